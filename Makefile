@@ -1,0 +1,51 @@
+# `make help` says what there is.
+PYTHON ?= /usr/bin/python3
+GUESTS := debian12 debian13
+
+# The virtual environment is made anew when pyproject.toml changes.
+VENV := .venv
+READY := $(VENV)/ready-$(shell sha256sum pyproject.toml | cut -c -12)
+
+.DEFAULT_GOAL := help
+.PHONY: help check test demo bench deb venv clean setup-check setup-deb
+
+help: ## Say what each target does (the default)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
+
+check: setup-check venv ## Lint, type-check and test on this host, in under two minutes (options: PYTEST="-k NAME")
+	$(VENV)/bin/pytest $(PYTEST)
+
+test: check deb ## All tests: `make check`, then the lab's suite in a virtual machine of each Debian
+	@failed=; \
+	for guest in $(GUESTS); do \
+		echo "tests/lab/run --guest $$guest tests/lab/suite"; \
+		tests/lab/run --guest $$guest tests/lab/suite || failed="$$failed $$guest"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "lab suite failed on:$$failed" >&2; exit 1; fi
+
+demo: deb ## Watch a click on the tray icon bring up a real link in a virtual machine; pictures in build/demo/
+	tests/lab/demo
+
+bench: deb ## Measure connecting against a bare `pppd call`, in a virtual machine
+	tests/lab/run tests/lab/bench
+
+deb: setup-deb ## Build both Debian packages into build/deb/
+	@debian/build-packages
+
+venv: setup-check $(READY) ## Make the virtual environment .venv, with Cablecar in it as it stands in the tree
+
+$(READY): | setup-check
+	@echo "venv: installing what pyproject.toml names into $(VENV)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip --quiet --disable-pip-version-check install --editable '.[applet,dev]'
+	@touch $@
+
+clean: ## Remove what the other targets made in the tree (the guests' trees are cached outside of it)
+	rm -rf build $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+setup-check:
+	@tests/setup-host check
+
+setup-deb:
+	@tests/setup-host deb
