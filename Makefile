@@ -38,7 +38,7 @@ $(READY): | setup-check
 	@echo "venv: installing what pyproject.toml names into $(VENV)"
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip --quiet --disable-pip-version-check install --editable '.[applet,dev]'
+	@$(VENV)/bin/pip --quiet --disable-pip-version-check install --editable '.[dev]'
 	@touch $@
 
 clean: ## Remove what the other targets made in the tree (the guests' trees are cached outside of it)
