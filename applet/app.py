@@ -1,0 +1,268 @@
+"""The program: one instance, the wiring of client, tray, menu, window and notifications, and the way out.
+
+Decides what a click on the icon means; leaves every decision about a link to the helper.
+"""
+
+import argparse
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Final
+
+from PyQt6.QtCore import QCoreApplication, QObject, QSettings, QSocketNotifier, pyqtClassInfo
+from PyQt6.QtDBus import QDBusAbstractAdaptor, QDBusConnection, QDBusMessage
+from PyQt6.QtGui import QSessionManager
+from PyQt6.QtWidgets import QApplication
+from PyQt6.sip import voidptr
+
+from cablecar.applet import log, pictures, words
+from cablecar.applet.client import Client
+from cablecar.applet.i18n import _
+from cablecar.applet.menu import Command, Menu, describe
+from cablecar.applet.model import CallError, Helper, Snapshot, Verb
+from cablecar.applet.notify import Notifier
+from cablecar.applet.story import Notice, Story, Urgency
+from cablecar.applet.tray import Tray
+from cablecar.applet.wire import slot
+
+if TYPE_CHECKING:
+    from cablecar.applet.window import Window
+
+APP_NAME: Final = pictures.APP
+APP_PATH: Final = "/" + APP_NAME.replace(".", "/")
+APPLICATION_INTERFACE: Final = "org.freedesktop.Application"
+LAST_USED: Final = "last-used-link"
+
+_class_info: Any = pyqtClassInfo  # PyQt's own stub says that it returns nothing
+
+# Characters by which a panel may take a tooltip for markup, each with a look-alike that nobody parses.
+_TOOLTIP: Final = str.maketrans({"<": "\u2039", ">": "\u203a", "&": "\uff06"})
+
+
+class Applet(QObject):
+    """Everything that runs while the icon is there."""
+
+    def __init__(self, client: Client, session: QDBusConnection, settings: QSettings) -> None:
+        super().__init__()
+        self._client = client
+        self._settings = settings
+        self._window: Window | None = None
+        self._asked_for_helper = False
+        # A suspended machine's time counts: the user's hour without a line was an hour.
+        self._story = Story(lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
+        self._menu = Menu(self._do)
+        self.tray = Tray(session, self._menu.widget, self)
+        self._notifier = Notifier(session, self._show_balloon, self)
+        self.tray.clicked.connect(self._icon_clicked)
+        self.tray.missing.connect(self._tray_missing)
+        self.tray.found.connect(self._tray_found)
+        self._notifier.acted.connect(self._notification_clicked)
+        client.changed.connect(self._show)
+        client.answered.connect(self._story.answered)
+        client.refused.connect(self._refused)
+        self._show(client.snapshot)
+        client.start()
+
+    def show_window(self, note: str = "") -> None:
+        """Show the window, in front of the others."""
+        if self._window is None:
+            from cablecar.applet.window import Window
+
+            self._window = Window(self._do)
+            self._window.apply(describe(self._client.snapshot))
+        self._window.set_note(note)
+        self._window.show()
+        self._window.raise_()
+        self._window.activateWindow()
+
+    def _show(self, snapshot: Snapshot) -> None:
+        items = describe(snapshot)
+        self.tray.show(pictures.picture(snapshot), _tooltip(snapshot))
+        self._menu.apply(items)
+        if self._window is not None:
+            self._window.apply(items)
+        for notice in self._story.update(snapshot):
+            self._notifier.show(notice)
+        self._tell_of_helper(snapshot)
+
+    def _tell_of_helper(self, snapshot: Snapshot) -> None:
+        # Only to somebody who asked: at login a missing helper is the icon's business.
+        if self._asked_for_helper and snapshot.helper is not Helper.ASKING:
+            self._asked_for_helper = False
+            if trouble := words.helper(snapshot):
+                self._notifier.show(Notice("helper", "Cablecar", trouble, "failed", Urgency.NORMAL))
+
+    def _icon_clicked(self) -> None:
+        snapshot = self._client.snapshot
+        link = snapshot.focus(str(self._settings.value(LAST_USED, "")))
+        if snapshot.helper in (Helper.GONE, Helper.ABSENT):
+            self._do(Command.TRY_AGAIN)
+        elif snapshot.helper is Helper.RUNNING and not snapshot.links:
+            self._do(Command.HOW_TO_ADD)
+        elif snapshot.helper is Helper.RUNNING and link is not None:
+            self._do((Verb.DISCONNECT if link.wanted else Verb.CONNECT, link.path))
+        elif snapshot.helper is Helper.RUNNING:
+            self.show_window(_("Choose a link. From then on a click on the icon is about that one."))
+
+    def _notification_clicked(self, path: str, verb: Verb) -> None:
+        if self._client.snapshot.link(path) is not None:
+            self._do((verb, path))
+
+    def _do(self, what: Command | tuple[Verb, str]) -> None:
+        match what:
+            case Command.QUIT:
+                QCoreApplication.quit()
+            case Command.TRY_AGAIN:
+                self._asked_for_helper = True
+                self._client.start()
+            case Command.HOW_TO_ADD:
+                from cablecar.applet.window import HowToAdd
+
+                self._how_to_add = HowToAdd()
+                self._how_to_add.show()
+            case (verb, path):
+                self._act(verb, path)
+
+    def _act(self, verb: Verb, path: str) -> None:
+        link = self._client.snapshot.link(path)
+        if link is not None and self._settings.value(LAST_USED) != link.name:
+            self._settings.setValue(LAST_USED, link.name)
+        self._story.clicked(path)
+        self._client.act(path, verb)
+
+    def _refused(self, path: str, error: CallError) -> None:
+        notice = self._story.refused(self._client.snapshot, path, error)
+        if notice is not None:
+            self._notifier.show(notice)
+
+    def _show_balloon(self, notice: Notice) -> None:
+        self.tray.show_message(notice.title, notice.body)
+
+    def _tray_missing(self) -> None:
+        from cablecar.applet.window import NO_TRAY
+
+        self.show_window(NO_TRAY)
+
+    def _tray_found(self) -> None:
+        if self._window is not None:
+            self._window.hide()
+
+
+@_class_info("D-Bus Interface", APPLICATION_INTERFACE)
+class _Application(QDBusAbstractAdaptor):
+    """What a second start asks of the first (the desktop entry specification's interface)."""
+
+    def __init__(self, applet: Applet) -> None:
+        super().__init__(applet)
+        self._applet = applet
+
+    @slot("QVariantMap")
+    def Activate(self, _platform_data: object) -> None:
+        """Show the window."""
+        self._applet.show_window()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the applet until somebody ends it; answers the exit status."""
+    options = _options(sys.argv[1:] if arguments is None else arguments)
+    log.setup()
+    sys.excepthook = log.excepthook
+    application = _application()
+    session = QDBusConnection.sessionBus()
+    if session.isConnected() and not session.registerService(APP_NAME):
+        return 0 if options.autostart else _activate_first(session)
+    with _quit_on_signals(), ExitStack() as stack:
+        settings = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "cablecar", "applet")
+        applet = Applet(Client(), session, settings)
+        adaptor = _Application(applet)
+        stack.callback(session.unregisterService, APP_NAME)
+        if session.isConnected() and not session.registerObject(APP_PATH, applet):
+            log.log.error("cannot register %s on the session bus", APP_PATH)
+        status = application.exec()
+        del adaptor
+        return status
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="cablecar-applet", description=_("Cablecar's icon in the tray."))
+    parser.add_argument(
+        "--autostart", action="store_true", help=_("started at login: a second instance ends without a word")
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    return parser.parse_args(arguments)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("cablecar")
+    except metadata.PackageNotFoundError:
+        return _("(not installed)")
+
+
+def _application() -> QApplication:
+    application = QApplication(["cablecar-applet"])
+    application.setApplicationName("cablecar-applet")
+    application.setApplicationDisplayName("Cablecar")
+    application.setDesktopFileName(APP_NAME)
+    application.setQuitOnLastWindowClosed(False)
+    application.setWindowIcon(pictures.app())
+    # The autostart file starts us at the next login; a session manager that does it too makes two.
+    application.saveStateRequest.connect(_never_restart)
+    return application
+
+
+def _never_restart(manager: QSessionManager) -> None:
+    manager.setRestartHint(QSessionManager.RestartHint.RestartNever)
+
+
+def _activate_first(session: QDBusConnection) -> int:
+    """Ask the instance that runs already to show itself."""
+    message = QDBusMessage.createMethodCall(APP_NAME, APP_PATH, APPLICATION_INTERFACE, "Activate")
+    message.setArguments([{}])
+    reply = session.call(message, timeout=5000)
+    if reply.type() == QDBusMessage.MessageType.ErrorMessage:
+        log.log.error("the applet that runs already does not answer: %s", reply.errorName())
+        return 1
+    return 0
+
+
+class _quit_on_signals(AbstractContextManager[None]):
+    """End the event loop on SIGTERM, SIGINT and SIGHUP.
+
+    Python runs a handler only when it executes Python code, which an idle Qt loop never does; so the number of the
+    signal is written into a socket that Qt watches.
+    """
+
+    _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+    def __enter__(self) -> None:
+        self._read, self._write = socket.socketpair()
+        for end in (self._read, self._write):
+            end.setblocking(False)
+        self._old_fd = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        self._old = {number: signal.signal(number, lambda *_: None) for number in self._SIGNALS}
+        self._notifier = QSocketNotifier(voidptr(self._read.fileno()), QSocketNotifier.Type.Read)
+        self._notifier.activated.connect(self._arrived)
+
+    def _arrived(self) -> None:
+        self._read.recv(64)
+        QCoreApplication.quit()
+
+    def __exit__(self, *_: object) -> None:
+        self._notifier.setEnabled(False)
+        signal.set_wakeup_fd(self._old_fd)
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+        self._read.close()
+        self._write.close()
+
+
+def _tooltip(snapshot: Snapshot) -> str:
+    trouble = words.helper(snapshot)
+    lines = [f"{link.title}: {words.state(link)}" for link in snapshot.links]
+    text = trouble or "\n".join(lines) or _("No link yet")
+    return text.translate(_TOOLTIP)

@@ -1,0 +1,221 @@
+"""The applet's side of org.cablecar1: the only module that speaks to the helper.
+
+Owns the connection to the system bus, what was last heard of each link, and every call. All calls are
+asynchronous: the helper may be waiting for somebody to type a password. Nothing is decided here.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtDBus import (
+    QDBusConnection,
+    QDBusMessage,
+    QDBusPendingCallWatcher,
+    QDBusPendingReply,
+    QDBusServiceWatcher,
+)
+
+from cablecar.applet import model
+from cablecar.applet.log import log
+from cablecar.applet.model import CallError, Helper, Link, Snapshot, Verb
+from cablecar.applet.wire import arguments, slot, to_wire
+from cablecar.helper import names
+
+PROPERTIES: Final = "org.freedesktop.DBus.Properties"
+BAD_REPLY: Final = CallError(names.ERROR_PREFIX + "BadReply", "The Cablecar helper answered something else.")
+
+# A call that a person clicked may wait for a password to be typed and for a slow server; a call for reading may
+# have to start the helper on a slow machine.
+CLICKED_MS: Final = 5 * 60 * 1000
+READ_MS: Final = 60 * 1000
+
+_CONNECTION_NAME: Final = "org.cablecar1.applet"
+
+Done = Callable[[list[Any] | CallError], None]
+
+
+def system_bus() -> QDBusConnection:
+    """Open a connection of our own: Qt's shared one stays dead once the bus has gone away."""
+    QDBusConnection.disconnectFromBus(_CONNECTION_NAME)
+    return QDBusConnection.connectToBus(QDBusConnection.BusType.SystemBus, _CONNECTION_NAME)
+
+
+class Client(QObject):
+    """Follows the helper and asks it.
+
+    Signals:
+        changed: With a new Snapshot, after everything that changes one.
+        answered: With the link's path, when a clicked call has ended well.
+        refused: With the link's path and a CallError, when it has not.
+    """
+
+    changed = pyqtSignal(object)
+    answered = pyqtSignal(str)
+    refused = pyqtSignal(str, object)
+
+    def __init__(self, open_bus: Callable[[], QDBusConnection] = system_bus, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._open_bus = open_bus
+        self._bus: QDBusConnection | None = None
+        self._watcher: QDBusServiceWatcher | None = None
+        self._pending: set[QDBusPendingCallWatcher] = set()
+        self._properties: dict[str, dict[str, object]] = {}
+        self._complete: set[str] = set()
+        self._generation = 0
+        self.snapshot = Snapshot()
+
+    def start(self) -> None:
+        """Read everything; starts the helper when it is installed and not running. Call again to try again."""
+        if self._bus is None or not self._bus.isConnected():
+            self._bus = self._open_bus()
+            self._subscribe(self._bus)
+        self._read()
+
+    def act(self, path: str, verb: Verb) -> None:
+        """Do what a person has just clicked; `answered` or `refused` follows, maybe minutes later."""
+
+        def done(result: list[Any] | CallError) -> None:
+            if isinstance(result, CallError):
+                self.refused.emit(path, result)
+            else:
+                self.answered.emit(path)
+
+        self._call(path, names.LINK_INTERFACE, verb.value, "", done, timeout_ms=CLICKED_MS, clicked=True)
+
+    def _subscribe(self, bus: QDBusConnection) -> None:
+        # With the service's name given, Qt lets through only what the owner of that name has sent.
+        for path, interface, member, method in (
+            ("", PROPERTIES, "PropertiesChanged", self._on_properties_changed),
+            (names.MANAGER_PATH, names.MANAGER_INTERFACE, "LinkAdded", self._on_link_added),
+            (names.MANAGER_PATH, names.MANAGER_INTERFACE, "LinkRemoved", self._on_link_removed),
+        ):
+            if bus.isConnected() and not bus.connect(names.BUS_NAME, path, interface, member, method):
+                log.error("cannot subscribe to %s.%s", interface, member)
+        if self._watcher is not None:
+            self._watcher.deleteLater()
+        self._watcher = QDBusServiceWatcher(
+            names.BUS_NAME, bus, QDBusServiceWatcher.WatchModeFlag.WatchForOwnerChange, self
+        )
+        self._watcher.serviceOwnerChanged.connect(self._on_owner_changed)
+
+    @slot(str, str, str)
+    def _on_owner_changed(self, _name: str, _old: str, new: str) -> None:
+        self._generation += 1  # what is still to come from the old owner is not worth hearing
+        if new:
+            self._read()
+        else:
+            self._publish(Helper.GONE)
+
+    def _read(self) -> None:
+        self._generation += 1
+        generation = self._generation
+
+        def done(result: list[Any] | CallError) -> None:
+            if generation != self._generation:
+                return
+            if isinstance(result, CallError):
+                self._publish(Helper.ABSENT, result)
+            else:
+                self._list_arrived(model.parse_list(result[0]))
+
+        if self.snapshot.helper is not Helper.RUNNING:
+            self._publish(Helper.ASKING)
+        self._call(names.MANAGER_PATH, names.MANAGER_INTERFACE, "ListLinks", "a(sos)", done)
+
+    def _list_arrived(self, listed: dict[str, dict[str, object]]) -> None:
+        # Names and states can be shown at once; the rest of each link follows.
+        self._complete.clear()
+        self._properties = listed
+        for path in listed:
+            self._read_link(path)
+        self._publish(Helper.RUNNING)
+
+    def _read_link(self, path: str) -> None:
+        generation = self._generation
+
+        def done(result: list[Any] | CallError) -> None:
+            if generation != self._generation or path not in self._properties:
+                return
+            if isinstance(result, CallError):
+                del self._properties[path]  # removed in the meantime, or not to be understood
+            else:
+                self._properties[path] = result[0]
+                self._complete.add(path)
+            self._publish(Helper.RUNNING)
+
+        self._call(path, PROPERTIES, "GetAll", "a{sv}", done, names.LINK_INTERFACE)
+
+    @slot(QDBusMessage)
+    def _on_properties_changed(self, message: QDBusMessage) -> None:
+        path = message.path()
+        body = arguments(message, "sa{sv}as")
+        if body is None or body[0] != names.LINK_INTERFACE or path not in self._properties:
+            return
+        _interface, values, invalidated = body
+        self._properties[path] = self._properties[path] | values
+        if invalidated:
+            self._read_link(path)
+        self._publish(Helper.RUNNING)
+
+    @slot(QDBusMessage)
+    def _on_link_added(self, message: QDBusMessage) -> None:
+        body = arguments(message, "o")
+        if body is None or model.link_name(body[0]) is None or len(self._properties) >= model.MAX_LINKS:
+            return
+        # Shown when its properties are here: a link that flashes by as "unknown" helps nobody.
+        self._properties.setdefault(body[0], {})
+        self._read_link(body[0])
+
+    @slot(QDBusMessage)
+    def _on_link_removed(self, message: QDBusMessage) -> None:
+        body = arguments(message, "o")
+        if body is not None and self._properties.pop(body[0], None) is not None:
+            self._complete.discard(body[0])
+            self._publish(Helper.RUNNING)
+
+    def _publish(self, helper: Helper, problem: CallError | None = None) -> None:
+        links = [
+            Link.parse(path, values, partial=path not in self._complete)
+            for path, values in self._properties.items()
+            if values
+        ]
+        present = sorted((link for link in links if link is not None), key=lambda link: link.name)
+        snapshot = Snapshot(helper, tuple(present), problem or CallError(""))
+        if snapshot != self.snapshot:
+            self.snapshot = snapshot
+            self.changed.emit(snapshot)
+
+    def _call(
+        self,
+        path: str,
+        interface: str,
+        member: str,
+        signature: str,
+        done: Done,
+        *values: object,
+        timeout_ms: int = READ_MS,
+        clicked: bool = False,
+    ) -> None:
+        """Call the helper; `done` gets what it answered when that has the `signature`, else a CallError."""
+        assert self._bus is not None
+        message = QDBusMessage.createMethodCall(names.BUS_NAME, path, interface, member)
+        message.setArguments([to_wire(value) for value in values])
+        # polkit may put up its dialog only for what a person has just clicked.
+        message.setInteractiveAuthorizationAllowed(clicked)
+        watcher = QDBusPendingCallWatcher(self._bus.asyncCall(message, timeout_ms))
+
+        def finished(watcher: QDBusPendingCallWatcher) -> None:
+            self._pending.discard(watcher)
+            done(_result(QDBusPendingReply(watcher).reply(), signature))
+            watcher.deleteLater()
+
+        self._pending.add(watcher)  # nobody else keeps it alive
+        watcher.finished.connect(finished)
+
+
+def _result(reply: QDBusMessage, signature: str) -> list[Any] | CallError:
+    if reply.type() == QDBusMessage.MessageType.ErrorMessage:
+        return CallError(reply.errorName(), model.clean(reply.errorMessage()))
+    body = arguments(reply, signature)
+    return BAD_REPLY if body is None else body

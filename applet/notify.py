@@ -1,0 +1,180 @@
+"""Notifications: shows notices through org.freedesktop.Notifications.
+
+Owns the ids of what is shown (one notification per topic, replaced and not piled up) and the quirks of servers.
+All calls are asynchronous. Where there is no server, the notice is handed to a fallback.
+"""
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtDBus import (
+    QDBusConnection,
+    QDBusMessage,
+    QDBusPendingCallWatcher,
+    QDBusPendingReply,
+    QDBusServiceWatcher,
+)
+
+from cablecar.applet import pictures
+from cablecar.applet.log import log
+from cablecar.applet.story import Notice
+from cablecar.applet.wire import arguments, byte, slot, strings, to_wire, uint32
+
+SERVICE: Final = "org.freedesktop.Notifications"
+PATH: Final = "/org/freedesktop/Notifications"
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What is on the screen about one topic."""
+
+    id: int = 0
+    notice: Notice | None = None
+    sending: bool = False
+    queued: Notice | None = None  # the newest of what came while the server had not answered yet
+
+
+class Notifier(QObject):
+    """Shows notices.
+
+    Signals:
+        acted: With a notice's topic and verb, when its button was pressed.
+    """
+
+    acted = pyqtSignal(str, object)
+
+    def __init__(self, bus: QDBusConnection, fallback: Callable[[Notice], None], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._bus = bus
+        self._fallback = fallback
+        self._capabilities: frozenset[str] | None = None
+        self._asking = False
+        self._shown: dict[str, _Shown] = {}
+        self._pending: set[QDBusPendingCallWatcher] = set()
+        if bus.isConnected():
+            self._subscribe()
+
+    def show(self, notice: Notice) -> None:
+        """Show it, in the place of the last one of the same topic."""
+        shown = self._shown.setdefault(notice.topic, _Shown())
+        shown.queued = notice
+        if self._capabilities is None:
+            self._ask_capabilities()
+        else:
+            self._send(shown)
+
+    def _subscribe(self) -> None:
+        for member, method in (("ActionInvoked", self._on_action), ("NotificationClosed", self._on_closed)):
+            if not self._bus.connect(SERVICE, PATH, SERVICE, member, method):
+                log.error("cannot subscribe to %s.%s", SERVICE, member)
+        watch = QDBusServiceWatcher.WatchModeFlag.WatchForOwnerChange
+        self._watcher = QDBusServiceWatcher(SERVICE, self._bus, watch, self)
+        self._watcher.serviceOwnerChanged.connect(self._on_owner_changed)
+
+    @slot(str, str, str)
+    def _on_owner_changed(self, _name: str, old: str, _new: str) -> None:
+        if old:  # another server: our ids mean nothing to it, and it may know other things
+            self._capabilities = None
+            for shown in self._shown.values():
+                shown.id = 0
+
+    def _ask_capabilities(self) -> None:
+        if self._asking:
+            return
+        self._asking = True
+
+        def done(reply: QDBusMessage) -> None:
+            self._asking = False
+            body = arguments(reply, "as")
+            if body is None:
+                self._give_up()
+                return
+            self._capabilities = frozenset(body[0])
+            for shown in self._shown.values():
+                self._send(shown)
+
+        self._call(self._message("GetCapabilities"), done)
+
+    def _give_up(self) -> None:
+        for shown in self._shown.values():
+            notice, shown.queued = shown.queued, None
+            if notice is not None:
+                self._fallback(notice)
+
+    def _send(self, shown: _Shown) -> None:
+        notice = shown.queued
+        if notice is None or shown.sending:
+            return
+        shown.queued, shown.sending, shown.notice = None, True, notice
+
+        def done(reply: QDBusMessage) -> None:
+            shown.sending = False
+            body = arguments(reply, "u")
+            if body is None:
+                shown.id = 0
+                self._fallback(notice)
+            else:
+                shown.id = body[0]
+            self._send(shown)
+
+        self._call(self._notification(notice, shown.id), done)
+
+    def _notification(self, notice: Notice, replaces: int) -> QDBusMessage:
+        capabilities = self._capabilities or frozenset()
+        # A reason may one day carry what a server said: nobody's markup but ours, and we have none.
+        body = html.escape(notice.body, quote=False) if "body-markup" in capabilities else notice.body
+        actions: list[str] = []
+        if notice.action is not None and "actions" in capabilities:
+            verb, label = notice.action
+            actions = [verb.value, label]
+        hints = {"desktop-entry": to_wire(pictures.APP), "urgency": byte(int(notice.urgency))}
+        message = self._message("Notify")
+        message.setArguments(
+            [
+                "Cablecar",
+                uint32(replaces),
+                to_wire(pictures.for_notification(notice.picture)),
+                to_wire(notice.title),
+                to_wire(body),
+                strings(actions),
+                hints,
+                -1,
+            ]
+        )
+        return message
+
+    @slot(QDBusMessage)
+    def _on_action(self, message: QDBusMessage) -> None:
+        body = arguments(message, "us")
+        if body is None or body[0] == 0:
+            return
+        for topic, shown in self._shown.items():
+            if shown.id == body[0] and shown.notice is not None and shown.notice.action is not None:
+                verb, _label = shown.notice.action
+                if body[1] == verb.value:
+                    self.acted.emit(topic, verb)
+                return
+
+    @slot(QDBusMessage)
+    def _on_closed(self, message: QDBusMessage) -> None:
+        body = arguments(message, "uu")
+        for shown in self._shown.values():
+            if body is not None and shown.id == body[0]:
+                shown.id = 0
+
+    def _message(self, member: str) -> QDBusMessage:
+        return QDBusMessage.createMethodCall(SERVICE, PATH, SERVICE, member)
+
+    def _call(self, message: QDBusMessage, done: Callable[[QDBusMessage], None]) -> None:
+        watcher = QDBusPendingCallWatcher(self._bus.asyncCall(message))
+
+        def finished(watcher: QDBusPendingCallWatcher) -> None:
+            self._pending.discard(watcher)
+            done(QDBusPendingReply(watcher).reply())
+            watcher.deleteLater()
+
+        self._pending.add(watcher)  # nobody else keeps it alive
+        watcher.finished.connect(finished)

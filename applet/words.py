@@ -1,0 +1,142 @@
+"""States, reasons and errors in words. Free of Qt.
+
+The reasons' sentences are the helper's (`cablecar.helper.reasons`); here is what the applet says of its own.
+"""
+
+import time
+from typing import Final
+
+from cablecar.applet.i18n import _
+from cablecar.applet.model import UNKNOWN, CallError, Helper, Link, Snapshot, clean
+from cablecar.helper import names, reasons
+
+_STATES: Final = {
+    names.DOWN: _("Disconnected"),
+    names.WAITING: _("Waiting"),
+    names.DIALING: _("Connecting…"),
+    names.UP: _("Connected"),
+    names.STOPPING: _("Disconnecting…"),
+    names.FAILED: _("Not connected"),
+}
+_PHASES: Final = {
+    names.PREPARING: _("Preparing the call"),
+    names.CONNECTING: _("Calling the provider's server"),
+    names.AUTHENTICATING: _("Logging in"),
+    names.CONFIGURING: _("Receiving the address"),
+}
+
+# The bus daemon's and QtDBus's ways of saying that nobody answers, with what to tell about each.
+_BUS = "org.freedesktop.DBus.Error."
+_NOT_INSTALLED: Final = _("The Cablecar helper is not installed, or cannot be started.")
+_NOT_ANSWERING: Final = _("The Cablecar helper does not answer.")
+_ABSENT: Final = {
+    _BUS + "ServiceUnknown": _NOT_INSTALLED,
+    _BUS + "NameHasNoOwner": _NOT_INSTALLED,
+    _BUS + "FileNotFound": _("The system bus cannot be reached."),
+    _BUS + "NoServer": _("The system bus cannot be reached."),
+    _BUS + "Disconnected": _("The system bus cannot be reached."),
+    _BUS + "AccessDenied": _("The system does not let this user speak to the Cablecar helper."),
+    _BUS + "NoReply": _NOT_ANSWERING,
+    _BUS + "Timeout": _NOT_ANSWERING,
+    _BUS + "TimedOut": _NOT_ANSWERING,
+}
+
+# Errors of a click after which nothing needs saying: the person has just said no, or has just disconnected; or the
+# helper was restarted under the call, or the call took minutes: the wish goes on, and the icon shows how.
+_QUIET: Final = frozenset(
+    {
+        names.ERROR_PREFIX + "Cancelled",
+        names.ERROR_PREFIX + "NotAuthorizedDismissed",
+        _BUS + "NoReply",
+        _BUS + "Timeout",
+        _BUS + "TimedOut",
+    }
+)
+_ERRORS: Final = {
+    **{names.ERROR_PREFIX + reason.error: reason.sentence for reason in reasons.ALL if reason.sentence},
+    names.ERROR_PREFIX + "NotAuthorized": _("You are not allowed to do this."),
+    names.ERROR_PREFIX + "NotAuthorizedCanObtain": _("This needs a password, and nobody could be asked for it."),
+    names.ERROR_PREFIX + "NoSuchLink": _("This link does not exist any more."),
+}
+
+
+def is_absence(error: CallError) -> bool:
+    """Whether the error means that there is no helper to speak to."""
+    return error.name in _ABSENT or error.name.startswith(_BUS + "Spawn.")
+
+
+def needs_saying(error: CallError) -> bool:
+    """Whether the person who clicked has to be told."""
+    return error.name not in _QUIET
+
+
+def problem(error: CallError) -> str:
+    """Say why the helper cannot be spoken to."""
+    return _ABSENT.get(error.name, _NOT_INSTALLED if is_absence(error) else _NOT_ANSWERING)
+
+
+def error(error: CallError) -> str:
+    """Say what went wrong with a call, in a sentence: ours for a known error, else what came with it."""
+    if is_absence(error):
+        return problem(error)
+    return _(_ERRORS.get(error.name, "")) or clean(error.text) or _("It did not work.")
+
+
+def reason(reason_id: str) -> str:
+    """Say why a link is not up; empty when there is nothing to say."""
+    if reason_id in ("", reasons.REQUESTED.id):
+        return ""
+    known = reasons.BY_ID.get(reason_id)
+    return (
+        _(known.sentence) if known else _("The reason is not known to this applet: {reason}.").format(reason=reason_id)
+    )
+
+
+def state(link: Link) -> str:
+    """Say a link's state, with the time that it began when it is up."""
+    text = _STATES.get(link.state, _("In a state that this applet does not know"))
+    if link.state == names.UP and link.since:
+        return _("Connected since {time}").format(time=_clock(link.since))
+    return text
+
+
+def detail(link: Link) -> str:
+    """Say what else there is to know: the phase while dialing, else the reason and the next try."""
+    if link.state == names.DIALING:
+        return _PHASES.get(link.phase, "")
+    if link.state in (names.UP, names.STOPPING, UNKNOWN):
+        return ""
+    text = reason(link.reason)
+    if link.state == names.WAITING and link.next_retry:
+        next_try = _("Next try at {time}.").format(time=_clock(link.next_retry, "%X"))
+        return f"{text} {next_try}".strip()
+    return text
+
+
+def helper(snapshot: Snapshot) -> str:
+    """Say why the links cannot be shown; empty when they can."""
+    match snapshot.helper:
+        case Helper.ASKING:
+            return _("Asking the Cablecar helper…")
+        case Helper.GONE:
+            return _("The Cablecar helper is not running.")
+        case Helper.ABSENT:
+            return problem(snapshot.problem)
+        case Helper.RUNNING:
+            return ""
+
+
+def duration(seconds: float) -> str:
+    """Say how long something took, in units short enough to need no plural."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return _("{s} s").format(s=max(1, whole))
+    if whole < 3600:
+        return _("{m} min {s} s").format(m=whole // 60, s=whole % 60)
+    return _("{h} h {m} min").format(h=whole // 3600, m=whole % 3600 // 60)
+
+
+def _clock(seconds: float, today: str = "%H:%M") -> str:
+    then = time.localtime(seconds)
+    same_day = then[:3] == time.localtime()[:3]
+    return time.strftime(today if same_day else "%x %H:%M", then)
