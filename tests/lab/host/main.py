@@ -1,0 +1,113 @@
+"""The command line of tests/lab/run."""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from tests.lab.host import debs, machine
+from tests.lab.host.initrd import REPOSITORY, Job
+from tests.lab.host.say import LAB_FAILED, LabError, fail, say
+from tests.lab.host.system import ensure_packages, extend_path
+from tests.lab.host.tree import SUITES, ensure_tree
+
+_PASSED_ON = ("CI",)
+
+
+def main() -> int:
+    """Do what the command line says; return the exit status."""
+    wanted = _arguments()
+    signal.signal(signal.SIGTERM, _terminated)
+    extend_path()
+    try:
+        ensure_packages()
+        tree = ensure_tree(wanted.guest)
+        if wanted.build_only:
+            return 0
+        packages = [] if wanted.no_install else debs.ensure_packages()
+        results = _results(wanted)
+        job = Job(
+            script=None if wanted.shell else _script(wanted.script),
+            arguments=wanted.arguments,
+            environment=_environment(wanted),
+            packages=packages,
+            terminal=_terminal(),
+        )
+        say(f"booting {wanted.guest}; console and results in {results}")
+        status = machine.run(tree, job, results, machine.Limits(wanted.boot_timeout, wanted.timeout))
+        say("the guest is off")
+        return status
+    except LabError as error:
+        fail(f"failed: {error}")
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="tests/lab/run",
+        description="Boot a guest with Cablecar installed and a provider beside it, and run SCRIPT there as root.",
+        epilog=f"Exit status: SCRIPT's; {LAB_FAILED} when the lab itself failed; 124 when SCRIPT took too long.",
+    )
+    parser.add_argument("--guest", choices=sorted(SUITES), default="debian12")
+    parser.add_argument("--shell", action="store_true", help="a root shell on this terminal instead of SCRIPT")
+    parser.add_argument("--no-install", action="store_true", help="leave Cablecar's packages out")
+    parser.add_argument("--build-only", action="store_true", help="see to the guest's tree and stop")
+    parser.add_argument("--results", metavar="DIR", type=Path, help="what the guest sees as /mnt/results")
+    parser.add_argument("--env", metavar="NAME=VALUE", action="append", default=[], help="a variable for SCRIPT")
+    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=3600.0, help="for SCRIPT (0: none)")
+    parser.add_argument("--boot-timeout", metavar="SECONDS", type=float, default=240.0, help="until SCRIPT starts")
+    parser.add_argument("script", metavar="SCRIPT", nargs="?", type=Path)
+    parser.add_argument("arguments", metavar="ARG", nargs=argparse.REMAINDER)
+    wanted = parser.parse_args()
+    if wanted.script is None and not (wanted.shell or wanted.build_only):
+        parser.error("a SCRIPT is needed, or --shell")
+    if wanted.shell and wanted.timeout:
+        wanted.timeout = 0.0
+    return wanted
+
+
+def _script(script: Path) -> Path:
+    path = script.resolve()
+    if not path.is_file() or not os.access(path, os.X_OK):
+        raise LabError(f"{script} is not a program")
+    return path
+
+
+def _results(wanted: argparse.Namespace) -> Path:
+    """Return an empty folder for this run's files."""
+    if wanted.results is not None:
+        return Path(wanted.results).absolute()
+    name = "shell" if wanted.shell else wanted.script.name
+    folder = REPOSITORY / "build" / "lab" / f"{wanted.guest}-{name}"
+    if folder.exists():
+        shutil.rmtree(folder)
+    return folder
+
+
+def _environment(wanted: argparse.Namespace) -> dict[str, str]:
+    environment = {"LAB_GUEST": wanted.guest, "LAB_RESULTS": "/mnt/results", "LAB_REPO": "/mnt/repo"}
+    environment |= {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    for setting in wanted.env:
+        name, equals, value = setting.partition("=")
+        if not equals or not name.isidentifier():
+            raise LabError(f"--env wants NAME=VALUE, not {setting!r}")
+        environment[name] = value
+    return environment
+
+
+def _terminal() -> tuple[str, int, int]:
+    size = shutil.get_terminal_size()
+    return os.environ.get("TERM", "dumb"), size.lines, size.columns
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
