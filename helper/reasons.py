@@ -86,15 +86,19 @@ METHOD_REFUSED: Final = Reason(
 NEGOTIATION_FAILED: Final = Reason(
     "negotiation-failed", "NegotiationFailed", "The provider's server and this machine did not agree on the call."
 )
-TERMINATED_BY_PEER: Final = Reason(
-    "terminated-by-peer", "TerminatedByPeer", "The provider ended the call."
-)
+TERMINATED_BY_PEER: Final = Reason("terminated-by-peer", "TerminatedByPeer", "The provider ended the call.")
 HANGUP: Final = Reason("hangup", "Hangup", "The connection to the provider's server was closed.")
 PATH_LOST: Final = Reason(
     "path-lost", "PathLost", "The provider's server stopped answering: the line is cut or the server is down."
 )
 INTERRUPTED: Final = Reason(
-    "interrupted", "Interrupted", "The program that holds the call (pppd) was ended by somebody on this machine."
+    "interrupted", "Interrupted", "The program that holds the call (pppd) was killed on this machine."
+)
+HUNG_UP_HERE: Final = Reason(
+    "hung-up-here",
+    "HungUpHere",
+    "The call was ended on this machine (poff, or systemctl stop of the link's unit). Connect again when you want.",
+    retry=False,
 )
 LOOP: Final = Reason(
     "loop",
@@ -142,6 +146,7 @@ ALL: Final = (
     HANGUP,
     PATH_LOST,
     INTERRUPTED,
+    HUNG_UP_HERE,
     LOOP,
     TIMED_OUT,
     NO_KERNEL_SUPPORT,

@@ -1,0 +1,117 @@
+"""polkit: may this caller do that? Asks, never caches, and refuses whenever the answer is not a plain yes.
+
+The subject is always the caller's unique bus name. A question that a person answers may take minutes: it is awaited,
+it is withdrawn when the caller leaves the bus, and there are limits on how many wait.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
+
+from cablecar.helper.bus import Bus, Caller, CallError
+from cablecar.helper.errors import (
+    AuthorityUnavailable,
+    LimitExceeded,
+    NotAuthorized,
+    NotAuthorizedCanObtain,
+    NotAuthorizedDismissed,
+)
+from cablecar.helper.wire import Variant
+
+log = logging.getLogger(__name__)
+
+POLKIT: Final = (
+    "org.freedesktop.PolicyKit1",
+    "/org/freedesktop/PolicyKit1/Authority",
+    "org.freedesktop.PolicyKit1.Authority",
+)
+PER_USER: Final = 2  # questions that may wait for one user
+ALTOGETHER: Final = 8
+PATIENCE: Final = 25.0  # seconds for an answer that needs no person
+PATIENCE_WITH_PEOPLE: Final = 300.0
+
+
+class Authority:
+    """The one who asks polkit."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._waiting: Counter[int] = Counter()
+
+    async def demand(self, caller: Caller, action: str, details: Mapping[str, str]) -> None:
+        """Return when `caller` may do `action`.
+
+        Root is not asked about: polkit answers yes for it by definition, and scripts at boot must not depend on
+        polkit running.
+
+        Raises:
+            NotAuthorized, NotAuthorizedCanObtain, NotAuthorizedDismissed: polkit says no.
+            AuthorityUnavailable: polkit cannot say.
+            LimitExceeded: Too many questions of this user are waiting.
+        """
+        try:
+            uid = await self._bus.uid_of(caller.sender)
+        except CallError:
+            raise NotAuthorized("The caller has left the bus.") from None
+        if uid == 0:
+            return
+        async with self._place(uid):
+            await self._ask_while_present(caller, action, details)
+
+    @contextlib.asynccontextmanager
+    async def _place(self, uid: int) -> AsyncIterator[None]:
+        if self._waiting[uid] >= PER_USER or self._waiting.total() >= ALTOGETHER:
+            raise LimitExceeded("Other requests are still waiting to be authorized. Answer or close those first.")
+        self._waiting[uid] += 1
+        try:
+            yield
+        finally:
+            self._waiting[uid] -= 1
+
+    async def _ask_while_present(self, caller: Caller, action: str, details: Mapping[str, str]) -> None:
+        cancel_id = secrets.token_hex(16)
+        answer = asyncio.ensure_future(self._ask(caller, action, details, cancel_id))
+        gone = asyncio.ensure_future(self._bus.owned_by_nobody(caller.sender))
+        try:
+            await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                answer.result()
+                return
+            await self._withdraw(cancel_id)
+            raise NotAuthorized("The caller has left the bus.")
+        finally:
+            for task in (answer, gone):
+                task.cancel()
+            await asyncio.gather(answer, gone, return_exceptions=True)
+
+    async def _ask(self, caller: Caller, action: str, details: Mapping[str, str], cancel_id: str) -> None:
+        patience = PATIENCE_WITH_PEOPLE if caller.interactive else PATIENCE
+        subject = ["system-bus-name", {"name": Variant("s", caller.sender)}]
+        body = [subject, action, dict(details), int(caller.interactive), cancel_id]
+        try:
+            answer = await self._bus.ask(POLKIT, "CheckAuthorization", "(sa{sv})sa{ss}us", body, patience)
+        except CallError as error:
+            await self._withdraw(cancel_id)
+            log.warning("polkit could not say whether %s may %s: %s", caller.sender, action, error)
+            raise AuthorityUnavailable(
+                "Whether this is allowed could not be found out. Is polkit running, and Cablecar's policy installed?"
+            ) from None
+        try:
+            authorized, challenge, facts = answer[0]
+        except (IndexError, TypeError, ValueError):
+            raise AuthorityUnavailable("polkit's answer was not understood.") from None
+        if authorized is True:
+            return
+        if "polkit.dismissed" in facts:
+            raise NotAuthorizedDismissed("The question for a password was closed.")
+        if challenge:
+            raise NotAuthorizedCanObtain("This needs an administrator's password, and nobody could be asked for it.")
+        raise NotAuthorized("This user may not do that.")
+
+    async def _withdraw(self, cancel_id: str) -> None:
+        with contextlib.suppress(CallError):
+            await self._bus.ask(POLKIT, "CancelCheckAuthorization", "s", [cancel_id], 5.0)

@@ -1,0 +1,254 @@
+"""The system bus: one connection, its callers, and the boundary that no exception text crosses.
+
+With `wire.py` the only module that imports dbus-next, and the place of the cures for its defects: a method knows its
+caller, polkit is asked before the method's body runs, an unforeseen exception goes to the journal and not to the
+peer, and no file descriptor is ever accepted.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, Self
+
+from dbus_next.aio import MessageBus
+from dbus_next.constants import BusType, MessageFlag, MessageType, NameFlag, RequestNameReply
+from dbus_next.errors import DBusError
+from dbus_next.message import Message
+from dbus_next.service import ServiceInterface
+
+from cablecar.helper.errors import CablecarError, Failed
+from cablecar.helper.wire import OPEN
+
+log = logging.getLogger(__name__)
+
+DBUS: Final = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+DEFAULT_TIMEOUT: Final = 25.0  # seconds, as libdbus has it
+
+SignalHandler = Callable[[list[Any]], None]
+
+
+class CallError(Exception):
+    """A D-Bus call of ours failed; `name` is the error's D-Bus name."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(f"{name}: {text}")
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who called a method.
+
+    Attributes:
+        sender: The unique bus name, `:1.42`; the bus daemon vouches for it.
+        interactive: Whether the caller lets us ask the person for a password.
+    """
+
+    sender: str
+    interactive: bool
+
+
+class Guard(Protocol):
+    """Decides whether a caller may do something."""
+
+    async def demand(self, caller: Caller, action: str, details: Mapping[str, str]) -> None:
+        """Return when allowed.
+
+        Raises:
+            CablecarError: One of the refusals.
+        """
+
+
+_CALLER: ContextVar[Caller] = ContextVar("caller")
+
+
+def caller() -> Caller:
+    """Return who called the method that is running."""
+    return _CALLER.get()
+
+
+class Bus(MessageBus):
+    """The helper's connection."""
+
+    def __init__(self, guard: Guard | None = None) -> None:
+        super().__init__(bus_type=BusType.SYSTEM)  # DBUS_SYSTEM_BUS_ADDRESS is honoured
+        self.guard = guard
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._signal_handlers: dict[tuple[str, str, str], SignalHandler] = {}
+        self.add_message_handler(self._on_message)
+
+    # What we ask of others.
+
+    async def ask(
+        self,
+        target: tuple[str, str, str],
+        member: str,
+        signature: str = "",
+        body: list[Any] | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> list[Any]:
+        """Call `member` of `target` (bus name, path, interface) and return the body of the answer.
+
+        Raises:
+            CallError: The other side answered with an error, or nobody did in `timeout` seconds.
+        """
+        destination, path, interface = target
+        message = Message(
+            destination=destination,
+            path=path,
+            interface=interface,
+            member=member,
+            signature=signature,
+            body=body or [],
+        )
+        try:
+            reply = await asyncio.wait_for(self.call(message), timeout)
+        except TimeoutError:
+            raise CallError("org.freedesktop.DBus.Error.NoReply", f"{member} was not answered") from None
+        if reply is None or reply.message_type is not MessageType.METHOD_RETURN:
+            text = reply.body[0] if reply is not None and reply.signature.startswith("s") else ""
+            raise CallError(reply.error_name if reply is not None else "", text)
+        return list(reply.body)
+
+    async def follow(self, sender: str, path: str, interface: str, member: str, handler: SignalHandler) -> None:
+        """Call `handler` with the body of each such signal of `sender`.
+
+        The match rule names the sender, so the bus daemon keeps spoofed broadcasts away; one handler a signal.
+        """
+        self._signal_handlers[path, interface, member] = handler
+        await self.ask(DBUS, "AddMatch", "s", [_rule(sender, path, interface, member)])
+
+    async def unfollow(self, sender: str, path: str, interface: str, member: str) -> None:
+        """Undo `follow`."""
+        if self._signal_handlers.pop((path, interface, member), None) is not None:
+            await self.ask(DBUS, "RemoveMatch", "s", [_rule(sender, path, interface, member)])
+
+    async def owned_by_nobody(self, name: str) -> None:
+        """Return when the unique name `name` has left the bus."""
+        gone = asyncio.Event()
+        rule = f"{_rule(DBUS[0], DBUS[1], DBUS[2], 'NameOwnerChanged')},arg0='{name}'"
+
+        def on_message(message: Message) -> None:
+            if message.sender == DBUS[0] and message.member == "NameOwnerChanged" and message.body[::2] == [name, ""]:
+                gone.set()
+
+        self.add_message_handler(on_message)
+        try:
+            await self.ask(DBUS, "AddMatch", "s", [rule])
+            try:
+                if (await self.ask(DBUS, "NameHasOwner", "s", [name]))[0]:
+                    await gone.wait()
+            finally:
+                await self.ask(DBUS, "RemoveMatch", "s", [rule])
+        finally:
+            self.remove_message_handler(on_message)
+
+    async def uid_of(self, name: str) -> int:
+        """Return the user id behind a unique bus name.
+
+        Raises:
+            CallError: It has left the bus.
+        """
+        return int((await self.ask(DBUS, "GetConnectionUnixUser", "s", [name]))[0])
+
+    async def end(self) -> None:
+        """Return when the connection is lost.
+
+        Raises:
+            EOFError: The bus ended it.
+        """
+        await self.wait_for_disconnect()  # type: ignore[no-untyped-call]
+
+    async def own(self, name: str) -> bool:
+        """Become the only owner of `name`; False when somebody else is."""
+        return await self.request_name(name, NameFlag.DO_NOT_QUEUE) is RequestNameReply.PRIMARY_OWNER
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work` as a task that is not forgotten, and whose exception reaches the journal."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("unhandled in a task", exc_info=error)
+
+    # What others ask of us; three private methods of dbus-next 0.2.3 are overridden.
+
+    def _on_message(self, message: Message) -> None:
+        if message.message_type is MessageType.SIGNAL:
+            handler = self._signal_handlers.get((message.path, message.interface, message.member))
+            if handler is not None:
+                try:
+                    handler(message.body)
+                except Exception:
+                    log.exception("unhandled in the handler of %s", message.member)
+
+    def _send_reply(self, message: Message) -> "_Reply":
+        return _Reply(self, message)
+
+    def _make_method_handler(self, interface: ServiceInterface, method: Any) -> Callable[[Message, "_Reply"], None]:
+        def handler(message: Message, reply: "_Reply") -> None:
+            self.spawn(self._run(interface, method, message, reply))
+
+        return handler
+
+    async def _run(self, interface: ServiceInterface, method: Any, message: Message, reply: "_Reply") -> None:
+        who = Caller(message.sender, bool(message.flags & MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION))
+        _CALLER.set(who)
+        with reply:
+            arguments = list(message.body)
+            if method.check is not None:
+                method.check(*arguments)
+            if method.action != OPEN:
+                if self.guard is None:
+                    raise Failed("nothing can be authorized")
+                await self.guard.demand(who, method.action, {"link": message.path.rpartition("/")[2]})
+            result = method.fn(interface, *arguments)
+            if inspect.isawaitable(result):
+                result = await result
+            # No member has more than one result, and none is a file descriptor.
+            body = [result] if method.out_signature else []
+            reply(Message.new_method_return(message, method.out_signature, body))
+
+
+class _Reply:
+    """Stands in for dbus-next's SendReply, which sends exception texts and tracebacks to the peer."""
+
+    def __init__(self, bus: Bus, message: Message) -> None:
+        self._bus = bus
+        self._message = message
+
+    def __call__(self, reply: Message) -> None:
+        if not self._message.flags & MessageFlag.NO_REPLY_EXPECTED:
+            self._bus.send(reply)  # marshals at once: a wrong type raises here, inside the boundary
+
+    def send_error(self, error: Exception) -> None:
+        self(self._error(error))
+
+    def _error(self, error: Exception) -> Message:
+        if isinstance(error, CablecarError):
+            return Message.new_error(self._message, error.dbus_name, str(error))
+        if isinstance(error, DBusError):  # dbus-next's own: unknown property, read-only property …
+            return Message.new_error(self._message, error.type, error.text)
+        log.error("unhandled in %s.%s", self._message.interface, self._message.member, exc_info=error)
+        text = "Something unforeseen happened; the journal of cablecar-helper has the cause."
+        return Message.new_error(self._message, Failed("").dbus_name, text)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if isinstance(error, Exception):
+            self.send_error(error)
+            return True
+        return False
+
+
+def _rule(sender: str, path: str, interface: str, member: str) -> str:
+    return f"type='signal',sender='{sender}',path='{path}',interface='{interface}',member='{member}'"

@@ -1,0 +1,93 @@
+"""The file in /run/cablecar that a call's pppd and pptp write to (the unit's StandardError).
+
+A file never blocks its writer, survives the helper, and is complete when the unit has ended. inotify tells of new
+lines; the standard library has no binding for it, so two functions of libc are called. The journal has the same
+lines for people: pppd and pptp send them to syslog as well.
+"""
+
+import asyncio
+import ctypes
+import os
+import re
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+FOLDER: Final = Path("/run/cablecar")
+MAX_LINES: Final = 1000
+MAX_LINE: Final = 1024  # characters
+MAX_FILE: Final = 1 << 18  # bytes; a call that says more has its file emptied, the last lines are kept here
+_IN_MODIFY: Final = 0x2  # inotify(7)
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+class CallLog:
+    """Follows one link's file."""
+
+    def __init__(self, link: str, on_line: Callable[[str], None], folder: Path = FOLDER) -> None:
+        self.lines: deque[str] = deque(maxlen=MAX_LINES)
+        self._path = folder / f"{link}.log"
+        self._on_line = on_line
+        self._descriptor = -1
+        self._offset = 0
+        self._rest = b""
+
+    def begin(self, fresh: bool) -> None:
+        """Follow the file from its first line; `fresh` empties it before a new call.
+
+        Raises:
+            OSError: The file or the watch could not be made.
+        """
+        self.close()
+        self.lines.clear()
+        self._offset, self._rest = 0, b""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_TRUNC if fresh else 0)
+        os.close(os.open(self._path, flags, 0o600))
+        self._descriptor = _watch(self._path)
+        asyncio.get_running_loop().add_reader(self._descriptor, self._on_change)
+        self.read()
+
+    def close(self) -> None:
+        """Stop following; the lines stay."""
+        if self._descriptor >= 0:
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def read(self) -> None:
+        """Take in what has been written since the last time."""
+        with open(self._path, "rb") as file:
+            file.seek(self._offset)
+            data = file.read(MAX_FILE)
+        self._offset += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._rest = self._rest[-MAX_LINE:]
+        for line in lines:
+            text = printable(line[:MAX_LINE])
+            self.lines.append(text)
+            self._on_line(text)
+        if self._offset >= MAX_FILE:
+            os.truncate(self._path, 0)  # its writers append, so they go on at the new end
+            self._offset = 0
+
+    def _on_change(self) -> None:
+        os.read(self._descriptor, 4096)
+        self.read()
+
+
+def printable(line: bytes) -> str:
+    """Return a line of the network's or a program's making as text that can forge nothing."""
+    return _UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", line.decode("utf-8", "backslashreplace"))
+
+
+def _watch(path: Path) -> int:
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    if descriptor < 0:
+        raise OSError(ctypes.get_errno(), "inotify_init1")
+    if libc.inotify_add_watch(descriptor, os.fsencode(path), _IN_MODIFY) < 0:
+        error = ctypes.get_errno()
+        os.close(descriptor)
+        raise OSError(error, "inotify_add_watch")
+    return descriptor

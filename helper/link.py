@@ -1,0 +1,232 @@
+"""The state machine of one link. Pure: it knows no bus, no process, no clock but the one that it is given.
+
+    down ──connect──▶ dialing ──answered──▶ up
+     ▲                  │  ▲                 │
+     │               ended  └──wake───────┐  │ lost, ended
+     │                  ▼                 │  ▼
+     └──disconnect── waiting / failed ◀── stopping
+
+One call exists at a time. `Port.dial` begins it; whatever happens to it, it reports `ended` exactly once, and only
+then is the next one dialed. What follows a call that is being stopped is kept in the stopping state itself.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final, Protocol
+
+from cablecar.helper import reasons
+from cablecar.helper.names import (
+    CONNECTING,
+    DIALING,
+    DOWN,
+    FAILED,
+    PREPARING,
+    STOPPING,
+    UP,
+    WAITING,
+)
+from cablecar.helper.reasons import Reason
+from cablecar.helper.redial import Redial
+
+DIAL_LIMIT: Final = 30.0  # seconds from dialing to up; `Connect` promises a named error within 40
+GONE_LIMIT: Final = 3.0  # seconds that the processes of a call may outlive its interface
+NO_CABLE_PAUSE: Final = 60.0  # seconds; netlink tells sooner when the cable is back
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the world may know about a link. Times are seconds of the machine's clock; 0 means none."""
+
+    state: str = DOWN
+    phase: str = ""
+    reason: Reason = reasons.NONE
+    interface: str = ""
+    since: float = 0.0
+    attempt: int = 0
+    next_retry: float = 0.0
+
+
+class Port(Protocol):
+    """What the machine asks of the outside. None of these may call back before they return."""
+
+    def dial(self) -> None:
+        """Begin a call; answer with `progress`, `answered` and, exactly once, `ended`."""
+
+    def hang_up(self) -> None:
+        """End the call; `ended` follows. Harmless when repeated."""
+
+    def wake_after(self, seconds: float | None) -> None:
+        """Call `wake` once after so many seconds; None or a new request replaces an older one."""
+
+    def publish(self, status: Status) -> None:
+        """Show the status to everybody."""
+
+    def connected(self, interface: str) -> None:
+        """Tell that the link is up."""
+
+    def disconnected(self, reason: Reason, will_reconnect: bool) -> None:
+        """Tell that a link that was up is up no longer."""
+
+    def reconnecting(self, attempt: int, seconds: float) -> None:
+        """Tell that a try follows by itself after so many seconds."""
+
+
+class After(Enum):
+    """What follows when the call that is being stopped has ended."""
+
+    DOWN = "stay down"
+    DIAL = "dial at once"
+    DECIDE = "let the reason decide"
+
+
+class Link:
+    """One link's state and its transitions."""
+
+    def __init__(self, port: Port, clock: Callable[[], float], redial: Redial, reconnects: bool) -> None:
+        self.status = Status(since=clock())
+        self._port = port
+        self._clock = clock
+        self._redial = redial
+        self._reconnects = reconnects
+        self._after = After.DECIDE
+        self._cause: Reason | None = None  # why we are stopping, when we know better than the call
+        self._up_since: float | None = None
+
+    # What people ask for.
+
+    def connect(self) -> None:
+        """The link is wanted."""
+        match self.status.state:
+            case "down" | "failed" | "waiting":
+                self._redial.reset()
+                self._dial()
+            case "stopping" if self._after is After.DOWN:
+                self._after = After.DIAL
+
+    def disconnect(self) -> None:
+        """The link is not wanted."""
+        match self.status.state:
+            case "dialing" | "up":
+                self._stop(After.DOWN, reasons.REQUESTED)
+            case "stopping":
+                self._after, self._cause = After.DOWN, reasons.REQUESTED
+                self._port.hang_up()
+            case "waiting" | "failed":
+                self._rest(DOWN, reasons.REQUESTED)
+
+    def reconnect(self) -> None:
+        """Hang up and dial at once, or cut the waiting short."""
+        match self.status.state:
+            case "dialing" | "up":
+                self._redial.reset()
+                self._stop(After.DIAL, reasons.REQUESTED)
+            case "stopping":
+                self._after, self._cause = After.DIAL, reasons.REQUESTED
+            case _:
+                self.connect()
+
+    # What happens to the call.
+
+    def progress(self, phase: str) -> None:
+        """The call has come as far as `phase`."""
+        if self.status.state == DIALING and phase != self.status.phase:
+            self._publish(replace(self.status, phase=phase))
+
+    def answered(self, interface: str) -> None:
+        """The call is up on `interface`, and the routes lead through it."""
+        if self.status.state != DIALING:
+            return
+        self._port.wake_after(None)
+        self._up_since = self._clock()
+        self._publish(Status(UP, interface=interface, since=self._clock()))
+        self._port.connected(interface)
+
+    def lost(self) -> None:
+        """The call's interface is gone; its processes may still be ending."""
+        if self.status.state == UP:
+            self._enter_stopping(After.DECIDE, None)
+            self._port.wake_after(GONE_LIMIT)  # usually they end by themselves, and then say why
+
+    def ended(self, reason: Reason) -> None:
+        """The call is over, for `reason`; nothing of it is left."""
+        after, cause = (self._after, self._cause or reason) if self.status.state == STOPPING else (After.DECIDE, reason)
+        self._after, self._cause = After.DECIDE, None
+        self._port.wake_after(None)
+        seconds_up = None if self._up_since is None else self._clock() - self._up_since
+        self._up_since = None
+        again = after is After.DIAL or (after is After.DECIDE and cause.retry and self._reconnects)
+        if seconds_up is not None:
+            self._port.disconnected(cause, again)
+        if after is After.DIAL:
+            self._dial()
+        elif again:
+            self._try_again(cause, seconds_up)
+        else:
+            self._rest(FAILED if after is After.DECIDE and not cause.retry else DOWN, cause)
+
+    def wake(self) -> None:
+        """The time that was asked for is over."""
+        if self.status.state == WAITING:
+            self._dial()
+        elif self.status.state == DIALING:
+            early = self.status.phase in (PREPARING, CONNECTING)
+            self._stop(After.DECIDE, reasons.SERVER_UNREACHABLE if early else reasons.TIMED_OUT)
+        elif self.status.state == STOPPING:
+            self._port.hang_up()
+
+    def cable_changed(self) -> None:
+        """The cable has a carrier, an address or a route that it did not have."""
+        if self.status.state == WAITING and self.status.reason is reasons.NO_CABLE:
+            self._dial()
+
+    def adopt(self) -> None:
+        """A call of this link is running already; `answered` follows when it is up."""
+        if self.status.state == DOWN:
+            self._port.wake_after(DIAL_LIMIT)
+            self._publish(Status(DIALING, CONNECTING, since=self._clock()))
+
+    # Transitions.
+
+    def _dial(self) -> None:
+        self._port.wake_after(DIAL_LIMIT)
+        self._publish(
+            Status(DIALING, PREPARING, self.status.reason, since=self._clock(), attempt=self._redial.attempt + 1)
+        )
+        self._port.dial()
+
+    def _stop(self, after: After, cause: Reason | None) -> None:
+        self._enter_stopping(after, cause)
+        self._port.hang_up()
+
+    def _enter_stopping(self, after: After, cause: Reason | None) -> None:
+        self._after, self._cause = after, cause
+        self._port.wake_after(None)
+        self._publish(Status(STOPPING, reason=cause or reasons.NONE, since=self._clock(), attempt=self.status.attempt))
+
+    def _try_again(self, cause: Reason, seconds_up: float | None) -> None:
+        if cause is reasons.NO_CABLE:
+            # Nothing was dialed: it counts as no try, and the cable itself wakes us.
+            self._wait(cause, NO_CABLE_PAUSE)
+            return
+        delay = self._redial.after_failure() if seconds_up is None else self._redial.after_drop(seconds_up)
+        self._port.reconnecting(self._redial.attempt, delay)
+        if delay:
+            self._wait(cause, delay)
+        else:
+            self._publish(replace(self.status, reason=cause))
+            self._dial()
+
+    def _wait(self, cause: Reason, seconds: float) -> None:
+        now = self._clock()
+        self._publish(Status(WAITING, reason=cause, since=now, attempt=self._redial.attempt, next_retry=now + seconds))
+        self._port.wake_after(seconds)
+
+    def _rest(self, state: str, reason: Reason) -> None:
+        self._port.wake_after(None)
+        self._redial.reset()
+        self._publish(Status(state, reason=reason, since=self._clock()))
+
+    def _publish(self, status: Status) -> None:
+        self.status = status
+        self._port.publish(status)

@@ -1,0 +1,291 @@
+"""All links of this machine: made, removed, connected; each a state machine (`link.py`) with its call (`call.py`).
+
+The rooms below know no D-Bus: `service.py` shows what happens here on the bus, through `Audience`.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from cablecar.helper import names, pppfiles
+from cablecar.helper.call import Call, Machinery
+from cablecar.helper.errors import CallFailed, LimitExceeded, LinkExists, NoSuchLink
+from cablecar.helper.link import Link, Status
+from cablecar.helper.reasons import Reason
+from cablecar.helper.redial import Redial
+from cablecar.helper.settings import Settings
+
+log = logging.getLogger(__name__)
+
+MAX_LINKS: Final = 64
+_SETTLED: Final = (names.DOWN, names.WAITING, names.UP, names.FAILED)
+REPAIR_PAUSE: Final = 0.05  # seconds; a burst of network events is answered once
+REPAIRS: Final = 5  # in REPAIR_WINDOW seconds; then somebody is fighting us
+REPAIR_WINDOW: Final = 10.0
+
+
+class Audience(Protocol):
+    """Who is shown what becomes of one link."""
+
+    def status_changed(self, status: Status) -> None:
+        """The link has a new status."""
+
+    def connected(self, interface: str) -> None:
+        """The link is up."""
+
+    def disconnected(self, reason: Reason, will_reconnect: bool) -> None:
+        """The link is up no longer."""
+
+    def reconnecting(self, attempt: int, seconds: float) -> None:
+        """The link will be dialed by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What only those who may view details are told. Byte counts are of the present call."""
+
+    server: str
+    user: str
+    interface: str = ""
+    local_address: str = ""
+    remote_address: str = ""
+    dns: tuple[str, ...] = ()
+    received: int = 0
+    sent: int = 0
+
+
+class ManagedLink:
+    """One link: its settings, its state machine and its call; the machine's port to the world."""
+
+    def __init__(self, name: str, settings: Settings, machinery: Machinery) -> None:
+        self.name = name
+        self.settings = settings
+        self.audience: Audience | None = None
+        self.removed = False
+        self._machinery = machinery
+        self._timer: asyncio.TimerHandle | None = None
+        self._changed = asyncio.Event()
+        self.machine = Link(self, _clock, Redial(random.uniform), settings.reconnect)
+        self.call = Call(name, settings, machinery, self.machine)
+
+    @property
+    def status(self) -> Status:
+        """The present status."""
+        return self.machine.status
+
+    @property
+    def wanted_by(self) -> int | None:
+        """The user who asked for the link, None when nobody wants it up."""
+        return self._machinery.store.wish(self.name)
+
+    async def connect(self, uid: int) -> None:
+        """Bring the link up for user `uid` and return when it is.
+
+        Raises:
+            CallFailed: It is not up; the reason says why. Where time may cure it, the link keeps trying.
+        """
+        await self._wish_and_settle(uid, self.machine.connect)
+
+    async def reconnect(self, uid: int) -> None:
+        """Hang up and dial at once, or cut the waiting short; else as `connect`."""
+        await self._wish_and_settle(uid, self.machine.reconnect)
+
+    async def disconnect(self) -> None:
+        """Take the link down and return when nothing of the call is left."""
+        self._machinery.store.save_wish(self.name, None)
+        self.machine.disconnect()
+        await self._settle()
+
+    async def details(self) -> Details:
+        """Return what only those who may view details are told."""
+        facts, counters = self.call.progress, (0, 0)
+        if self.status.state != names.UP:
+            return Details(self.settings.server, self.settings.user)
+        counters = await self._machinery.routes.counters(facts.interface)
+        return Details(
+            self.settings.server,
+            self.settings.user,
+            facts.interface,
+            facts.local,
+            facts.remote,
+            tuple(facts.dns),
+            *counters,
+        )
+
+    async def _wish_and_settle(self, uid: int, ask: Callable[[], None]) -> None:
+        self._machinery.store.save_wish(self.name, uid)
+        ask()
+        status = await self._settle()
+        if status.state != names.UP:
+            raise CallFailed(status.reason)
+
+    async def _settle(self) -> Status:
+        while self.status.state not in _SETTLED:
+            changed = self._changed
+            await changed.wait()
+        return self.status
+
+    # The machine's port (link.Port).
+
+    def dial(self) -> None:
+        """Begin a call."""
+        self.call.dial()
+
+    def hang_up(self) -> None:
+        """End the call."""
+        self.call.hang_up()
+
+    def wake_after(self, seconds: float | None) -> None:
+        """Wake the machine once, later."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if seconds is not None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self.machine.wake)
+
+    def publish(self, status: Status) -> None:
+        """Tell those who wait and those who watch."""
+        log.debug("link %s: %s %s %s", self.name, status.state, status.phase, status.reason.id)
+        self._changed.set()
+        self._changed = asyncio.Event()
+        if self.audience is not None:
+            self.audience.status_changed(status)
+
+    def connected(self, interface: str) -> None:
+        """Tell the audience."""
+        if self.audience is not None:
+            self.audience.connected(interface)
+
+    def disconnected(self, reason: Reason, will_reconnect: bool) -> None:
+        """Tell the audience."""
+        if self.audience is not None:
+            self.audience.disconnected(reason, will_reconnect)
+
+    def reconnecting(self, attempt: int, seconds: float) -> None:
+        """Tell the audience."""
+        if self.audience is not None:
+            self.audience.reconnecting(attempt, seconds)
+
+
+class Links:
+    """The set of links."""
+
+    def __init__(self, machinery: Machinery) -> None:
+        self.by_name: dict[str, ManagedLink] = {}
+        self._machinery = machinery
+        self._repair: asyncio.TimerHandle | None = None
+        self._repairs: list[float] = []
+
+    async def begin(self, at_boot: bool) -> None:
+        """Load the links, take over calls that run, stop calls without settings, dial what is wanted; call once.
+
+        `at_boot` is for the first start since the machine's: links that are to be dialed then are. This is all the recovery there is after a crash: routes of links that are not up are swept by `reconcile`.
+        """
+        for name, settings in self._machinery.store.load_links().items():
+            await self._make(name, settings)
+        running = await self._machinery.units.running()
+        for name in running:
+            if (link := self.by_name.get(name)) is not None:
+                link.machine.adopt()
+                link.call.adopt()
+            else:
+                log.warning("a call of link %s runs, but the link has no settings: stopped", name)
+                await self._machinery.units.stop(name)
+        if not running:
+            await self._machinery.routes.reconcile()
+        for name, link in self.by_name.items():
+            if name not in running and (link.wanted_by is not None or (at_boot and link.settings.autoconnect)):
+                link.machine.connect()
+
+    def get(self, name: str) -> ManagedLink:
+        """Return the link called `name`.
+
+        Raises:
+            NoSuchLink: There is none.
+        """
+        if (link := self.by_name.get(name)) is None:
+            raise NoSuchLink("There is no link of this name. ListLinks names those that there are.")
+        return link
+
+    async def add(self, name: str, settings: Settings) -> ManagedLink:
+        """Make a new link and store it.
+
+        Raises:
+            LinkExists, PeerFileExists, LimitExceeded, StorageFailed: Nothing was written.
+        """
+        if name in self.by_name:
+            raise LinkExists("A link of this name exists already. Remove it first, or choose another name.")
+        if len(self.by_name) >= MAX_LINKS:
+            raise LimitExceeded(f"There are {MAX_LINKS} links already. Remove one first.")
+        pppfiles.check_free(name, self._machinery.peers)
+        self._machinery.store.save_link(name, settings)
+        return await self._make(name, settings)
+
+    async def remove(self, name: str) -> None:
+        """Disconnect a link and forget it.
+
+        Raises:
+            NoSuchLink: There is none.
+            StorageFailed: One of its files could not be removed.
+        """
+        link = self.get(name)
+        await link.disconnect()
+        self._machinery.store.forget(name)
+        pppfiles.remove(name, self._machinery.peers)
+        await link.call.unfollow()
+        link.removed = True
+        self.by_name.pop(name, None)
+
+    def set_password(self, name: str, password: bytes) -> None:
+        """Store a link's password; the next dial uses it.
+
+        Raises:
+            StorageFailed: It could not be written; the old one is intact.
+        """
+        self._machinery.store.save_password(name, password)
+
+    def network_changed(self) -> None:
+        """Something about interfaces, addresses, routes or rules changed: repair ours, soon and once."""
+        if self._repair is None:
+            self._repair = asyncio.get_running_loop().call_later(REPAIR_PAUSE, self._begin_repair)
+
+    def interface_gone(self, name: str) -> None:
+        """An interface was removed."""
+        for link in self.by_name.values():
+            link.call.interface_gone(name)
+
+    def _begin_repair(self) -> None:
+        self._repair = None
+        now = _clock()
+        self._repairs = [moment for moment in self._repairs if moment > now - REPAIR_WINDOW]
+        if len(self._repairs) >= REPAIRS:
+            log.warning("somebody keeps changing Cablecar's routes; repairing them again in %.0f s", REPAIR_WINDOW)
+            self._repair = asyncio.get_running_loop().call_later(REPAIR_WINDOW, self._begin_repair)
+            return
+        self._machinery.spawn(self._reconcile())
+
+    async def _reconcile(self) -> None:
+        if await self._machinery.routes.reconcile():
+            self._repairs.append(_clock())
+            log.info("routes or rules of ours were missing and have been put back")
+        for link in self.by_name.values():
+            link.machine.cable_changed()
+
+    async def _make(self, name: str, settings: Settings) -> ManagedLink:
+        link = self.by_name[name] = ManagedLink(name, settings, self._machinery)
+        await link.call.follow()
+        return link
+
+
+def _clock() -> float:
+    # Boot time: it counts on during suspend, and nobody sets it.
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def plain_details(details: Details) -> dict[str, Any]:
+    """Return the details that are known, by name."""
+    return {key: value for key in Details.__slots__ if (value := getattr(details, key)) not in ("", (), 0)}

@@ -1,0 +1,119 @@
+"""The helper's start and its only exit.
+
+Starting is recovering: whatever ended the last helper, this reads the settings, the units and the kernel, and makes
+them agree. Stopping leaves the calls alone, so that an upgrade or a crash costs nobody the connection.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+from cablecar.helper import __version__
+from cablecar.helper.authority import Authority
+from cablecar.helper.bus import Bus, CallError
+from cablecar.helper.call import Machinery
+from cablecar.helper.calllog import FOLDER
+from cablecar.helper.links import Links
+from cablecar.helper.names import BUS_NAME
+from cablecar.helper.netmon import NetworkMonitor
+from cablecar.helper.routes import Routes
+from cablecar.helper.service import Manager
+from cablecar.helper.store import Store
+from cablecar.helper.units import Units
+
+log = logging.getLogger(__name__)
+
+STARTED_MARK: Final = "started"  # in /run/cablecar, which a boot empties and a restart of the helper does not
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the helper; return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="cablecar-helper",
+        description="Cablecar's root helper. systemd starts it when somebody calls org.cablecar1 on the system bus.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("--sweep", action="store_true", help="remove all of Cablecar's routes and rules, and end")
+    parser.add_argument("--debug", action="store_true", help="log every step")
+    options = parser.parse_args(arguments)
+    _set_up_logging(logging.DEBUG if options.debug else logging.INFO)
+    os.umask(0o077)
+    if os.geteuid() != 0:
+        log.error("cablecar-helper is started by systemd as root: systemctl start cablecar-helper")
+        return 1
+    return asyncio.run(_sweep() if options.sweep else _serve())
+
+
+async def _sweep() -> int:
+    routes = Routes()
+    await routes.begin()
+    await routes.reconcile()
+    await routes.close()
+    return 0
+
+
+async def _serve() -> int:
+    try:
+        bus = Bus()
+        await bus.connect()
+    except (OSError, ValueError) as error:
+        log.error("the system bus cannot be reached: %s", error)
+        return 1
+    bus.guard = Authority(bus)
+    units, routes = Units(bus), Routes()
+    links = Links(Machinery(Store(), units, routes, bus.spawn))
+    monitor = NetworkMonitor(links.network_changed, links.interface_gone)
+    try:
+        await units.begin()
+        await routes.begin()
+        await monitor.begin()
+        await links.begin(_first_start())
+        Manager(bus, links).export()
+        if not await bus.own(BUS_NAME):
+            log.error("%s has another owner on the bus", BUS_NAME)
+            return 1
+    except CallError as error:
+        log.error("the helper cannot start: %s", error)
+        return 1
+    log.info("cablecar-helper %s: %d links", __version__, len(links.by_name))
+    return await _until_the_end(bus)
+
+
+async def _until_the_end(bus: Bus) -> int:
+    asked = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    gone = asyncio.ensure_future(bus.end())
+    told = asyncio.ensure_future(asked.wait())
+    await asyncio.wait({gone, told}, return_when=asyncio.FIRST_COMPLETED)
+    if told.done():
+        return 0  # the bus sees the socket close; the calls go on in their units
+    log.error("the connection to the system bus is lost")
+    return 1
+
+
+def _first_start() -> bool:
+    """Return whether this is the first start since the machine's."""
+    mark = Path(FOLDER / STARTED_MARK)
+    if mark.exists():
+        return False
+    mark.touch(mode=0o600)
+    return True
+
+
+def _set_up_logging(level: int) -> None:
+    # systemd reads the priority in front of each line (sd-daemon(3)).
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JournalFormatter("%(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
+
+
+class _JournalFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        priority = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}.get(record.levelno, 2)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())

@@ -1,0 +1,51 @@
+"""When to dial again: at once after a drop, then ever more slowly, with jitter. Pure.
+
+The helper paces redials itself because pppd's `persist` skips its holdoff after a hangup since 2.5.2, and providers
+block a line that dials too fast.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+BASE: Final = 2.0  # seconds before the second try
+CAP: Final = 300.0  # seconds at the most
+STABLE: Final = 120.0  # seconds up, after which a drop counts as the first
+
+
+@dataclass(slots=True)
+class Redial:
+    """The pacing of one link.
+
+    Attributes:
+        uniform: Returns a random number between its two arguments; a test passes its own.
+        attempt: Tries since the link was last stable or first wanted.
+    """
+
+    uniform: Callable[[float, float], float]
+    attempt: int = 0
+    _delay: float = 0.0
+
+    def reset(self) -> None:
+        """Begin anew: the user asked, or the link has been stable."""
+        self.attempt = 0
+        self._delay = 0.0
+
+    def after_drop(self, seconds_up: float) -> float:
+        """Return how long to wait after a link that was up is up no longer, in seconds."""
+        if seconds_up >= STABLE:
+            self.reset()
+        self.attempt += 1
+        if self.attempt == 1:
+            return 0.0
+        return self._longer()
+
+    def after_failure(self) -> float:
+        """Return how long to wait after a dial that failed, in seconds."""
+        self.attempt += 1
+        return self._longer()
+
+    def _longer(self) -> float:
+        # Decorrelated jitter: many customers whom the same server dropped do not come back in step.
+        self._delay = min(CAP, self.uniform(BASE, max(BASE, self._delay * 3)))
+        return self._delay

@@ -1,0 +1,336 @@
+"""Our routes and rules in the kernel, and nobody else's.
+
+What every link needs is kept as a wish (`Wanted`); `reconcile` dumps what the kernel has under our protocol number,
+adds what is missing and deletes what is too much. So adding, removing, repairing after others and sweeping after a
+crash are one thing, and doing it twice changes nothing.
+
+    main table      metric-0 host routes to each link's server, through the cable: the pins
+    table 5200+n    the default route through the link in slot n; it dies with the ppp device, by the kernel's hand
+    rule 31800      everything but default routes from `main`, so that pins and the local network keep working
+    rule 31801+n    then the table of slot n; when that is empty, the lookup goes on to `main` as before
+
+The cable's own default route is never touched. pyroute2's synchronous socket lives in one worker thread, because
+the versions that Debian 12 and 13 package have no asynchronous one.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, Final, TypeVar
+
+from pyroute2 import IPRoute
+from pyroute2.netlink import NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST
+from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl import RTM_DELROUTE, RTM_NEWROUTE
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PROTOCOL: Final = 201  # in no list of rt_protos(5) that distributions ship
+MAIN: Final = 254
+FIRST_TABLE: Final = 5200
+MAIN_RULE: Final = 31800
+FIRST_LINK_RULE: Final = 31801
+SLOTS: Final = 64  # links that can be up at once
+_UNICAST: Final = 1  # rtnetlink(7), RTN_UNICAST
+_SCOPE_LINK: Final = 253
+_SCOPE_UNIVERSE: Final = 0
+_TO_TABLE: Final = 1  # FR_ACT_TO_TBL
+_ANYWHERE: Final = IPv4Network("0.0.0.0/0")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route as the kernel has it; `source` is a preference and no part of its identity."""
+
+    destination: IPv4Network
+    table: int
+    output: int
+    gateway: IPv4Address | None = None
+    metric: int = 0
+    source: IPv4Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A policy rule without a selector: at `priority`, look in `table`."""
+
+    priority: int
+    table: int
+    suppress_defaults: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one link needs of the network.
+
+    Attributes:
+        pins: The servers that stay on the cable.
+        cable: The interface that they stay on; empty means the one that the best route takes.
+        tunnel: The ppp interface while up, otherwise empty.
+        default: Whether the default route leads through the tunnel.
+    """
+
+    pins: tuple[IPv4Address, ...] = ()
+    cable: str = ""
+    tunnel: str = ""
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface, as far as routes care."""
+
+    index: int
+    name: str
+    has_carrier: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the kernel had at one moment."""
+
+    interfaces: Mapping[str, Interface]
+    foreign: tuple[Route, ...]  # of the main table, not ours
+    ours: frozenset[Route]
+    our_rules: frozenset[Rule]
+
+
+@dataclass(slots=True)
+class _Slots:
+    """Which link has which table."""
+
+    taken: dict[str, int] = field(default_factory=dict)
+
+    def of(self, link: str) -> int:
+        if link not in self.taken:
+            self.taken[link] = min(set(range(SLOTS)) - set(self.taken.values()))
+        return self.taken[link]
+
+
+def underlay(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Route | None:
+    """Return the pin for `address`: the way that a packet to it takes when no tunnel of ours exists.
+
+    None when no route leads there by an interface with a carrier. Only routes that others made are looked at, so that
+    the answer is the same while a link is up.
+    """
+    barred = {snapshot.interfaces[name].index for name in tunnels if name in snapshot.interfaces}
+    usable = {interface.index for interface in snapshot.interfaces.values() if interface.has_carrier} - barred
+    if cable:
+        usable &= {snapshot.interfaces[cable].index} if cable in snapshot.interfaces else set()
+    routes = [route for route in snapshot.foreign if route.output in usable and address in route.destination]
+    if not routes:
+        return None
+    best = max(routes, key=lambda route: (route.destination.prefixlen, -route.metric))
+    return Route(IPv4Network(address), MAIN, best.output, best.gateway, 0, best.source)
+
+
+class Routes:
+    """The kernel's routing, as far as it is ours."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[str, Wanted] = {}
+        self._slots = _Slots()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="routes")
+        self._lock = asyncio.Lock()
+        self._socket: IPRoute | None = None
+
+    async def begin(self) -> None:
+        """Open the socket; call once."""
+        self._socket = await asyncio.get_running_loop().run_in_executor(self._thread, IPRoute)
+
+    async def close(self) -> None:
+        """Close the socket; the kernel keeps what it has."""
+        if self._socket is not None:
+            await self._in_thread(self._socket.close)
+        self._thread.shutdown()
+
+    async def way_to(self, address: IPv4Address, cable: str) -> Route | None:
+        """Return how `address` is reached by the cable, None when it is not."""
+        async with self._lock:
+            snapshot = await self._in_thread(self._snapshot)
+        return underlay(snapshot, address, cable, self._tunnels())
+
+    async def want(self, link: str, wanted: Wanted) -> None:
+        """Make the network what the link needs from now on."""
+        self._wanted[link] = wanted
+        await self.reconcile()
+
+    async def release(self, link: str) -> None:
+        """Take back everything that the link needed."""
+        self._wanted.pop(link, None)
+        self._slots.taken.pop(link, None)
+        await self.reconcile()
+
+    async def reconcile(self) -> bool:
+        """Make the kernel's state the wanted one; return whether something had to be changed."""
+        async with self._lock:
+            return await self._in_thread(self._reconcile)
+
+    async def address_of(self, interface: str) -> bool:
+        """Return whether an interface of this name exists."""
+        async with self._lock:
+            return interface in (await self._in_thread(self._snapshot)).interfaces
+
+    async def counters(self, interface: str) -> tuple[int, int]:
+        """Return the bytes that the interface has received and sent; zeros when it is gone."""
+        async with self._lock:
+            return await self._in_thread(lambda: self._counters(interface))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    # From here on everything runs in the worker thread.
+
+    @property
+    def _netlink(self) -> Any:
+        if self._socket is None:
+            raise RuntimeError("begin() has not been called")
+        return self._socket
+
+    def _tunnels(self) -> list[str]:
+        return [wanted.tunnel for wanted in self._wanted.values() if wanted.tunnel]
+
+    def _reconcile(self) -> bool:
+        snapshot = self._snapshot()
+        routes, rules = self._goal(snapshot)
+        # First what leads somewhere, then the rules that send packets there; the other way round when removing.
+        added = [_add_route(route) for route in sorted(routes - snapshot.ours, key=str)]
+        added += [self._rule("add", rule) for rule in sorted(rules - snapshot.our_rules, key=str)]
+        removed = [self._rule("del", rule) for rule in sorted(snapshot.our_rules - rules, key=str)]
+        removed += [_delete_route(route) for route in sorted(snapshot.ours - routes, key=str)]
+        return any(added) or any(removed)
+
+    def _goal(self, snapshot: Snapshot) -> tuple[set[Route], set[Rule]]:
+        routes: set[Route] = set()
+        rules: set[Rule] = set()
+        for link, wanted in self._wanted.items():
+            for address in wanted.pins:
+                if (pin := underlay(snapshot, address, wanted.cable, self._tunnels())) is not None:
+                    routes.add(pin)
+                else:
+                    # Without a way there is nothing to pin to; what still stands is left until there is one.
+                    routes |= {route for route in snapshot.ours if route.destination == IPv4Network(address)}
+            if wanted.default and wanted.tunnel in snapshot.interfaces:
+                slot = self._slots.of(link)
+                routes.add(Route(_ANYWHERE, FIRST_TABLE + slot, snapshot.interfaces[wanted.tunnel].index))
+                rules |= {Rule(MAIN_RULE, MAIN, True), Rule(FIRST_LINK_RULE + slot, FIRST_TABLE + slot)}
+        return routes, rules
+
+    def _snapshot(self) -> Snapshot:
+        interfaces = [_interface(message) for message in self._netlink.get_links()]
+        routes = [
+            (message["proto"], _route(message))
+            for message in self._netlink.get_routes(family=socket.AF_INET)
+            if message["type"] == _UNICAST and message.get_attr("RTA_OIF") is not None
+        ]
+        rules = self._netlink.get_rules(family=socket.AF_INET)
+        return Snapshot(
+            {interface.name: interface for interface in interfaces},
+            tuple(route for protocol, route in routes if protocol != PROTOCOL and route.table == MAIN),
+            frozenset(route for protocol, route in routes if protocol == PROTOCOL),
+            frozenset(_rule(rule) for rule in rules if rule.get_attr("FRA_PROTOCOL") == PROTOCOL),
+        )
+
+    def _rule(self, verb: str, rule: Rule) -> bool:
+        arguments: dict[str, Any] = {
+            "family": socket.AF_INET,
+            "priority": rule.priority,
+            "table": rule.table,
+            "action": _TO_TABLE,
+            "FRA_PROTOCOL": PROTOCOL,
+        }
+        if rule.suppress_defaults:
+            arguments["FRA_SUPPRESS_PREFIXLEN"] = 0
+        return _done(lambda: self._netlink.rule(verb, **arguments), errno.EEXIST, errno.ENOENT)
+
+    def _counters(self, interface: str) -> tuple[int, int]:
+        for message in self._netlink.get_links():
+            if message.get_attr("IFLA_IFNAME") == interface:
+                stats = message.get_attr("IFLA_STATS64") or {}
+                return int(stats.get("rx_bytes", 0)), int(stats.get("tx_bytes", 0))
+        return 0, 0
+
+
+def _done(change: Callable[[], object], *harmless: int) -> bool:
+    """Make a change; return whether it changed something. What is already so is no error."""
+    try:
+        change()
+    except NetlinkError as error:
+        if error.code not in harmless:
+            log.warning("a route or rule could not be changed: %s", error)
+        return False
+    return True
+
+
+def _add_route(route: Route) -> bool:
+    # "Prepend": with NLM_F_EXCL it would fail beside the kernel's own route to a peer that is the server, with
+    # NLM_F_REPLACE it would destroy that one, with NLM_F_APPEND it would lose against it.
+    return _done(lambda: _request(_message(route), RTM_NEWROUTE, NLM_F_CREATE), errno.EEXIST)
+
+
+def _delete_route(route: Route) -> bool:
+    return _done(lambda: _request(_message(route), RTM_DELROUTE, 0), errno.ESRCH, errno.ENODEV)
+
+
+def _message(route: Route) -> Any:
+    message = rtmsg()
+    message["family"] = socket.AF_INET
+    message["dst_len"] = route.destination.prefixlen
+    message["table"] = route.table if route.table < 256 else 0  # then RTA_TABLE counts
+    message["proto"] = PROTOCOL
+    message["type"] = _UNICAST
+    message["scope"] = _SCOPE_UNIVERSE if route.gateway else _SCOPE_LINK
+    message["attrs"] = [("RTA_TABLE", route.table), ("RTA_OIF", route.output)]
+    if route.destination.prefixlen:
+        message["attrs"].append(("RTA_DST", str(route.destination.network_address)))
+    if route.gateway:
+        message["attrs"].append(("RTA_GATEWAY", str(route.gateway)))
+    if route.source:
+        message["attrs"].append(("RTA_PREFSRC", str(route.source)))
+    return message
+
+
+def _request(message: Any, kind: int, flags: int) -> None:
+    """Send one request that no verb of pyroute2 stands for; its sender for those differs between its versions."""
+    message["header"] = {"type": kind, "flags": NLM_F_REQUEST | NLM_F_ACK | flags, "sequence_number": 1, "pid": 0}
+    message.encode()
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as netlink:
+        netlink.send(bytes(message.data))
+        (code,) = struct.unpack_from("i", netlink.recv(4096), 16)  # netlink(7): struct nlmsgerr after the header
+    if code:
+        raise NetlinkError(-code, os.strerror(-code))
+
+
+def _interface(message: Any) -> Interface:
+    carrier = message.get_attr("IFLA_CARRIER")
+    return Interface(message["index"], message.get_attr("IFLA_IFNAME"), carrier is None or bool(carrier))
+
+
+def _route(message: Any) -> Route:
+    gateway, source = message.get_attr("RTA_GATEWAY"), message.get_attr("RTA_PREFSRC")
+    return Route(
+        IPv4Network((message.get_attr("RTA_DST") or "0.0.0.0", message["dst_len"])),
+        message.get_attr("RTA_TABLE") or message["table"],
+        message.get_attr("RTA_OIF"),
+        IPv4Address(gateway) if gateway else None,
+        message.get_attr("RTA_PRIORITY") or 0,
+        IPv4Address(source) if source else None,
+    )
+
+
+def _rule(message: Any) -> Rule:
+    return Rule(
+        message.get_attr("FRA_PRIORITY") or 0,
+        message.get_attr("FRA_TABLE") or message["table"],
+        message.get_attr("FRA_SUPPRESS_PREFIXLEN") == 0,
+    )

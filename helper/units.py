@@ -1,0 +1,92 @@
+"""The systemd units `cablecar-link@NAME.service`, over systemd's D-Bus interface.
+
+PID 1 holds the processes of each call, so they outlive the helper. This module starts, stops, lists and follows the
+units; what runs in them is written in the unit file and the peer file.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from cablecar.helper.bus import Bus
+from cablecar.helper.names import LINK_NAME
+from cablecar.helper.pppd import Exit
+from cablecar.helper.wire import plain
+
+SYSTEMD: Final = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
+PROPERTIES: Final = "org.freedesktop.DBus.Properties"
+CLD_EXITED: Final = 1  # waitid(2): si_code of a process that called exit
+_UNIT: Final = re.compile(r"cablecar-link@(.+)\.service")
+
+
+def unit_name(link: str) -> str:
+    """Return the unit of a link."""
+    return f"cablecar-link@{link}.service"
+
+
+class Units:
+    """The links' units."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._paths: dict[str, str] = {}
+
+    async def begin(self) -> None:
+        """Ask systemd to send signals at all; call once."""
+        await self._bus.ask(SYSTEMD, "Subscribe")
+
+    async def running(self) -> list[str]:
+        """Return the links, known to us or not, whose unit runs, starts or stops."""
+        states = ["active", "activating", "deactivating", "reloading"]
+        (rows,) = await self._bus.ask(SYSTEMD, "ListUnitsByPatterns", "asas", [states, ["cablecar-link@*.service"]])
+        matches = (_UNIT.fullmatch(row[0]) for row in rows)
+        return [match[1] for match in matches if match and LINK_NAME.fullmatch(match[1])]
+
+    async def follow(self, link: str, on_end: Callable[[Exit], None]) -> None:
+        """Call `on_end` each time the link's unit has ended, processes and all."""
+        (path,) = await self._bus.ask(SYSTEMD, "LoadUnit", "s", [unit_name(link)])
+        self._paths[link] = path
+        facts: dict[str, Any] = {}
+        last_end = 0
+
+        def on_change(body: list[Any]) -> None:
+            nonlocal last_end
+            facts.update(plain(body[1]))
+            # systemd repeats "inactive" for other changes; the time at which the main process ended tells two ends
+            # apart. The signal of the service's properties comes before that of the unit's state.
+            end = facts.get("ExecMainExitTimestampMonotonic", 0)
+            if facts.get("ActiveState") in ("inactive", "failed") and end != last_end:
+                last_end = end
+                on_end(_exit(facts))
+
+        await self._bus.follow(SYSTEMD[0], path, PROPERTIES, "PropertiesChanged", on_change)
+
+    async def unfollow(self, link: str) -> None:
+        """Undo `follow`."""
+        if (path := self._paths.pop(link, None)) is not None:
+            await self._bus.unfollow(SYSTEMD[0], path, PROPERTIES, "PropertiesChanged")
+
+    async def start(self, link: str) -> None:
+        """Start the link's unit.
+
+        Raises:
+            CallError: systemd refuses.
+        """
+        await self._bus.ask(SYSTEMD, "StartUnit", "ss", [unit_name(link), "replace"])
+
+    async def stop(self, link: str) -> None:
+        """Stop the link's unit; its end is told by `follow`.
+
+        Raises:
+            CallError: systemd refuses.
+        """
+        await self._bus.ask(SYSTEMD, "StopUnit", "ss", [unit_name(link), "replace"])
+
+    async def is_running(self, link: str) -> bool:
+        """Return whether the link's unit has processes."""
+        return link in await self.running()
+
+
+def _exit(facts: dict[str, Any]) -> Exit:
+    code, status = facts.get("ExecMainCode", 0), facts.get("ExecMainStatus", 0)
+    return Exit(code=status) if code == CLD_EXITED else Exit(signal=status)
