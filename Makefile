@@ -2,7 +2,7 @@
 PYTHON ?= /usr/bin/python3
 GUESTS := debian12 debian13
 
-# The virtual environment is made anew when pyproject.toml changes.
+# The virtual environment is brought up to date when pyproject.toml changes.
 VENV := .venv
 READY := $(VENV)/ready-$(shell sha256sum pyproject.toml | cut -c -12)
 
@@ -12,7 +12,7 @@ READY := $(VENV)/ready-$(shell sha256sum pyproject.toml | cut -c -12)
 help: ## Say what each target does (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
 
-check: setup-check venv ## Lint, type-check and test on this host, in under two minutes (options: PYTEST="-k NAME")
+check: setup-check venv deb ## Lint, type-check and test on this host, in under two minutes (options: PYTEST="-k NAME")
 	$(VENV)/bin/pytest $(PYTEST)
 
 test: check deb ## All tests: `make check`, then the lab's suite in a virtual machine of each Debian
@@ -36,7 +36,7 @@ venv: setup-check $(READY) ## Make the virtual environment .venv, with Cablecar 
 
 $(READY): | setup-check
 	@echo "venv: installing what pyproject.toml names into $(VENV)"
-	@rm -rf $(VENV)
+	@rm -f $(VENV)/ready-*
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip --quiet --disable-pip-version-check install --editable '.[dev]'
 	@touch $@

@@ -1,0 +1,65 @@
+"""The launcher, the autostart file, the metainfo and the icons, against freedesktop's own checkers."""
+
+import configparser
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+IDENTITY = "org.cablecar1.applet"
+LAUNCHER = ROOT / "desktop" / f"{IDENTITY}.desktop"
+AUTOSTART = ROOT / "desktop" / f"{IDENTITY}-autostart.desktop"
+METAINFO = ROOT / "desktop" / f"{IDENTITY}.metainfo.xml"
+ICONS = ROOT / "applet" / "icons" / "hicolor"
+
+
+def entry(path: Path) -> dict[str, str]:
+    """Return the keys of a desktop file."""
+    file = configparser.ConfigParser(interpolation=None)
+    file.optionxform = str  # type: ignore[assignment, method-assign]  # keys are case-sensitive here
+    file.read(path)
+    return dict(file["Desktop Entry"])
+
+
+def check(*command: str) -> str:
+    """Return what a checker says; empty when it is content."""
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    return (done.stdout + done.stderr) if done.returncode else ""
+
+
+@pytest.mark.parametrize("path", [LAUNCHER, AUTOSTART], ids=lambda path: path.name)
+def test_desktop_file_is_valid(path: Path) -> None:
+    assert path.exists()
+    assert not check("desktop-file-validate", str(path))
+
+
+@pytest.mark.parametrize("path", [LAUNCHER, AUTOSTART], ids=lambda path: path.name)
+def test_desktop_file_starts_the_applet(path: Path) -> None:
+    keys = entry(path)
+    assert keys["Exec"].split()[0] == "cablecar-applet"
+    assert keys["Icon"] == IDENTITY
+    assert (ICONS / "scalable" / "apps" / f"{IDENTITY}.svg").exists()
+
+
+def test_autostart_does_nothing_after_the_removal_of_the_package() -> None:
+    # It is a configuration file, which stays until purge.
+    assert entry(AUTOSTART).get("TryExec") == "cablecar-applet"
+
+
+def test_metainfo_is_valid() -> None:
+    assert METAINFO.exists()
+    assert not check("appstreamcli", "validate", "--no-net", "--pedantic", str(METAINFO))
+
+
+def test_metainfo_names_the_launcher() -> None:
+    root = ElementTree.parse(METAINFO).getroot()
+    assert root.findtext("id") == IDENTITY
+    assert root.findtext("launchable[@type='desktop-id']") == LAUNCHER.name
+
+
+@pytest.mark.parametrize("path", sorted(ICONS.rglob("*.svg")), ids=lambda path: path.name)
+def test_icon_is_xml_in_a_folder_of_its_kind(path: Path) -> None:
+    assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    assert path.stem.endswith("-symbolic") == (path.parts[-3] == "symbolic")

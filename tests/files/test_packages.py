@@ -1,0 +1,180 @@
+"""What gets into the wheel and into the Debian packages is what stands in the tree, no more and no less."""
+
+import fnmatch
+import re
+import stat
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from cablecar import helper
+
+ROOT = Path(__file__).parents[2]
+DEBS = ROOT / "build" / "deb"
+MODULES = Path("usr/lib/python3/dist-packages/cablecar")
+
+
+def tracked(*folders: str) -> set[str]:
+    """Return the files under `folders` that git tracks or would track."""
+    listed = subprocess.run(
+        ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-coz", "--exclude-standard", "--", *folders],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\0")
+    return {name for name in listed if name and (ROOT / name).is_file()}
+
+
+def install_lists() -> dict[Path, list[str]]:
+    """Return the patterns of each debian/*.install, without their destinations."""
+    return {
+        path: [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+        for path in sorted(ROOT.glob("debian/*.install"))
+    }
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (path,) = folder.glob(f"cablecar-{helper.__version__}-*.whl")
+    return zipfile.ZipFile(path)
+
+
+def deb(package: str) -> dict[str, tarfile.TarInfo]:
+    """Return the contents of a package in build/deb, by path."""
+    path = DEBS / f"{package}_{helper.__version__}_all.deb"
+    if not path.exists():
+        pytest.skip("no packages in build/deb: `make deb` builds them, and `make check` calls it")
+    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+            return {member.name.removeprefix("./"): member for member in archive}
+
+
+def maintainer_script(package: str, script: str) -> str:
+    """Return a maintainer script, with what debhelper added to it."""
+    path = DEBS / f"{package}_{helper.__version__}_all.deb"
+    return subprocess.run(["dpkg-deb", "--info", str(path), script], check=True, capture_output=True, text=True).stdout
+
+
+def test_the_wheel_has_the_tree(wheel: zipfile.ZipFile) -> None:
+    packaged = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert packaged == {f"cablecar/{name}" for name in tracked("applet", "helper")}
+
+
+def test_the_wheel_has_types_icons_and_no_namespace_module(wheel: zipfile.ZipFile) -> None:
+    packaged = wheel.namelist()
+    assert {"cablecar/applet/py.typed", "cablecar/helper/py.typed"} <= set(packaged)
+    assert fnmatch.filter(packaged, "cablecar/applet/icons/hicolor/*.svg")
+    assert "cablecar/__init__.py" not in packaged
+
+
+def test_the_wheel_starts_both_programs(wheel: zipfile.ZipFile) -> None:
+    (entry_points,) = (name for name in wheel.namelist() if name.endswith("/entry_points.txt"))
+    started = re.findall(r"^(\S+) = cablecar\.(\w+)\.(\w+):main$", wheel.read(entry_points).decode(), re.MULTILINE)
+    assert {program: f"{part}/{module}.py" for program, part, module in started} == {
+        "cablecar-helper": "helper/main.py",
+        "cablecar-applet": "applet/app.py",
+    }
+    for _, part, module in started:
+        assert "\ndef main(" in (ROOT / part / f"{module}.py").read_text()
+
+
+@pytest.mark.parametrize("path", install_lists(), ids=lambda path: path.name)
+def test_each_file_to_install_exists(path: Path) -> None:
+    sources = [pattern for pattern in install_lists()[path] if not pattern.startswith("usr/")]  # usr/: the wheel's
+    assert sources
+    assert not [pattern for pattern in sources if not list(ROOT.glob(pattern))]
+
+
+def test_each_file_for_the_system_is_installed() -> None:
+    patterns = [pattern for listed in install_lists().values() for pattern in listed]
+    rules = (ROOT / "debian" / "rules").read_text()
+    forgotten = {
+        name
+        for name in tracked("dbus", "polkit", "desktop")
+        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+        and name not in rules
+        and not name.endswith((".md", ".example"))
+    }
+    assert not forgotten
+
+
+@pytest.mark.parametrize(("package", "folder"), [("cablecar-helper", "helper"), ("cablecar", "applet")])
+def test_a_package_has_its_modules(package: str, folder: str) -> None:
+    packaged = {
+        str(Path(name).relative_to(MODULES))
+        for name, member in deb(package).items()
+        if member.isfile() and Path(name).is_relative_to(MODULES)
+    }
+    assert packaged == tracked(folder)
+
+
+def test_the_packages_share_no_file() -> None:
+    one, other = ({name for name, member in deb(package).items() if member.isfile()} for package in PACKAGES)
+    assert not one & other
+
+
+PACKAGES = {
+    "cablecar-helper": {
+        "etc/cablecar/links",
+        "usr/bin/cablecar-helper",
+        "usr/lib/systemd/system/cablecar-helper.service",
+        "usr/lib/systemd/system/cablecar-link@.service",
+        "usr/share/dbus-1/interfaces/org.cablecar1.Link.xml",
+        "usr/share/dbus-1/interfaces/org.cablecar1.Manager.xml",
+        "usr/share/dbus-1/system-services/org.cablecar1.service",
+        "usr/share/dbus-1/system.d/org.cablecar1.conf",
+        "usr/share/polkit-1/actions/org.cablecar1.policy",
+    },
+    "cablecar": {
+        "etc/xdg/autostart/org.cablecar1.applet.desktop",
+        "usr/bin/cablecar-applet",
+        "usr/share/applications/org.cablecar1.applet.desktop",
+        "usr/share/icons/hicolor/scalable/apps/org.cablecar1.applet.svg",
+        "usr/share/metainfo/org.cablecar1.applet.metainfo.xml",
+    },
+}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_has_the_files_of_the_system(package: str) -> None:
+    assert PACKAGES[package] <= set(deb(package))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_owners_and_modes(package: str) -> None:
+    for name, member in deb(package).items():
+        mode = stat.S_IMODE(member.mode)
+        private = name == "etc/cablecar/links"
+        program = name.startswith("usr/bin/")
+        expected = 0o700 if private else 0o755 if member.isdir() or program else 0o644
+        assert (name, oct(mode), member.uid, member.gid) == (name, oct(expected), 0, 0)
+
+
+def test_the_helper_is_enabled_started_and_restarted_but_no_link_is() -> None:
+    deb("cablecar-helper")
+    postinst = maintainer_script("cablecar-helper", "postinst")
+    assert "deb-systemd-helper enable 'cablecar-helper.service'" in postinst
+    assert "_dh_action=restart" in postinst
+    assert "cablecar-link" not in postinst
+    prerm = maintainer_script("cablecar-helper", "prerm")
+    stops = [line.strip() for line in prerm.splitlines() if "stop" in line and "cablecar" in line]
+    assert stops == [
+        "deb-systemd-invoke stop 'cablecar-helper.service' >/dev/null || true",
+        "systemctl --quiet stop 'cablecar-link@*.service' || true",
+    ]
+    # On removal only: on upgrade the calls go on.
+    assert prerm.count('"$1" = remove') == 3
+    assert "upgrade" not in re.sub(r"^#.*$", "", prerm, flags=re.MULTILINE)
