@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ _MMDEBSTRAP = [
 # No journal and no checksums: the file system is written once and only read then.
 _MKE2FS = ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum,^64bit", "-m", "0", "-b", "4096"]
 _SPARE_MIB = 128
+_KEPT_DAYS = 14
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,21 @@ def ensure_tree(guest: str) -> Tree:
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
     final = cache / f"{guest}-{key(guest)}"
-    if final.is_dir():
-        return Tree(final)
-    with _locked(cache / f"{guest}.lock", f"another run is building {guest}: waiting for it"):
-        if not final.is_dir():
-            _build(guest, cache, final)
+    if not final.is_dir():
+        with _locked(cache / f"{guest}.lock", f"another run is building {guest}: waiting for it"):
+            if not final.is_dir():
+                _build(guest, cache, final)
+                _forget_old(guest, cache)
+    os.utime(final)
     return Tree(final)
+
+
+def _forget_old(guest: str, cache: Path) -> None:
+    """Remove the trees of GUEST that no run has used for a long time."""
+    for folder in cache.glob(f"{guest}-*"):
+        if time.time() - folder.stat().st_mtime > _KEPT_DAYS * 86400:
+            say(f"removing {folder}, unused for {_KEPT_DAYS} days")
+            _remove(folder)
 
 
 @contextmanager
