@@ -1,0 +1,245 @@
+"""The program as a whole: clicks, notifications, one instance, signals. Offscreen, where there is no tray to see."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PyQt6.QtCore import QSettings
+from PyQt6.QtDBus import QDBusConnection
+from PyQt6.QtWidgets import QApplication, QLabel, QPushButton, QSystemTrayIcon
+
+from cablecar.applet import app
+from cablecar.applet.app import Applet
+from cablecar.applet.client import Client
+from cablecar.applet.model import Helper
+
+HOME = "/org/cablecar1/link/home"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> QSettings:
+    return QSettings(str(tmp_path / "applet.ini"), QSettings.Format.IniFormat)
+
+
+@pytest.fixture
+def applet(application: QApplication, session: QDBusConnection, settings: QSettings) -> Iterator[Applet]:
+    made = Applet(Client(), session, settings)
+    yield made
+    made.tray.deleteLater()
+    if made._window is not None:
+        made._window.close()
+    made.deleteLater()
+
+
+@pytest.fixture
+def ready(helper: Any, applet: Applet, eventually: Any) -> Applet:
+    """An applet that has read the one link `home`."""
+    eventually(lambda: applet._client.snapshot.links and not applet._client.snapshot.links[0].partial)
+    return applet
+
+
+def click(applet: Applet) -> None:
+    applet.tray._since_click.invalidate()
+    applet.tray._activated(QSystemTrayIcon.ActivationReason.Trigger)
+
+
+def state(applet: Applet) -> str:
+    return applet._client.snapshot.links[0].state
+
+
+def test_a_click_connects_and_the_next_disconnects(helper: Any, ready: Applet, eventually: Any) -> None:
+    click(ready)
+    eventually(lambda: helper.seen("call", member="Connect", path=HOME))
+    helper.do("set", name="home", State="up")
+    eventually(lambda: state(ready) == "up")
+    click(ready)
+    eventually(lambda: helper.seen("call", member="Disconnect", path=HOME))
+    assert len(helper.seen("call", member="Connect")) == 1
+
+
+def test_a_double_click_is_one(helper: Any, ready: Applet, eventually: Any) -> None:
+    click(ready)
+    ready.tray._activated(QSystemTrayIcon.ActivationReason.Trigger)
+    ready.tray._activated(QSystemTrayIcon.ActivationReason.Context)
+    eventually(lambda: helper.seen("call", member="Connect"))
+    helper.do("set", name="home", State="up")
+    assert len(helper.seen("call", member="Connect")) == 1
+    assert not helper.seen("call", member="Disconnect")
+
+
+def test_with_several_links_the_one_used_last(
+    helper: Any, ready: Applet, settings: QSettings, eventually: Any
+) -> None:
+    helper.do("add", name="work")
+    eventually(lambda: len(ready._client.snapshot.links) == 2)
+    click(ready)
+    assert ready._window is not None
+    assert ready._window.isVisible()
+    button = next(b for b in ready._window.findChildren(QPushButton) if b.text() == "Connect" and b.isVisible())
+    button.click()  # home's, the first
+    eventually(lambda: helper.seen("call", member="Connect", path=HOME))
+    assert settings.value("last-used-link") == "home"
+    click(ready)
+    eventually(lambda: len(helper.seen("call", member="Connect", path=HOME)) == 2)
+
+
+def test_drop_and_back_are_told_in_one_notification(helper: Any, ready: Applet, start: Any, eventually: Any) -> None:
+    server = start("notifications.py")
+    helper.do("set", name="home", State="up")
+    helper.do("set", name="home", State="dialing", Reason="terminated-by-peer")
+    eventually(lambda: server.seen("shown"))
+    helper.do("set", name="home", State="up", Reason="")
+    eventually(lambda: len(server.seen("shown")) == 2)
+    dropped, back = server.seen("shown")
+    assert dropped["title"] == "Home & Co <b>"
+    assert dropped["body"] == "The provider ended the call. Reconnecting…"
+    assert dropped["actions"] == ["Reconnect", "Reconnect now"]
+    assert (back["body"], back["replaces"]) == ("Connected again after 1 s.", dropped["id"])
+    assert not server.seen("wrong")
+
+
+def test_a_button_of_a_notification_asks_the_helper(helper: Any, ready: Applet, start: Any, eventually: Any) -> None:
+    server = start("notifications.py")
+    helper.do("set", name="home", State="up")
+    helper.do("set", name="home", State="waiting", Reason="hangup")
+    [shown] = eventually(lambda: server.seen("shown"))
+    eventually(lambda: ready._notifier._shown[HOME].id)
+    server.do("press", id=shown["id"], key="Reconnect")
+    assert eventually(lambda: helper.seen("call", member="Reconnect"))[0]["interactive"]
+
+
+def test_a_failed_click_is_told_in_words_and_once(helper: Any, ready: Applet, start: Any, eventually: Any) -> None:
+    server = start("notifications.py")
+    helper.do("outcome", member="Connect", hang=True)
+    click(ready)
+    eventually(lambda: helper.seen("call", member="Connect"))
+    helper.do("set", name="home", State="failed", Reason="authentication-failed")
+    eventually(lambda: state(ready) == "failed")
+    helper.do("outcome", member="Connect", error="org.cablecar1.Error.AuthenticationFailed", text="x")
+    click(ready)
+    [shown] = eventually(lambda: server.seen("shown"))
+    assert shown["body"].startswith("The provider refused the user name or password.")
+    assert (shown["urgency"], shown["actions"]) == (2, ["Connect", "Connect"])
+    helper.do("release")
+    helper.do("set", name="home", State="failed", Since=5_000_000)
+    eventually(lambda: ready._client.snapshot.links[0].since == 5)
+    assert len(server.seen("shown")) == 1
+
+
+def test_no_helper_is_told_to_who_clicks(applet: Applet, start: Any, eventually: Any) -> None:
+    server = start("notifications.py")
+    eventually(lambda: applet._client.snapshot.helper is Helper.ABSENT)
+    assert not server.seen("shown")
+    click(applet)
+    [shown] = eventually(lambda: server.seen("shown"))
+    assert shown["body"] == "The Cablecar helper is not installed, or cannot be started."
+
+
+def test_no_link_yet_shows_how_to_add_one(applet: Applet, start: Any, eventually: Any) -> None:
+    start("helper.py")
+    eventually(lambda: applet._client.snapshot.helper is Helper.RUNNING)
+    click(applet)
+    assert applet._how_to_add.isVisible()
+    copy = next(b for b in applet._how_to_add.findChildren(QPushButton) if b.text() == "Copy")
+    copy.click()
+    clipboard = QApplication.clipboard()
+    assert clipboard is not None
+    assert "AddLink 'sa{sv}'" in clipboard.text()
+    applet._how_to_add.close()
+
+
+def test_without_a_tray_the_window_stands_in(helper: Any, ready: Applet, eventually: Any) -> None:
+    ready.tray._patience.start(0)
+    eventually(lambda: ready._window is not None and ready._window.isVisible())
+    assert ready._window is not None
+    texts = [label.text() for label in ready._window.findChildren(QLabel) if label.isVisible()]
+    assert any("shows no tray icons" in text for text in texts)
+    assert "Home & Co <b>: Disconnected" in texts
+    helper.do("set", name="home", State="up")
+    eventually(lambda: any(b.text() == "Disconnect" and b.isVisible() for b in ready._window.findChildren(QPushButton)))
+    ready.tray.found.emit()
+    assert not ready._window.isVisible()
+
+
+def test_tooltip_carries_no_markup(ready: Applet) -> None:
+    assert ready.tray._tooltip == "Home \uff06 Co \u2039b\u203a: Disconnected"
+
+
+def test_idle_means_no_timers(helper: Any, ready: Applet, eventually: Any) -> None:
+    ready.tray._patience.stop()
+    assert not ready.tray._frames.isActive()
+    helper.do("set", name="home", State="dialing")
+    eventually(lambda: ready.tray._frames.isActive())
+    helper.do("set", name="home", State="up")
+    eventually(lambda: not ready.tray._frames.isActive())
+
+
+@pytest.fixture
+def program(buses: None, tmp_path: Path) -> Iterator[Any]:
+    """Start the applet as a program, with a home of its own."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def starter(*arguments: str) -> subprocess.Popen[str]:
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "cablecar.applet", *arguments],
+                env=os.environ | {"XDG_CONFIG_HOME": str(tmp_path)},
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )
+        )  # fmt: skip
+        return processes[-1]
+
+    yield starter
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_one_instance_and_the_second_start_shows_the_window(
+    program: Any, helper: Any, session: QDBusConnection, eventually: Any
+) -> None:
+    first = program()
+    bus = session.interface()
+    assert bus is not None
+    eventually(lambda: bus.isServiceRegistered(app.APP_NAME).value())
+    eventually(lambda: helper.seen("call", member="ListLinks"))
+    second = program()
+    eventually(lambda: second.poll() is not None)
+    assert second.returncode == 0, second.stdout.read()
+    third = program("--autostart")
+    eventually(lambda: third.poll() is not None)
+    assert third.returncode == 0
+    assert first.poll() is None
+    first.terminate()
+    assert first.wait(5) == 0
+    assert "ERROR" not in first.stdout.read()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_end_it_cleanly(program: Any, helper: Any, eventually: Any, number: int) -> None:
+    process = program()
+    eventually(lambda: helper.seen("call", member="GetAll"))
+    process.send_signal(number)
+    assert process.wait(5) == 0
+    assert not [line for line in process.stdout if "ERROR" in line or "Traceback" in line]
+
+
+def test_version(program: Any) -> None:
+    output, _ = program("--version").communicate(timeout=10)
+    assert output.startswith("cablecar-applet")
+
+
+def test_an_exception_in_a_slot_is_logged_and_survived() -> None:
+    code = (
+        "import sys; from PyQt6.QtCore import QCoreApplication, QTimer; from cablecar.applet import log\n"
+        "log.setup(); sys.excepthook = log.excepthook; app = QCoreApplication([])\n"
+        "QTimer.singleShot(0, lambda: 1 / 0); QTimer.singleShot(10, lambda: app.exit(7)); sys.exit(app.exec())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 7
+    assert "ZeroDivisionError" in done.stderr

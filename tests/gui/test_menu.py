@@ -1,0 +1,124 @@
+"""The menu: its description for each state, and the QMenu that follows it in place."""
+
+from typing import Any
+
+import pytest
+from PyQt6.QtWidgets import QApplication
+
+from cablecar.applet import pictures
+from cablecar.applet.menu import Command, Item, Menu, describe
+from cablecar.applet.model import UNKNOWN, CallError, Helper, Link, Snapshot, Verb
+from cablecar.helper import names
+
+HOME = "/org/cablecar1/link/home"
+WORK = "/org/cablecar1/link/work"
+
+
+def one(state: str, **values: Any) -> Snapshot:
+    return Snapshot(Helper.RUNNING, (Link(HOME, "home", "Home", state, **values),))
+
+
+def seen(items: tuple[Item, ...]) -> list[str]:
+    return [item.text for item in items if item.visible and item.text]
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "lines"),
+    [
+        (one("down"), ["Home: Disconnected", "Connect"]),
+        (one("down", reason="requested"), ["Home: Disconnected", "Connect"]),
+        (one("dialing", phase="authenticating"), ["Home: Connecting…", "Logging in", "Stop trying"]),
+        (one("up"), ["Home: Connected", "Reconnect now", "Disconnect"]),
+        (one("stopping"), ["Home: Disconnecting…"]),
+        (
+            one("waiting", reason="hangup"),
+            ["Home: Waiting", "The connection to the provider's server was closed.", "Try now", "Stop trying"],
+        ),
+        (
+            one("failed", reason="no-password"),
+            [
+                "Home: Not connected",
+                "No password is stored for this link. Set the password, then connect.",
+                "Connect",
+                "Stop trying",
+            ],
+        ),
+        (one(UNKNOWN), ["Home: In a state that this applet does not know", "Connect", "Stop trying"]),
+        (Snapshot(Helper.RUNNING), ["No link yet: how to add one…"]),
+        (Snapshot(Helper.ASKING), ["Asking the Cablecar helper…"]),
+        (Snapshot(Helper.GONE, one("up").links), ["The Cablecar helper is not running.", "Try again"]),
+        (
+            Snapshot(Helper.ABSENT, (), CallError("org.freedesktop.DBus.Error.ServiceUnknown")),
+            ["The Cablecar helper is not installed, or cannot be started.", "Try again"],
+        ),
+    ],
+)
+def test_menu_per_state(snapshot: Snapshot, lines: list[str]) -> None:
+    assert seen(describe(snapshot)) == [*lines, "Quit (links stay as they are)"]
+
+
+def test_waiting_says_when_it_tries_again() -> None:
+    assert any("Next try at" in line for line in seen(describe(one("waiting", next_retry=1_700_000_000))))
+
+
+def test_several_links_are_submenus() -> None:
+    links = (Link(HOME, "home", "Home", "up"), Link(WORK, "work", "Work", "down"))
+    items = [item for item in describe(Snapshot(Helper.RUNNING, links)) if item.children]
+    assert [item.text for item in items] == ["Home: Connected", "Work: Disconnected"]
+    assert seen(items[1].children) == ["Connect"]
+
+
+def test_structure_stays_through_all_states() -> None:
+    structures = {tuple(i.structure for i in describe(one(state, reason="hangup"))) for state in names.STATES}
+    assert len(structures) == 1
+
+
+def test_menu_follows_in_place_and_escapes(application: QApplication) -> None:
+    clicks: list[Any] = []
+    menu = Menu(clicks.append)
+    link = Link(HOME, "home", "Home & Co", "down")
+    menu.apply(describe(Snapshot(Helper.RUNNING, (link,))))
+    before = menu.widget.actions()
+    assert [a.text() for a in before if a.isVisible() and a.text()][0] == "Home && Co: Disconnected"
+    menu.apply(describe(one("up")))
+    assert menu.widget.actions() == before
+    visible = {a.text(): a for a in menu.widget.actions() if a.isVisible()}
+    assert not visible["Home: Connected"].isEnabled()
+    visible["Disconnect"].trigger()
+    visible["Quit (links stay as they are)"].trigger()
+    assert clicks == [(Verb.DISCONNECT, HOME), Command.QUIT]
+
+
+def test_menu_takes_links_coming_and_going(application: QApplication) -> None:
+    clicks: list[Any] = []
+    menu = Menu(clicks.append)
+    links = (Link(HOME, "home", "Home", "up"), Link(WORK, "work", "Work", "down"))
+    for snapshot in (one("up"), Snapshot(Helper.RUNNING, links), Snapshot(Helper.RUNNING), Snapshot(Helper.RUNNING, links)):
+        menu.apply(describe(snapshot))
+    submenu = next(a.menu() for a in menu.widget.actions() if a.text() == "Work: Disconnected")
+    assert submenu is not None
+    next(a for a in submenu.actions() if a.text() == "Connect").trigger()
+    assert clicks == [(Verb.CONNECT, WORK)]
+
+
+@pytest.mark.parametrize(
+    ("states", "picture"),
+    [
+        ([], "down"),
+        (["down"], "down"),
+        (["stopping"], "waiting"),
+        (["waiting", "down"], "waiting"),
+        (["up", "waiting", "down"], "up"),
+        (["up", "failed"], "failed"),
+        (["up", "failed", "dialing"], "dialing"),
+        ([UNKNOWN], "waiting"),
+    ],
+)
+def test_picture_of_several_links(states: list[str], picture: str) -> None:
+    links = tuple(Link(f"{HOME}{i}", f"home{i}", "Home", state) for i, state in enumerate(states))
+    assert pictures.picture(Snapshot(Helper.RUNNING, links)) == picture
+
+
+def test_picture_without_helper() -> None:
+    assert pictures.picture(Snapshot(Helper.ABSENT)) == "failed"
+    assert pictures.picture(Snapshot(Helper.GONE, one("up").links)) == "waiting"

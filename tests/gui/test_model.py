@@ -1,0 +1,131 @@
+"""What the bus says becomes values, however odd it is."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from cablecar.applet import model, words
+from cablecar.applet.model import CallError, Helper, Link, Snapshot
+from cablecar.helper import names, reasons
+
+HOME = "/org/cablecar1/link/home"
+
+
+def test_parses_what_the_helper_says() -> None:
+    link = Link.parse(
+        HOME,
+        {"Name": "home", "Title": "Home", "State": "waiting", "Phase": "", "Reason": "path-lost",
+         "Since": 1_700_000_000_000_000, "NextRetry": 1_700_000_030_000_000},
+    )  # fmt: skip
+    assert link == Link(HOME, "home", "Home", "waiting", "", "path-lost", 1_700_000_000, 1_700_000_030)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "", "/org/cablecar1/link/", "/org/cablecar1/link/Home", "/org/cablecar1/link/a/b", HOME + "\n", None, 7, b"x"],
+)
+def test_other_paths_are_no_links(path: Any) -> None:
+    assert Link.parse(path, {"State": "up"}) is None
+
+
+@pytest.mark.parametrize("value", [None, 5, True, 2.5, b"up", [], {}, ("up",), "UP", "up ", "", "\0", "half-up"])
+def test_odd_states_and_phases_are_unknown(value: Any) -> None:
+    link = Link.parse(HOME, {"State": value, "Phase": value})
+    assert link is not None
+    assert link.state == model.UNKNOWN
+    assert link.phase in ("", model.UNKNOWN)
+    assert words.state(link)
+
+
+@pytest.mark.parametrize("value", ["soon", -1, 0, 2**64 - 1, 253_402_300_799_000_001, True, None, 1.5])
+def test_odd_times_are_none(value: Any) -> None:
+    link = Link.parse(HOME, {"State": "up", "Since": value, "NextRetry": value})
+    assert link is not None
+    assert (link.since, link.next_retry) == (0, 0)
+    assert words.state(link) == "Connected"
+
+
+@pytest.mark.parametrize("microseconds", [1, 253_402_300_799_000_000 - 1])
+def test_the_first_and_the_last_time_can_be_said(microseconds: int) -> None:
+    link = Link.parse(HOME, {"State": "up", "Since": microseconds})
+    assert link is not None
+    assert words.state(link).startswith("Connected since")
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("Home", "Home"),
+        (None, "home"),
+        (7, "home"),
+        ("", "home"),
+        (" \n\t ", "home"),
+        ("a\nb\x1b[31mc", "a b [31mc"),
+        ("right\u202eleft\u2028next\ud800", "right left next"),
+        ("x" * 1_000_000, "x" * 59 + "…"),
+        ("<b>bold</b> & co", "<b>bold</b> & co"),
+    ],
+)
+def test_titles_are_one_short_line(title: Any, shown: str) -> None:
+    link = Link.parse(HOME, {"Title": title, "State": "up"})
+    assert link is not None
+    assert link.title == shown
+
+
+@pytest.mark.parametrize(
+    "listing", [None, 5, "abc", [1, 2], [[]], [["a", "b"]], [["a", None, "up"]], [["a", "/elsewhere", "up"]], ["abc"]]
+)
+def test_odd_listings_are_empty(listing: Any) -> None:
+    assert model.parse_list(listing) == {}
+
+
+def test_a_listing_has_an_end() -> None:
+    listing = [(f"l{i}", f"/org/cablecar1/link/l{i}", "down") for i in range(10_000)]
+    assert len(model.parse_list(listing)) == model.MAX_LINKS
+
+
+def test_focus_is_the_only_link_or_the_last_used() -> None:
+    home, work = Link(HOME, "home", "Home", "up"), Link("/w", "work", "Work", "up")
+    assert Snapshot(Helper.RUNNING).focus("home") is None
+    assert Snapshot(Helper.RUNNING, (home,)).focus("work") is home
+    assert Snapshot(Helper.RUNNING, (home, work)).focus("work") is work
+    assert Snapshot(Helper.RUNNING, (home, work)).focus("") is None
+
+
+@pytest.mark.parametrize("state", [*names.STATES, model.UNKNOWN])
+def test_every_state_has_words(state: str) -> None:
+    link = Link(HOME, "home", "Home", state, reason="hangup")
+    assert words.state(link)
+    assert (words.detail(link) == reasons.HANGUP.sentence) == (state in ("down", "waiting", "failed"))
+
+
+def test_every_reason_and_its_error_have_words() -> None:
+    for reason in reasons.ALL:
+        assert words.reason(reason.id) == ("" if reason in (reasons.NONE, reasons.REQUESTED) else reason.sentence)
+        assert words.error(CallError(names.ERROR_PREFIX + reason.error, "theirs")) == (reason.sentence or "theirs")
+    assert "no-such-reason" in words.reason("no-such-reason")
+
+
+def test_other_errors_have_words() -> None:
+    assert words.error(CallError("org.example.Odd", "They say.")) == "They say."
+    assert words.error(CallError("org.example.Odd")) == "It did not work."
+    for name in ("ServiceUnknown", "Spawn.ChildExited", "NoReply", "AccessDenied", "Disconnected"):
+        error = CallError("org.freedesktop.DBus.Error." + name, "text of the bus")
+        assert words.is_absence(error)
+        assert words.error(error).endswith(".")
+    assert not words.needs_saying(CallError(names.ERROR_PREFIX + "Cancelled"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(-5, "1 s"), (0.2, "1 s"), (59, "59 s"), (61, "1 min 1 s"), (7320, "2 h 2 min")]
+)
+def test_durations_are_short(seconds: float, said: str) -> None:
+    assert words.duration(seconds) == said
+
+
+@pytest.mark.parametrize("module", ["model", "words", "story", "menu", "i18n"])
+def test_is_free_of_qt(module: str) -> None:
+    code = f"import sys, cablecar.applet.{module}; sys.exit(any(name.startswith('PyQt6') for name in sys.modules))"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,137 @@
+"""What is worth a notification, and what is not."""
+
+from typing import Any
+
+import pytest
+
+from cablecar.applet.model import CallError, Helper, Link, Snapshot, Verb
+from cablecar.applet.story import Notice, Story, Urgency
+from cablecar.helper import names, reasons
+
+HOME = "/org/cablecar1/link/home"
+
+
+class Teller:
+    """A story with a clock, fed with the states of one link."""
+
+    def __init__(self, state: str = "up") -> None:
+        self.now = 1000.0
+        self.story = Story(lambda: self.now)
+        self.snapshot = Snapshot()
+        assert self.to(state) == []
+
+    def to(self, state: str, reason: str = "", helper: Helper = Helper.RUNNING, **values: Any) -> list[Notice]:
+        self.snapshot = Snapshot(helper, (Link(HOME, "home", "Home", state, reason=reason, **values),))
+        return self.story.update(self.snapshot)
+
+
+def test_dropped_and_back() -> None:
+    teller = Teller("up")
+    [notice] = teller.to("dialing", "terminated-by-peer")
+    assert (notice.title, notice.body) == ("Home", "The provider ended the call. Reconnecting…")
+    assert notice.action == (Verb.RECONNECT, "Reconnect now")
+    assert teller.to("waiting", "server-unreachable") == []
+    teller.now += 75
+    assert teller.to("dialing") == []
+    [notice] = teller.to("up")
+    assert (notice.topic, notice.body) == (HOME, "Connected again after 1 min 15 s.")
+    assert notice.action is None
+
+
+def test_dropped_without_a_reason_we_know() -> None:
+    assert Teller().to("waiting")[0].body == "The connection was lost. Reconnecting…"
+    assert "solar-flare" in Teller().to("waiting", "solar-flare")[0].body
+
+
+def test_dropped_for_good() -> None:
+    [notice] = Teller().to("down", "hangup")
+    assert notice.action == (Verb.CONNECT, "Connect")
+
+
+@pytest.mark.parametrize("before", ["up", "dialing", "waiting"])
+def test_failed_needs_somebody(before: str) -> None:
+    teller = Teller(before)
+    [notice] = teller.to("failed", "authentication-failed")
+    assert notice.body == reasons.AUTHENTICATION_FAILED.sentence
+    assert notice.urgency is Urgency.CRITICAL
+    assert notice.action == (Verb.CONNECT, "Connect")
+    assert teller.to("failed", "authentication-failed") == []
+    assert [n.body for n in teller.to("up")] == (
+        ["Connected."] if before != "up" else ["Connected again after 1 s."]
+    )
+
+
+@pytest.mark.parametrize("states", [["stopping", "down"], ["down"], ["stopping", "dialing", "up"]])
+def test_nothing_of_what_the_user_just_did(states: list[str]) -> None:
+    teller = Teller("up")
+    teller.story.clicked(HOME)
+    assert [notice for state in states for notice in teller.to(state)] == []
+
+
+def test_nothing_of_what_was_asked_elsewhere() -> None:
+    teller = Teller("up")
+    assert teller.to("down", "requested") == []
+
+
+def test_a_click_that_works_is_quiet_and_one_that_fails_is_told_once() -> None:
+    teller = Teller("down")
+    teller.story.clicked(HOME)
+    assert teller.to("dialing") == teller.to("up") == []
+    teller.story.answered(HOME)
+    teller.story.clicked(HOME)
+    assert teller.to("down") == []
+    teller.story.answered(HOME)
+    teller.story.clicked(HOME)
+    assert teller.to("dialing") == teller.to("failed", "authentication-failed") == []
+    error = CallError(names.ERROR_PREFIX + "AuthenticationFailed", "")
+    notice = teller.story.refused(teller.snapshot, HOME, error)
+    assert notice is not None
+    assert notice.body == reasons.AUTHENTICATION_FAILED.sentence
+    assert teller.to("failed", "authentication-failed") == []
+    assert [n.body for n in teller.to("up")] == ["Connected."]
+
+
+def test_a_click_that_fails_while_the_helper_keeps_trying() -> None:
+    teller = Teller("down")
+    teller.story.clicked(HOME)
+    teller.to("waiting", "no-cable")
+    notice = teller.story.refused(teller.snapshot, HOME, CallError(names.ERROR_PREFIX + "NoCable"))
+    assert notice is not None
+    assert notice.body.endswith("Trying again…")
+
+
+@pytest.mark.parametrize(
+    "error",
+    ["org.cablecar1.Error.Cancelled", "org.cablecar1.Error.NotAuthorizedDismissed", "org.freedesktop.DBus.Error.NoReply"],
+)
+def test_a_click_taken_back_is_quiet(error: str) -> None:
+    teller = Teller("down")
+    teller.story.clicked(HOME)
+    assert teller.story.refused(teller.snapshot, HOME, CallError(error)) is None
+    teller.to("up")
+    assert teller.to("waiting", "hangup") != []  # and it does not silence what comes later
+
+
+def test_a_helper_that_restarts_is_no_news() -> None:
+    teller = Teller("up")
+    assert teller.to("up", helper=Helper.GONE) == []
+    assert teller.to("up", partial=True) == []
+    assert teller.to("up") == []
+
+
+def test_a_drop_while_the_helper_was_away_is_told_with_its_reason() -> None:
+    teller = Teller("up")
+    assert teller.to("up", helper=Helper.GONE) == []
+    assert teller.to("waiting", partial=True) == []
+    assert teller.to("waiting", "path-lost")[0].body.startswith(reasons.PATH_LOST.sentence)
+
+
+def test_what_was_so_before_is_no_news() -> None:
+    Teller("failed")
+    Teller("waiting")
+
+
+def test_a_link_that_is_gone_is_forgotten() -> None:
+    teller = Teller("up")
+    teller.story.update(Snapshot(Helper.RUNNING))
+    assert teller.to("failed", "hangup") == []

@@ -1,0 +1,123 @@
+"""The icon in a real X display with a fake tray: born late, born again, clicked, its menu chosen from.
+
+Qt speaks to a tray only on a real platform, so the applet runs as a program in Xvfb.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+QUIT = "Quit (links stay as they are)"
+
+
+@pytest.fixture(scope="session")
+def display() -> Iterator[str]:
+    if shutil.which("Xvfb") is None:
+        pytest.fail("Xvfb is not installed (package xvfb)")
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "800x600x24", "-nolisten", "tcp"],
+        pass_fds=[write], stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        number = pipe.readline().strip()
+    yield f":{number}"
+    process.terminate()
+    process.wait()
+
+
+class Program:
+    """The applet, running in Xvfb."""
+
+    def __init__(self, display: str, home: Path) -> None:
+        self.log = home / "log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "cablecar.applet", "--autostart"],
+                env=os.environ | {"DISPLAY": display, "QT_QPA_PLATFORM": "xcb", "XDG_CONFIG_HOME": str(home)},
+                stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+
+
+@pytest.fixture
+def applet(display: str, helper: Any, tmp_path: Path, eventually: Any) -> Iterator[Program]:
+    program = Program(display, tmp_path)
+    eventually(lambda: helper.seen("call", member="GetAll") or program.process.poll() is not None)
+    assert program.process.poll() is None, program.log.read_text()
+    yield program
+    program.process.terminate()
+    assert program.process.wait(5) == 0
+    complaints = [line for line in program.log.read_text().splitlines() if "WARNING" in line or "ERROR" in line]
+    assert not [line for line in complaints if "XDG_RUNTIME_DIR" not in line]
+
+
+def looked(watcher: Any, eventually: Any) -> dict[str, Any]:
+    eventually(lambda: watcher.seen("item"))
+    seen: dict[str, Any] = watcher.do("look")
+    return seen
+
+
+def texts(watcher: Any) -> list[str]:
+    return [line[1] for line in watcher.do("menu")]
+
+
+def test_a_late_tray_gets_an_icon(applet: Program, start: Any, helper: Any, eventually: Any) -> None:
+    watcher = start("watcher.py")
+    seen = looked(watcher, eventually)
+    assert seen["tooltip"] == "Home \uff06 Co \u2039b\u203a: Disconnected"
+    assert seen["icon"] or seen["pixmaps"]
+    helper.do("set", name="home", State="up")
+    eventually(lambda: watcher.do("look")["tooltip"].endswith(": Connected"))
+
+
+def test_a_tray_that_restarts_gets_it_again(applet: Program, start: Any, eventually: Any) -> None:
+    first = start("watcher.py")
+    eventually(lambda: first.seen("item"))
+    first.stop()
+    again = start("watcher.py")
+    assert looked(again, eventually)["tooltip"]
+
+
+def test_an_early_tray_gets_one_icon(display: str, helper: Any, start: Any, tmp_path: Path, eventually: Any) -> None:
+    watcher = start("watcher.py")
+    program = Program(display, tmp_path)
+    seen = looked(watcher, eventually)
+    eventually(lambda: watcher.do("look")["tooltip"].endswith("Disconnected"))
+    assert len(watcher.seen("item")) == 1
+    assert seen["id"]
+    program.process.terminate()
+    assert program.process.wait(5) == 0
+
+
+def test_a_click_and_the_menu_as_a_host_sees_them(applet: Program, start: Any, helper: Any, eventually: Any) -> None:
+    watcher = start("watcher.py")
+    looked(watcher, eventually)
+    assert texts(watcher) == ["Home && Co <b>: Disconnected", "Connect", "---", QUIT]
+    watcher.do("click")
+    eventually(lambda: helper.seen("call", member="Connect"))
+    helper.do("set", name="home", State="dialing", Phase="authenticating")
+    eventually(lambda: texts(watcher) == ["Home && Co <b>: Connecting…", "Logging in", "Stop trying", "---", QUIT])
+    helper.do("set", name="home", State="up", Phase="")
+    eventually(lambda: "Disconnect" in texts(watcher))
+    watcher.do("choose", id=next(line[0] for line in watcher.do("menu") if line[1] == "Disconnect"))
+    eventually(lambda: helper.seen("call", member="Disconnect"))
+    watcher.do("choose", id=next(line[0] for line in watcher.do("menu") if line[1] == QUIT))
+    eventually(lambda: applet.process.poll() == 0)
+
+
+def test_the_icon_follows_the_state_within_100_ms(applet: Program, start: Any, helper: Any, eventually: Any) -> None:
+    watcher = start("watcher.py")
+    looked(watcher, eventually)
+    for state, words in (("up", "Connected"), ("waiting", "Waiting"), ("up", "Connected")):
+        began = time.monotonic()
+        helper.do("set", name="home", State=state)
+        eventually(lambda words=words: watcher.do("look")["tooltip"].endswith(words))
+        assert time.monotonic() - began < 0.1
