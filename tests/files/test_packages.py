@@ -1,8 +1,8 @@
 """What gets into the wheel and into the Debian packages is what stands in the tree, no more and no less."""
 
 import fnmatch
+import io
 import re
-import stat
 import subprocess
 import sys
 import tarfile
@@ -51,21 +51,29 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def deb(package: str) -> dict[str, tarfile.TarInfo]:
-    """Return the contents of a package in build/deb, by path."""
+def deb_path(package: str) -> Path:
+    """Return a package in build/deb."""
     path = DEBS / f"{package}_{helper.__version__}_all.deb"
     if not path.exists():
         pytest.skip("no packages in build/deb: `make deb` builds them, and `make check` calls it")
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(path)], stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-            return {member.name.removeprefix("./"): member for member in archive}
+    return path
+
+
+def deb(package: str) -> tarfile.TarFile:
+    """Return the contents of a package, names beginning with `./`."""
+    done = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(deb_path(package))], check=True, capture_output=True)
+    return tarfile.open(fileobj=io.BytesIO(done.stdout))
+
+
+def files(package: str) -> set[str]:
+    """Return the paths of all regular files in a package."""
+    return {member.name.removeprefix("./") for member in deb(package) if member.isfile()}
 
 
 def maintainer_script(package: str, script: str) -> str:
     """Return a maintainer script, with what debhelper added to it."""
-    path = DEBS / f"{package}_{helper.__version__}_all.deb"
-    return subprocess.run(["dpkg-deb", "--info", str(path), script], check=True, capture_output=True, text=True).stdout
+    command = ["dpkg-deb", "--info", str(deb_path(package)), script]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def test_the_wheel_has_the_tree(wheel: zipfile.ZipFile) -> None:
@@ -113,22 +121,16 @@ def test_each_file_for_the_system_is_installed() -> None:
 
 @pytest.mark.parametrize(("package", "folder"), [("cablecar-helper", "helper"), ("cablecar", "applet")])
 def test_a_package_has_its_modules(package: str, folder: str) -> None:
-    packaged = {
-        str(Path(name).relative_to(MODULES))
-        for name, member in deb(package).items()
-        if member.isfile() and Path(name).is_relative_to(MODULES)
-    }
+    packaged = {str(Path(name).relative_to(MODULES)) for name in files(package) if Path(name).is_relative_to(MODULES)}
     assert packaged == tracked(folder)
 
 
 def test_the_packages_share_no_file() -> None:
-    one, other = ({name for name, member in deb(package).items() if member.isfile()} for package in PACKAGES)
-    assert not one & other
+    assert not files("cablecar-helper") & files("cablecar")
 
 
 PACKAGES = {
     "cablecar-helper": {
-        "etc/cablecar/links",
         "usr/bin/cablecar-helper",
         "usr/lib/systemd/system/cablecar-helper.service",
         "usr/lib/systemd/system/cablecar-link@.service",
@@ -150,21 +152,32 @@ PACKAGES = {
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_has_the_files_of_the_system(package: str) -> None:
-    assert PACKAGES[package] <= set(deb(package))
+    assert PACKAGES[package] <= files(package)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_owners_and_modes(package: str) -> None:
-    for name, member in deb(package).items():
-        mode = stat.S_IMODE(member.mode)
-        private = name == "etc/cablecar/links"
-        program = name.startswith("usr/bin/")
+    for member in deb(package):
+        private = member.name == "./etc/cablecar/links"
+        program = member.name.startswith("./usr/bin/")
         expected = 0o700 if private else 0o755 if member.isdir() or program else 0o644
-        assert (name, oct(mode), member.uid, member.gid) == (name, oct(expected), 0, 0)
+        assert (member.name, oct(member.mode), member.uid, member.gid) == (member.name, oct(expected), 0, 0)
+
+
+def test_the_folder_of_the_links_is_there() -> None:
+    assert deb("cablecar-helper").getmember("./etc/cablecar/links").isdir()
+
+
+@pytest.mark.parametrize(
+    ("package", "program"), [("cablecar-helper", "cablecar-helper"), ("cablecar", "cablecar-applet")]
+)
+def test_a_program_starts_isolated_with_the_systems_python(package: str, program: str) -> None:
+    script = deb(package).extractfile(f"./usr/bin/{program}")
+    assert script
+    assert script.readline().decode().split() == ["#!", "/usr/bin/python3", "-I"]
 
 
 def test_the_helper_is_enabled_started_and_restarted_but_no_link_is() -> None:
-    deb("cablecar-helper")
     postinst = maintainer_script("cablecar-helper", "postinst")
     assert "deb-systemd-helper enable 'cablecar-helper.service'" in postinst
     assert "_dh_action=restart" in postinst
