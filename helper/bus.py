@@ -78,7 +78,7 @@ class Bus(MessageBus):
         self.guard = guard
         self._tasks: set[asyncio.Task[None]] = set()
         self._signal_handlers: dict[tuple[str, str, str], SignalHandler] = {}
-        self.add_message_handler(self._on_message)
+        self.add_message_handler(self._dispatch_signal)
 
     # What we ask of others.
 
@@ -180,7 +180,7 @@ class Bus(MessageBus):
 
     # What others ask of us; three private methods of dbus-next 0.2.3 are overridden.
 
-    def _on_message(self, message: Message) -> None:
+    def _dispatch_signal(self, message: Message) -> None:
         if message.message_type is MessageType.SIGNAL:
             handler = self._signal_handlers.get((message.path, message.interface, message.member))
             if handler is not None:
