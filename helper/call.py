@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 from cablecar.helper import names, pppd, pppfiles, reasons
 from cablecar.helper.bus import CallError
-from cablecar.helper.calllog import CallLog
+from cablecar.helper.calllog import FOLDER, CallLog
 from cablecar.helper.errors import CablecarError, CallFailed
 from cablecar.helper.pppd import Exit, Progress
 from cablecar.helper.reasons import Reason
@@ -58,6 +58,7 @@ class Machinery:
     routes: Routes
     spawn: Callable[..., asyncio.Task[None]]
     peers: Path = pppfiles.PEERS
+    logs: Path = FOLDER
 
 
 class Call:
@@ -69,7 +70,7 @@ class Call:
         self._link = link
         self._machinery = machinery
         self._listener = listener
-        self._log = CallLog(link, self._on_line)
+        self._log = CallLog(link, self._on_line, machinery.logs)
         self._task: asyncio.Task[None] | None = None
         self._pins: tuple[IPv4Address, ...] = ()
         self._live = False  # from the beginning of a call until its end has been seen

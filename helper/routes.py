@@ -176,11 +176,6 @@ class Routes:
         async with self._lock:
             return await self._in_thread(self._reconcile)
 
-    async def address_of(self, interface: str) -> bool:
-        """Return whether an interface of this name exists."""
-        async with self._lock:
-            return interface in (await self._in_thread(self._snapshot)).interfaces
-
     async def counters(self, interface: str) -> tuple[int, int]:
         """Return the bytes that the interface has received and sent; zeros when it is gone."""
         async with self._lock:

@@ -1,0 +1,276 @@
+"""The state machine, driven by a fake clock: every state meets every event."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from cablecar.helper import reasons
+from cablecar.helper.link import DIAL_LIMIT, GONE_LIMIT, Link, Status
+from cablecar.helper.names import PHASES, STATES
+from cablecar.helper.reasons import Reason
+from cablecar.helper.redial import BASE, CAP, STABLE, Redial
+
+
+@dataclass
+class World:
+    """The machine's port and clock: records what the machine asks for, and lets a test play the call."""
+
+    now: float = 1000.0
+    calls: int = 0  # dialed and not yet ended
+    dials: int = 0
+    hang_ups: int = 0
+    alarm: float | None = None
+    statuses: list[Status] = field(default_factory=list)
+    told: list[tuple[object, ...]] = field(default_factory=list)
+
+    def dial(self) -> None:
+        assert self.calls == 0, "a second call beside the first"
+        self.calls += 1
+        self.dials += 1
+
+    def hang_up(self) -> None:
+        assert self.calls == 1, "nothing to hang up"
+        self.hang_ups += 1
+
+    def wake_after(self, seconds: float | None) -> None:
+        self.alarm = None if seconds is None else self.now + seconds
+
+    def publish(self, status: Status) -> None:
+        self.statuses.append(status)
+
+    def connected(self, interface: str) -> None:
+        self.told.append(("connected", interface))
+
+    def disconnected(self, reason: Reason, will_reconnect: bool) -> None:
+        self.told.append(("disconnected", reason.id, will_reconnect))
+
+    def reconnecting(self, attempt: int, seconds: float) -> None:
+        self.told.append(("reconnecting", attempt, seconds))
+
+
+class Play:
+    """A machine in its world."""
+
+    def __init__(self, reconnects: bool = True) -> None:
+        self.world = World()
+        self.link = Link(self.world, lambda: self.world.now, Redial(lambda low, high: high), reconnects)
+
+    @property
+    def state(self) -> str:
+        return self.link.status.state
+
+    def end(self, reason: Reason) -> None:
+        self.world.calls -= 1
+        self.link.ended(reason)
+
+    def up(self) -> "Play":
+        self.link.connect()
+        self.link.answered("ppp0")
+        assert self.state == "up"
+        return self
+
+    def pass_time(self, seconds: float) -> None:
+        self.world.now += seconds
+        if self.world.alarm is not None and self.world.now >= self.world.alarm:
+            self.world.alarm = None
+            self.link.wake()
+
+
+def in_state(state: str) -> Play:
+    play = Play()
+    match state:
+        case "dialing":
+            play.link.connect()
+        case "up":
+            play.up()
+        case "waiting":
+            play.link.connect()
+            play.end(reasons.SERVER_UNREACHABLE)
+        case "failed":
+            play.link.connect()
+            play.end(reasons.AUTHENTICATION_FAILED)
+        case "stopping":
+            play.up().link.disconnect()
+    assert play.state == state
+    return play
+
+
+EVENTS: dict[str, Callable[[Play], None]] = {
+    "connect": lambda play: play.link.connect(),
+    "disconnect": lambda play: play.link.disconnect(),
+    "reconnect": lambda play: play.link.reconnect(),
+    "progress": lambda play: play.link.progress("authenticating"),
+    "answered": lambda play: play.link.answered("ppp0"),
+    "lost": lambda play: play.link.lost(),
+    "wake": lambda play: play.link.wake(),
+    "cable": lambda play: play.link.cable_changed(),
+}
+# What each event makes of each state. A state that is missing stays as it is.
+BECOMES: dict[str, dict[str, str]] = {
+    "connect": {"down": "dialing", "waiting": "dialing", "failed": "dialing"},
+    "disconnect": {"waiting": "down", "dialing": "stopping", "up": "stopping", "failed": "down"},
+    "reconnect": {
+        "down": "dialing",
+        "waiting": "dialing",
+        "failed": "dialing",
+        "dialing": "stopping",
+        "up": "stopping",
+    },
+    "progress": {},
+    "answered": {"dialing": "up"},
+    "lost": {"up": "stopping"},
+    "wake": {"waiting": "dialing", "dialing": "stopping"},
+    "cable": {},
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_state_meets_every_event(state: str, event: str) -> None:
+    play = in_state(state)
+    EVENTS[event](play)
+    assert play.state == BECOMES[event].get(state, state)
+    assert (play.link.status.phase in PHASES) == (play.state == "dialing")
+    assert bool(play.link.status.interface) == (play.state == "up")
+    assert bool(play.link.status.next_retry) == (play.state == "waiting")
+    assert play.world.calls == (play.state in ("dialing", "up", "stopping"))
+
+
+@pytest.mark.parametrize("state", ["dialing", "up", "stopping"])
+@pytest.mark.parametrize("reason", reasons.ALL, ids=lambda reason: reason.id or "none")
+def test_every_end_of_a_call_leads_somewhere(state: str, reason: Reason) -> None:
+    play = in_state(state)
+    play.end(reason)
+    if state == "stopping":  # by the user
+        assert play.state == "down"
+    elif not reason.retry:
+        assert play.state == "failed"
+    else:
+        assert play.state == ("dialing" if state == "up" and reason is not reasons.NO_CABLE else "waiting")
+
+
+def test_a_drop_is_told_and_dialed_again_at_once() -> None:
+    play = Play().up()
+    play.end(reasons.HANGUP)
+    assert play.world.told == [("connected", "ppp0"), ("disconnected", "hangup", True), ("reconnecting", 1, 0.0)]
+    assert (play.state, play.world.dials) == ("dialing", 2)
+
+
+def test_failed_dials_come_ever_more_slowly_up_to_the_cap() -> None:
+    play = Play()
+    play.link.connect()
+    delays = []
+    for _ in range(8):
+        play.end(reasons.SERVER_REFUSED)
+        delays.append(play.link.status.next_retry - play.world.now)
+        play.pass_time(delays[-1])
+        assert play.state == "dialing"
+    assert delays == [BASE, 6.0, 18.0, 54.0, 162.0, CAP, CAP, CAP]
+
+
+def test_a_flapping_line_is_not_dialed_at_once_again() -> None:
+    play = Play().up()
+    play.end(reasons.HANGUP)
+    play.link.answered("ppp0")
+    play.end(reasons.HANGUP)
+    assert play.state == "waiting"
+
+
+def test_a_stable_line_is() -> None:
+    play = Play().up()
+    for _ in range(3):
+        play.pass_time(STABLE)
+        play.end(reasons.HANGUP)
+        assert play.state == "dialing"
+        play.link.answered("ppp0")
+
+
+def test_a_refused_password_stops_everything() -> None:
+    play = Play()
+    play.link.connect()
+    play.end(reasons.AUTHENTICATION_FAILED)
+    assert (play.state, play.world.alarm) == ("failed", None)
+    play.pass_time(1e6)
+    assert play.world.dials == 1
+    play.link.connect()
+    assert play.world.dials == 2
+
+
+def test_a_dial_without_an_answer_is_ended_with_a_name() -> None:
+    play = Play()
+    play.link.connect()
+    play.link.progress("connecting")
+    play.pass_time(DIAL_LIMIT)
+    assert (play.state, play.world.hang_ups) == ("stopping", 1)
+    play.end(reasons.FAILED)
+    assert (play.state, play.link.status.reason) == ("waiting", reasons.SERVER_UNREACHABLE)
+
+
+def test_a_lost_interface_waits_for_the_processes_and_their_word() -> None:
+    play = Play().up()
+    play.link.lost()
+    assert (play.state, play.world.hang_ups) == ("stopping", 0)
+    play.end(reasons.INTERRUPTED)
+    assert ("disconnected", "interrupted", True) in play.world.told
+    assert play.state == "dialing"
+
+
+def test_processes_that_outlive_their_interface_are_ended() -> None:
+    play = Play().up()
+    play.link.lost()
+    play.pass_time(GONE_LIMIT)
+    assert play.world.hang_ups == 1
+
+
+def test_reconnect_hangs_up_and_dials() -> None:
+    play = Play().up()
+    play.link.reconnect()
+    play.end(reasons.REQUESTED)
+    assert (play.state, play.world.dials) == ("dialing", 2)
+
+
+def test_the_last_word_while_stopping_counts() -> None:
+    play = Play().up()
+    play.link.disconnect()
+    play.link.connect()
+    play.link.disconnect()
+    play.link.connect()
+    play.end(reasons.REQUESTED)
+    assert play.state == "dialing"
+    play.link.disconnect()
+    play.end(reasons.REQUESTED)
+    assert (play.state, play.world.told[-1]) == ("down", ("disconnected", "requested", True))
+
+
+def test_without_reconnect_a_drop_is_the_end() -> None:
+    play = Play(reconnects=False).up()
+    play.end(reasons.HANGUP)
+    assert (play.state, play.link.status.reason) == ("down", reasons.HANGUP)
+    assert play.world.told[-1] == ("disconnected", "hangup", False)
+
+
+def test_the_cable_wakes_only_who_waits_for_it() -> None:
+    play = Play()
+    play.link.connect()
+    play.end(reasons.NO_CABLE)
+    assert play.state == "waiting"
+    play.link.cable_changed()
+    assert play.state == "dialing"
+    play.end(reasons.SERVER_REFUSED)
+    play.link.cable_changed()
+    assert play.state == "waiting"
+
+
+def test_an_adopted_call_comes_up() -> None:
+    play = Play()
+    play.world.calls = 1  # it runs already
+    play.link.adopt()
+    play.link.answered("ppp3")
+    assert (play.state, play.world.dials) == ("up", 0)
+
+
+def test_reason_ids_and_errors_are_a_closed_table() -> None:
+    assert len(reasons.BY_ID) == len(reasons.ALL)
+    assert all(reason.sentence.endswith(".") for reason in reasons.ALL if reason.id)
+    declared = [value for value in vars(reasons).values() if isinstance(value, Reason)]
+    assert set(declared) == set(reasons.ALL)

@@ -1,0 +1,45 @@
+"""Which way a packet to the server takes when no tunnel exists: pure, from a snapshot."""
+
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+from cablecar.helper.routes import MAIN, Interface, Route, Snapshot, underlay
+
+SERVER = IPv4Address("203.0.113.7")
+GATEWAY = IPv4Address("10.20.30.1")
+ETH0, ETH1, PPP0 = Interface(2, "eth0", True), Interface(3, "eth1", True), Interface(9, "ppp0", True)
+
+
+def route(destination: str, output: Interface, gateway: IPv4Address | None = None, metric: int = 0) -> Route:
+    return Route(IPv4Network(destination), MAIN, output.index, gateway, metric)
+
+
+def snapshot(*routes: Route, interfaces: tuple[Interface, ...] = (ETH0, ETH1, PPP0)) -> Snapshot:
+    return Snapshot({interface.name: interface for interface in interfaces}, routes, frozenset(), frozenset())
+
+
+def pin(output: Interface, gateway: IPv4Address | None = None) -> Route:
+    return route("203.0.113.7/32", output, gateway)
+
+
+@pytest.mark.parametrize(
+    ("routes", "cable", "expected"),
+    [
+        ([], "", None),
+        ([route("0.0.0.0/0", ETH0, GATEWAY)], "", pin(ETH0, GATEWAY)),
+        ([route("0.0.0.0/0", ETH0, GATEWAY, 100)], "", pin(ETH0, GATEWAY)),
+        ([route("0.0.0.0/0", ETH0, GATEWAY), route("203.0.113.0/24", ETH1)], "", pin(ETH1)),
+        ([route("0.0.0.0/0", ETH0, GATEWAY), route("203.0.113.0/24", ETH1)], "eth0", pin(ETH0, GATEWAY)),
+        ([route("0.0.0.0/0", ETH1, None, 600), route("0.0.0.0/0", ETH0, GATEWAY, 100)], "", pin(ETH0, GATEWAY)),
+        ([route("0.0.0.0/0", ETH0, GATEWAY)], "eth7", None),
+        # pppd's own route to a peer that is the server must never become the way to the server.
+        ([route("203.0.113.7/32", PPP0), route("0.0.0.0/0", ETH0, GATEWAY)], "", pin(ETH0, GATEWAY)),
+    ],
+)
+def test_the_way_to_the_server(routes: list[Route], cable: str, expected: Route | None) -> None:
+    assert underlay(snapshot(*routes), SERVER, cable, ["ppp0"]) == expected
+
+
+def test_a_cable_without_carrier_leads_nowhere() -> None:
+    unplugged = Interface(2, "eth0", False)
+    assert underlay(snapshot(route("0.0.0.0/0", ETH0, GATEWAY), interfaces=(unplugged,)), SERVER, "", []) is None

@@ -1,0 +1,113 @@
+"""Values from outside: accepted as they are, or refused by name."""
+
+from typing import Any
+
+import pytest
+from cablecar.helper.errors import InvalidName, InvalidPassword, InvalidSetting
+from cablecar.helper.settings import Settings, check_name, check_password, parse
+
+GOOD = {"server": "203.0.113.7", "user": "customer@C012"}
+
+HOSTILE_NAMES = [
+    "", ".", "..", "../../../../tmp/evil", "/etc/shadow", "a/b", "a\nb", "a\r", "abc\n", "-v", "--help", " a", "a ",
+    "a b", "x.sh", "a~", "0000usepeerdns", "pap-secrets", "$(touch /tmp/pwned-1)", "`touch /tmp/pwned-2`",
+    "';touch /tmp/pwned-3", "%i%n%%", "a@b", "a\\x2db", "y\u043esef", "ÿ", "\u202etxt", "\ufeffa", "a" * 33, "a" * 256,
+    "a" * 70000, "A",
+]  # fmt: skip
+GOOD_CREDENTIALS = [
+    "u@C012", "DOM\\user", "a b", 'a"b', "a'b", "a\\", 'a\\"', "a#b", "#a", "*", "שלום", "é", "e\u0301",
+    'u" plugin "/tmp/p.so', 'u" pty "touch /tmp/pwned-5', 'u\\" plugin x', "u\\n", "u\\x00", "u\\000", "--",
+    "-- plugin x", "@/etc/shadow", "%s%n%x", "10.0.0.1:10.0.0.2", "a" * 255,
+]  # fmt: skip
+BAD_CREDENTIALS = [
+    "", "u\nplugin /tmp/p.so", 'u\r\npty "touch /tmp/pwned-4"', "u\x00x", "u\x1b]0;x\x07", "u\x7f", "u\u2028x",
+    "u\u202ex", "a\tb", "a" * 256, "ש" * 128, "\ud800",
+]  # fmt: skip
+BAD_SERVERS = [
+    "", "203.0.113.9; touch /tmp/pwned-8", "203.0.113.9 --debug", "203.0.113.9\npersist", "$(touch /tmp/pwned-9)",
+    '203.0.113.9"', "-x", "--help", "0x7f000001", "2130706433", "010.0.0.1", "127.0.0.1", "0.0.0.0", "255.255.255.255",
+    "224.0.0.1", "240.0.0.1", "169.254.1.1", "::1", "fe80::1%cab0", "::ffff:203.0.113.9", "localhost", "a..b", "-a.ex",
+    "ex.:1723", "ex/24", "bücher.ex", "a" * 254, "1.2.3", "vpn.example.9", "٣.٣.٣.٣",
+]  # fmt: skip
+BAD_INTERFACES = ["lo", "ppp0", "all", "default", "../cab0", "cab0 dev ppp0", "-cab0", "cab0\n", "cab0:1", "a" * 16]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES, ids=lambda value: repr(value)[:40])
+def test_hostile_names_are_refused(name: str) -> None:
+    with pytest.raises(InvalidName):
+        check_name(name)
+
+
+@pytest.mark.parametrize("name", ["a", "yosefcom", "isp_2", "a" * 31])
+def test_good_names_pass(name: str) -> None:
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize("value", GOOD_CREDENTIALS, ids=lambda value: repr(value)[:40])
+def test_odd_credentials_are_carried_literally(value: str) -> None:
+    assert parse({**GOOD, "user": value}).user == value
+    assert check_password(value) == value.encode()
+
+
+@pytest.mark.parametrize("value", BAD_CREDENTIALS, ids=lambda value: repr(value)[:40])
+def test_credentials_that_could_forge_something_are_refused(value: str) -> None:
+    with pytest.raises(InvalidSetting, match="`user`"):
+        parse({**GOOD, "user": value})
+    with pytest.raises(InvalidPassword):
+        check_password(value)
+
+
+@pytest.mark.parametrize("value", BAD_SERVERS, ids=lambda value: repr(value)[:40])
+def test_servers_that_are_none_are_refused(value: str) -> None:
+    with pytest.raises(InvalidSetting, match="`server`"):
+        parse({**GOOD, "server": value})
+
+
+@pytest.mark.parametrize("value", ["203.0.113.7", "10.0.0.138", "vpn.example", "cable_5.ex-ample.net", "ex."])
+def test_servers_pass(value: str) -> None:
+    assert parse({**GOOD, "server": value}).server == value
+
+
+@pytest.mark.parametrize("value", BAD_INTERFACES)
+def test_interfaces_that_cannot_be_the_cable_are_refused(value: str) -> None:
+    with pytest.raises(InvalidSetting, match="`interface`"):
+        parse({**GOOD, "interface": value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("protocol", "gopher"), ("protocol", 1), ("authentication", []), ("authentication", "pap"),
+        ("authentication", ["eap-tls"]), ("encryption", "yes"), ("autoconnect", 1), ("autoconnect", "true"),
+        ("reconnect", None), ("route", "some"), ("mtu", -1), ("mtu", 67), ("mtu", 575), ("mtu", 65536), ("mtu", True),
+        ("mtu", "1400 plugin x"), ("debug", []), ("title", "a" * 65), ("title", "a\nb"), ("server", 5), ("user", ["u"]),
+    ],
+)  # fmt: skip
+def test_values_that_a_key_does_not_take_are_refused_by_name(key: str, value: Any) -> None:
+    with pytest.raises(InvalidSetting, match=f"`{key}`"):
+        parse({**GOOD, key: value})
+
+
+@pytest.mark.parametrize("key", ["pty", "plugin", "password", "ppp_options", "Server", "ser\nver", "\x1b[2J"])
+def test_unknown_keys_are_refused_without_being_echoed(key: str) -> None:
+    with pytest.raises(InvalidSetting) as refusal:
+        parse({**GOOD, key: "x"})
+    assert str(refusal.value).isprintable()
+
+
+@pytest.mark.parametrize("missing", ["server", "user"])
+def test_what_is_missing_is_named(missing: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"`{missing}` is missing"):
+        parse({key: value for key, value in GOOD.items() if key != missing})
+
+
+def test_encryption_needs_the_method_that_gives_it_keys() -> None:
+    with pytest.raises(InvalidSetting, match="encryption"):
+        parse({**GOOD, "encryption": "required", "authentication": ["pap"]})
+
+
+def test_settings_go_round() -> None:
+    settings = parse({**GOOD, "title": "Yosefcom", "authentication": ["mschapv2", "pap"], "mtu": 1400, "route": "none"})
+    assert settings.authentication == ("pap", "mschapv2")
+    assert parse(settings.as_dict()) == settings
+    assert Settings("a", "b").as_dict() == {"server": "a", "user": "b"}
