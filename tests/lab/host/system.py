@@ -42,7 +42,9 @@ def ensure_packages() -> None:
     say(f"installing on this machine: {' '.join(missing)}")
     apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
     for step in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
-        done = subprocess.run(as_root(apt + step), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run(
+            as_root(apt + step), stdin=subprocess.DEVNULL, check=False, capture_output=True, text=True
+        )
         if done.returncode:
             raise LabError(f"apt-get {step[0]} failed:\n{done.stdout}{done.stderr}")
 
@@ -51,7 +53,16 @@ def mirror() -> str:
     """Return the Debian mirror that this machine's apt uses, else the public one."""
     try:
         listed = subprocess.run(
-            ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian", "Label: Debian"],
+            [
+                "apt-get",
+                "indextargets",
+                "--format",
+                "$(REPO_URI)",
+                "Created-By: Packages",
+                "Origin: Debian",
+                "Label: Debian",
+            ],
+            check=False,
             capture_output=True,
             text=True,
         ).stdout.split()
