@@ -172,7 +172,7 @@ class Routes:
         await self.reconcile()
 
     async def reconcile(self) -> bool:
-        """Make the kernel's state the wanted one; return whether something had to be changed."""
+        """Make the kernel's state the wanted one; return whether something was missing."""
         async with self._lock:
             return await self._in_thread(self._reconcile)
 
@@ -201,9 +201,11 @@ class Routes:
         # First what leads somewhere, then the rules that send packets there; the other way round when removing.
         added = [_add_route(route) for route in sorted(routes - snapshot.ours, key=str)]
         added += [self._rule("add", rule) for rule in sorted(rules - snapshot.our_rules, key=str)]
-        removed = [self._rule("del", rule) for rule in sorted(snapshot.our_rules - rules, key=str)]
-        removed += [_delete_route(route) for route in sorted(snapshot.ours - routes, key=str)]
-        return any(added) or any(removed)
+        for rule in snapshot.our_rules - rules:
+            self._rule("del", rule)
+        for route in snapshot.ours - routes:
+            _delete_route(route)
+        return any(added)
 
     def _goal(self, snapshot: Snapshot) -> tuple[set[Route], set[Rule]]:
         routes: set[Route] = set()

@@ -53,9 +53,9 @@ class Units:
             nonlocal last_end
             facts.update(plain(body[1]))
             # systemd repeats "inactive" for other changes; the time at which the main process ended tells two ends
-            # apart. The signal of the service's properties comes before that of the unit's state.
+            # apart, and is 0 from a new start on. The service's properties come before the unit's state.
             end = facts.get("ExecMainExitTimestampMonotonic", 0)
-            if facts.get("ActiveState") in ("inactive", "failed") and end != last_end:
+            if facts.get("ActiveState") in ("inactive", "failed") and end not in (0, last_end):
                 last_end = end
                 on_end(_exit(facts))
 
