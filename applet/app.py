@@ -4,6 +4,7 @@ Decides what a click on the icon means; leaves every decision about a link to th
 """
 
 import argparse
+import os
 import signal
 import socket
 import sys
@@ -37,6 +38,8 @@ APP_PATH: Final = "/" + APP_NAME.replace(".", "/")
 APPLICATION_INTERFACE: Final = "org.freedesktop.Application"
 LAST_USED: Final = "last-used-link"
 
+_START_AGAIN: Final = -1  # the event loop's answer, and nobody's exit status
+
 _class_info: Any = pyqtClassInfo  # PyQt's own stub says that it returns nothing
 
 # Characters by which a panel may take a tooltip for markup, each with a look-alike that nobody parses.
@@ -60,6 +63,7 @@ class Applet(QObject):
         self.tray.clicked.connect(self._icon_clicked)
         self.tray.missing.connect(self._tray_missing)
         self.tray.found.connect(self._tray_found)
+        self.tray.deaf.connect(lambda: QCoreApplication.exit(_START_AGAIN))
         self._notifier.acted.connect(self._notification_clicked)
         client.changed.connect(self._show)
         client.answered.connect(self._story.answered)
@@ -184,7 +188,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             log.log.error("cannot register %s on the session bus", APP_PATH)
         status = application.exec()
         del adaptor
-        return status
+    if status == _START_AGAIN:
+        # Everything that we show is the helper's to tell; nothing is lost with this process.
+        log.log.info("starting again, to be seen in the tray that has appeared")
+        os.execv(sys.executable, [sys.executable, "-m", "cablecar.applet", "--autostart"])
+    return status
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

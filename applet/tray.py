@@ -1,12 +1,14 @@
-"""The icon in the tray: born again whenever a tray appears, and the word that there is none.
+"""The icon in the tray: born when a tray appears, born again with every new one, and the word that there is none.
 
-Qt decides once, when the icon is created, how it speaks to the tray; an icon created before the panel has started
-never appears. Owns the icon, its animation while dialing, and nothing of what a click means.
+Qt decides when an icon is created how it speaks to the tray, and before 6.7 it remembers that decision for as long as
+the process lives. So no icon is created before somebody is there to take it in; an X11 tray of the old kind, which
+cannot be waited for on the bus, is tried when the patience is over. Owns the icon, its animation while dialing, and
+nothing of what a click means.
 """
 
 from typing import TYPE_CHECKING, Final
 
-from PyQt6.QtCore import QElapsedTimer, QObject, QTimer, pyqtSignal
+from PyQt6.QtCore import QElapsedTimer, QLibraryInfo, QObject, QTimer, QVersionNumber, pyqtSignal
 from PyQt6.QtDBus import QDBusConnection, QDBusMessage, QDBusServiceWatcher
 from PyQt6.QtWidgets import QApplication, QSystemTrayIcon
 
@@ -24,6 +26,9 @@ WATCHER_PATH: Final = "/StatusNotifierWatcher"
 PATIENCE_MS: Final = 10_000
 FRAME_MS: Final = 700
 
+# Older ones keep the answer of the first time for ever (measured: 6.4.2, 6.5.3, 6.6.1; cured in 6.7.3).
+QT_ASKS_AGAIN: Final = QLibraryInfo.version() >= QVersionNumber(6, 7)
+
 
 class Tray(QObject):
     """The icon.
@@ -32,11 +37,13 @@ class Tray(QObject):
         clicked: The icon was clicked (the left button).
         missing: For some time there has been no tray to show the icon in.
         found: There is a tray again.
+        deaf: There is a tray, which this process will never be able to use; a new process is.
     """
 
     clicked = pyqtSignal()
     missing = pyqtSignal()
     found = pyqtSignal()
+    deaf = pyqtSignal()
 
     def __init__(self, bus: QDBusConnection, menu: "QMenu", parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -56,10 +63,11 @@ class Tray(QObject):
         self._rebirth = QTimer(self)  # watcher and host often register together: one new icon for both
         self._rebirth.setSingleShot(True)
         self._rebirth.timeout.connect(self._create)
-        if bus.isConnected():
-            self._subscribe(bus)
-        self._create()
+        self._tried_without_watcher = False
         self._patience.start()
+        self._watcher_seen = bus.isConnected() and self._subscribe(bus)
+        if self._watcher_seen:
+            self._create()
 
     def show(self, picture: str, tooltip: str) -> None:
         """Show one of the pictures (see `pictures.picture`), and text for those who rest the pointer on it."""
@@ -79,30 +87,41 @@ class Tray(QObject):
                 self._frames.start()
 
     def show_message(self, title: str, text: str) -> None:
-        """Show a balloon: the poor relation of a notification."""
-        if self._icon is not None:
+        """Show a balloon: the poor relation of a notification, for trays of the old kind.
+
+        In a StatusNotifier tray Qt would ask the notification server, which is not there, and wait for it.
+        """
+        if self._icon is not None and not self._watcher_seen:
             self._icon.showMessage(title, text, pictures.app())
 
-    def _subscribe(self, bus: QDBusConnection) -> None:
+    def _subscribe(self, bus: QDBusConnection) -> bool:
+        """Follow the watcher; answers whether it is there already."""
         mode = QDBusServiceWatcher.WatchModeFlag
         watcher = QDBusServiceWatcher(WATCHER, bus, mode.WatchForRegistration | mode.WatchForUnregistration, self)
         watcher.serviceRegistered.connect(self._tray_appeared)
-        watcher.serviceUnregistered.connect(self._patience.start)
+        watcher.serviceUnregistered.connect(self._tray_vanished)
         # Some panels' watcher is there long before the part that shows icons.
         if not bus.connect(WATCHER, WATCHER_PATH, WATCHER, "StatusNotifierHostRegistered", self._on_host):
             log.error("cannot subscribe to %s", WATCHER)
+        daemon = bus.interface()
+        return daemon is not None and bool(daemon.isServiceRegistered(WATCHER).value())
 
     @slot(QDBusMessage)
     def _on_host(self, _message: QDBusMessage) -> None:
         self._tray_appeared()
 
     def _tray_appeared(self, _name: str = "") -> None:
-        self._rebirth.start(0)
+        self._watcher_seen = True
+        if self._tried_without_watcher and not QT_ASKS_AGAIN:
+            self.deaf.emit()
+        else:
+            self._rebirth.start(0)
+
+    def _tray_vanished(self, _name: str = "") -> None:
+        self._patience.start()
 
     def _create(self) -> None:
-        if self._icon is not None:
-            self._icon.hide()
-            self._icon.deleteLater()
+        self._drop()
         self._icon = QSystemTrayIcon(self)
         self._icon.setContextMenu(self._menu)
         self._icon.setToolTip(self._tooltip)
@@ -113,8 +132,18 @@ class Tray(QObject):
             self._patience.stop()
             self.found.emit()
 
+    def _drop(self) -> None:
+        if self._icon is not None:
+            self._icon.hide()
+            self._icon.deleteLater()
+            self._icon = None
+
     def _patience_ended(self) -> None:
+        if self._icon is None:
+            self._tried_without_watcher = True
+            self._create()
         if not QSystemTrayIcon.isSystemTrayAvailable():
+            self._drop()
             self.missing.emit()
 
     def _next_frame(self) -> None:

@@ -72,9 +72,7 @@ def test_a_double_click_is_one(helper: Any, ready: Applet, eventually: Any) -> N
     assert not helper.seen("call", member="Disconnect")
 
 
-def test_with_several_links_the_one_used_last(
-    helper: Any, ready: Applet, settings: QSettings, eventually: Any
-) -> None:
+def test_with_several_links_the_one_used_last(helper: Any, ready: Applet, settings: QSettings, eventually: Any) -> None:
     helper.do("add", name="work")
     eventually(lambda: len(ready._client.snapshot.links) == 2)
     click(ready)

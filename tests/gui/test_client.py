@@ -1,5 +1,6 @@
 """The client against a fake helper on a private bus."""
 
+import itertools
 import os
 import time
 from collections.abc import Iterator
@@ -71,7 +72,9 @@ def test_a_state_arrives_within_100_ms(helper: Any, running: Client, eventually:
 
 def test_links_come_and_go(helper: Any, running: Client, eventually: Any) -> None:
     helper.do("add", name="work", State="waiting", Reason="no-cable")
-    eventually(lambda: [(link.name, link.reason) for link in running.snapshot.links] == [("home", ""), ("work", "no-cable")])
+    eventually(
+        lambda: [(link.name, link.reason) for link in running.snapshot.links] == [("home", ""), ("work", "no-cable")]
+    )
     helper.do("remove", name="home")
     eventually(lambda: [link.name for link in running.snapshot.links] == ["work"])
 
@@ -141,7 +144,13 @@ def test_an_answer_of_another_shape_is_a_problem_not_a_crash(
 
 
 def test_odd_property_values_are_shown_generically(helper: Any, client: Client, eventually: Any) -> None:
-    odd = {"State": ["ai", [1, 2]], "Title": ["u", 7], "Since": ["s", "soon"], "Reason": ["as", ["x"]], "Phase": ["d", 1.5]}
+    odd = {
+        "State": ["ai", [1, 2]],
+        "Title": ["u", 7],
+        "Since": ["s", "soon"],
+        "Reason": ["as", ["x"]],
+        "Phase": ["d", 1.5],
+    }
     helper.do("add", name="home", quiet=True, **odd)
     client.start()
     eventually(lambda: client.snapshot.links and not client.snapshot.links[0].partial)
@@ -185,7 +194,7 @@ def test_a_slow_helper_does_not_block(helper: Any, running: Client, eventually: 
     assert not heard.answered
     helper.do("release")
     eventually(lambda: heard.answered == [HOME])
-    assert max(after - before for before, after in zip(ticks, ticks[1:], strict=False)) < 0.1
+    assert max(after - before for before, after in itertools.pairwise(ticks)) < 0.1
 
 
 def test_no_helper_is_said_and_tried_again(client: Client, start: Any, eventually: Any) -> None:
@@ -209,7 +218,9 @@ def test_a_restarted_helper_is_read_anew(helper: Any, running: Client, start: An
     assert not words.needs_saying(heard.refused[0][1])
     again = start("helper.py")
     again.do("add", name="work", State="up")
-    eventually(lambda: running.snapshot.helper is Helper.RUNNING and [x.name for x in running.snapshot.links] == ["work"])
+    eventually(
+        lambda: running.snapshot.helper is Helper.RUNNING and [x.name for x in running.snapshot.links] == ["work"]
+    )
     again.do("set", name="work", State="waiting")
     eventually(lambda: state(running) == "waiting")
 

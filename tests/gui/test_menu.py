@@ -79,7 +79,7 @@ def test_menu_follows_in_place_and_escapes(application: QApplication) -> None:
     link = Link(HOME, "home", "Home & Co", "down")
     menu.apply(describe(Snapshot(Helper.RUNNING, (link,))))
     before = menu.widget.actions()
-    assert [a.text() for a in before if a.isVisible() and a.text()][0] == "Home && Co: Disconnected"
+    assert next(a.text() for a in before if a.isVisible() and a.text()) == "Home && Co: Disconnected"
     menu.apply(describe(one("up")))
     assert menu.widget.actions() == before
     visible = {a.text(): a for a in menu.widget.actions() if a.isVisible()}
@@ -93,7 +93,12 @@ def test_menu_takes_links_coming_and_going(application: QApplication) -> None:
     clicks: list[Any] = []
     menu = Menu(clicks.append)
     links = (Link(HOME, "home", "Home", "up"), Link(WORK, "work", "Work", "down"))
-    for snapshot in (one("up"), Snapshot(Helper.RUNNING, links), Snapshot(Helper.RUNNING), Snapshot(Helper.RUNNING, links)):
+    for snapshot in (
+        one("up"),
+        Snapshot(Helper.RUNNING, links),
+        Snapshot(Helper.RUNNING),
+        Snapshot(Helper.RUNNING, links),
+    ):
         menu.apply(describe(snapshot))
     submenu = next(a.menu() for a in menu.widget.actions() if a.text() == "Work: Disconnected")
     assert submenu is not None

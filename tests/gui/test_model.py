@@ -24,7 +24,17 @@ def test_parses_what_the_helper_says() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "", "/org/cablecar1/link/", "/org/cablecar1/link/Home", "/org/cablecar1/link/a/b", HOME + "\n", None, 7, b"x"],
+    [
+        "/",
+        "",
+        "/org/cablecar1/link/",
+        "/org/cablecar1/link/Home",
+        "/org/cablecar1/link/a/b",
+        HOME + "\n",
+        None,
+        7,
+        b"x",
+    ],
 )
 def test_other_paths_are_no_links(path: Any) -> None:
     assert Link.parse(path, {"State": "up"}) is None

@@ -56,9 +56,7 @@ def test_failed_needs_somebody(before: str) -> None:
     assert notice.urgency is Urgency.CRITICAL
     assert notice.action == (Verb.CONNECT, "Connect")
     assert teller.to("failed", "authentication-failed") == []
-    assert [n.body for n in teller.to("up")] == (
-        ["Connected."] if before != "up" else ["Connected again after 1 s."]
-    )
+    assert [n.body for n in teller.to("up")] == (["Connected."] if before != "up" else ["Connected again after 1 s."])
 
 
 @pytest.mark.parametrize("states", [["stopping", "down"], ["down"], ["stopping", "dialing", "up"]])
@@ -102,7 +100,11 @@ def test_a_click_that_fails_while_the_helper_keeps_trying() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    ["org.cablecar1.Error.Cancelled", "org.cablecar1.Error.NotAuthorizedDismissed", "org.freedesktop.DBus.Error.NoReply"],
+    [
+        "org.cablecar1.Error.Cancelled",
+        "org.cablecar1.Error.NotAuthorizedDismissed",
+        "org.freedesktop.DBus.Error.NoReply",
+    ],
 )
 def test_a_click_taken_back_is_quiet(error: str) -> None:
     teller = Teller("down")

@@ -63,7 +63,7 @@ class FakeHelper(Peer):
             self.bus.send(Message.new_method_return(message))
         self.waiting.clear()
 
-    def answer(self, message: Message) -> Message | None | bool:
+    def answer(self, message: Message) -> Message | bool | None:
         what = self.outcomes.get(message.member, {})
         if what.get("hang"):
             self.waiting.append(message)

@@ -40,7 +40,9 @@ class FakeServer(Peer):
             self.last += 1
         id = replaces or self.last
         urgency = hints.get("urgency", Variant("y", 1)).value
-        tell(event="shown", id=id, replaces=replaces, icon=icon, title=title, body=body, actions=actions, urgency=urgency)
+        tell(
+            event="shown", id=id, replaces=replaces, icon=icon, title=title, body=body, actions=actions, urgency=urgency
+        )
         reply = Message.new_method_return(message, "u", [id])
         if not self.slow:
             return reply

@@ -13,7 +13,7 @@ from typing import Any
 from dbus_next import BusType, Message, MessageFlag, MessageType, RequestNameReply, Variant
 from dbus_next.aio import MessageBus
 
-Answer = Message | None
+Answer = Message | bool | None  # True: answered later
 
 
 def tell(**event: Any) -> None:
