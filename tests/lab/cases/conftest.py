@@ -1,0 +1,45 @@
+"""The stage of each lab test: a link that is configured and down, a provider without faults; and the oracle after it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import lab
+import oracle
+
+RESULTS = Path(os.environ.get("LAB_RESULTS", "/mnt/results"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Keep the journal of a test that failed."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.failed:
+        name = f"failed-{item.name}-{report.when}.log".replace("/", "_")
+        (RESULTS / name).write_text(lab.journal("-n", "400") + "\n" + "\n".join(lab.our_routes_and_rules()))
+
+
+@pytest.fixture
+def configured() -> Iterator[None]:
+    """A link `yosefcom` to the lab's provider, down."""
+    before = oracle.foreign_files()
+    lab.add_link()
+    lab.link("SetPassword", "s", lab.PASSWORD)
+    yield
+    lab.isp("reset")
+    lab.manager("RemoveLink", "s", lab.LINK)
+    oracle.check_down(before)
+    oracle.check_log(lab.PASSWORD)
+
+
+@pytest.fixture
+def up(configured: None) -> None:
+    """The same, up."""
+    lab.link("Connect")
+    assert lab.prop("State") == "up"

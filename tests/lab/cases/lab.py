@@ -1,0 +1,171 @@
+"""What the lab's tests do by hand: busctl, isp, ip; and waiting for conditions instead of times.
+
+Everything goes by the programs that a person would use, so that a test reads like a terminal session.
+"""
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SERVER = "203.0.113.7"
+HOST = "198.51.100.10"  # on the Internet, beyond the tunnel
+USER = "customer@C012"
+PASSWORD = "secret-C012"
+PEER = "192.0.2.1"
+LINK = "yosefcom"
+PATH = f"/org/cablecar1/link/{LINK}"
+MANAGER = ("org.cablecar1", "/org/cablecar1", "org.cablecar1.Manager")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a program answered."""
+
+    status: int
+    output: str
+    error: str
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+
+def run(*command: str, check: bool = True, timeout: float = 120) -> Answer:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+    answer = Answer(done.returncode, done.stdout, done.stderr)
+    assert answer.ok or not check, f"{' '.join(command)}: {answer.status}\n{answer.output}{answer.error}"
+    return answer
+
+
+def isp(*arguments: str) -> None:
+    run("isp", *arguments)
+
+
+def bus(*arguments: str, check: bool = True) -> Answer:
+    return run("busctl", "--timeout=120", "call", *arguments, check=check)
+
+
+def manager(*arguments: str, check: bool = True) -> Answer:
+    return bus(*MANAGER, *arguments, check=check)
+
+
+def link(*arguments: str, check: bool = True) -> Answer:
+    return bus("org.cablecar1", PATH, "org.cablecar1.Link", *arguments, check=check)
+
+
+def prop(name: str) -> Any:
+    answer = run("busctl", "--json=short", "get-property", "org.cablecar1", PATH, "org.cablecar1.Link", name)
+    return json.loads(answer.output)["data"]
+
+
+def add_link(**settings: str) -> None:
+    values = {"server": SERVER, "user": USER, "title": "Yosefcom", **settings}
+    flat = [part for key, value in values.items() for part in (key, "s", value)]
+    manager("AddLink", "sa{sv}", LINK, str(len(values)), *flat)
+
+
+def device_to(address: str) -> str:
+    """The interface that the kernel sends packets for `address` out of."""
+    match = re.search(r" dev (\S+)", run("ip", "route", "get", address).output)
+    return match[1] if match else ""
+
+
+def reaches(address: str = HOST) -> bool:
+    return run("ping", "-c", "1", "-W", "2", address, check=False).ok
+
+
+def eventually(condition: Callable[[], object], seconds: float, what: str, pause: float = 0.05) -> float:
+    """Wait until the condition holds; return after how many seconds it did."""
+    begin = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begin < seconds, f"not within {seconds} s: {what}"
+        time.sleep(pause)
+    return time.monotonic() - begin
+
+
+def stays(condition: Callable[[], object], seconds: float, what: str) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert condition(), f"did not stay for {seconds} s: {what}"
+        time.sleep(0.2)
+
+
+def pppds() -> list[int]:
+    """Our pppd processes; the provider's are in another network namespace."""
+    mine = os.readlink("/proc/self/ns/net")
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                names = (entry / "comm").read_text().strip(), os.readlink(entry / "ns/net")
+            except OSError:
+                continue
+            if names == ("pppd", mine) or names == ("pptp", mine):
+                found.append(int(entry.name))
+    return found
+
+
+def pppd_pid() -> int:
+    return int(run("systemctl", "show", "--value", "--property=MainPID", f"cablecar-link@{LINK}.service").output)
+
+
+def helper_pid() -> int:
+    return int(run("systemctl", "show", "--value", "--property=MainPID", "cablecar-helper.service").output)
+
+
+def our_routes_and_rules() -> list[str]:
+    routes = run("ip", "route", "show", "table", "all", "proto", "201").output
+    rules = run("ip", "rule").output
+    return routes.splitlines() + [line for line in rules.splitlines() if "proto 201" in line]
+
+
+def counters(interface: str) -> tuple[int, int]:
+    """Bytes received and sent."""
+    folder = Path("/sys/class/net") / interface / "statistics"
+    return int((folder / "rx_bytes").read_text()), int((folder / "tx_bytes").read_text())
+
+
+def journal(*arguments: str) -> str:
+    return run("journalctl", "--no-pager", "-o", "short-monotonic", *arguments).output
+
+
+@dataclass
+class Signals:
+    """What `busctl monitor` heard of the links."""
+
+    heard: list[dict[str, Any]] = field(default_factory=list)
+
+    def names(self) -> list[str]:
+        return [message["member"] for message in self.heard if message["member"] != "PropertiesChanged"]
+
+    def states(self) -> list[str]:
+        changes = [message["payload"]["data"][1] for message in self.heard if message["member"] == "PropertiesChanged"]
+        return [change["State"]["data"] for change in changes if "State" in change]
+
+
+@contextmanager
+def listening() -> Iterator[Signals]:
+    """Hear every signal of the helper meanwhile."""
+    command = ["busctl", "--json=short", "monitor", "--match", "type='signal',sender='org.cablecar1'"]
+    signals = Signals()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as monitor:
+        assert monitor.stdout is not None
+        assert monitor.stderr is not None
+        monitor.stderr.readline()  # "Monitoring bus message stream."
+        try:
+            yield signals
+            bus("org.cablecar1", "/org/cablecar1", "org.freedesktop.DBus.Peer", "Ping")
+        finally:
+            monitor.terminate()
+            output, _ = monitor.communicate()
+        for line in output.splitlines():
+            message = json.loads(line)
+            if str(message.get("path", "")).startswith("/org/cablecar1"):
+                signals.heard.append(message)

@@ -1,0 +1,48 @@
+"""What must hold after every test, whatever it did: the oracle of the lab."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import lab
+
+_WATCHED = ("/etc/ppp", "/etc/network", "/etc/hosts", "/etc/resolv.conf")
+
+
+def foreign_files() -> dict[str, tuple[int, str]]:
+    """Mode and digest of every file that others own and we live beside."""
+    found = {}
+    for root in map(Path, _WATCHED):
+        for path in sorted([root, *root.rglob("*")] if root.is_dir() else [root]):
+            # pppd itself rewrites resolv.conf in /etc/ppp for `usepeerdns`, and the distribution's hook reads it.
+            if path.is_file() and path != Path("/etc/ppp/resolv.conf"):
+                found[str(path)] = (path.stat().st_mode, hashlib.sha256(path.read_bytes()).hexdigest())
+    return found
+
+
+def check_down(before: dict[str, tuple[int, str]]) -> None:
+    """Nothing of ours is left: no process, no route, no rule, no file, no failed unit."""
+    assert lab.pppds() == []
+    assert lab.our_routes_and_rules() == []
+    assert lab.device_to(lab.HOST) == "eth0"
+    assert lab.device_to(lab.SERVER) == "eth0"
+    assert foreign_files() == before
+    assert "cablecar" not in lab.run("systemctl", "--failed", "--no-legend", "--plain").output
+    assert list(Path("/tmp").glob("pwned*")) == []
+
+
+def check_log(secret: str) -> None:
+    """No traceback and no secret in the journal or on a command line."""
+    helper = lab.journal("-u", "cablecar-helper.service")
+    assert "Traceback" not in helper, helper
+    assert secret not in lab.journal()
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert secret.encode() not in command.read_bytes(), command
+        except OSError:
+            continue
+
+
+def check_public(answer: lab.Answer) -> None:
+    """An error tells a sentence, and nothing of the program's inside."""
+    assert not re.search(r"Traceback|File \"|line \d+|dbus_next|dubstepdish", answer.error), answer.error

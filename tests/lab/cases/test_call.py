@@ -1,0 +1,147 @@
+"""One call, from connect to disconnect, and each way in which it fails."""
+
+import time
+
+import lab
+import oracle
+import pytest
+
+
+@pytest.mark.usefixtures("configured")
+def test_connect_traffic_disconnect() -> None:
+    with lab.listening() as signals:
+        lab.link("Connect")
+        assert (lab.prop("State"), lab.prop("Reason"), lab.prop("Interface")) == ("up", "", "ppp0")
+        assert lab.device_to(lab.HOST) == "ppp0"
+        assert lab.device_to(lab.SERVER) == "eth0"
+        assert lab.reaches()
+        lab.link("Disconnect")
+    assert lab.prop("State") == "down"
+    assert signals.names() == ["Connected", "Disconnected"]
+    assert signals.states() == ["dialing", "up", "stopping", "down"]
+    assert lab.our_routes_and_rules() == []
+    assert lab.pppds() == []
+
+
+@pytest.mark.usefixtures("up")
+def test_the_peer_file_is_for_root_and_pon_would_read_it() -> None:
+    facts = lab.run("stat", "--format=%a %U", f"/etc/ppp/peers/{lab.LINK}")
+    assert facts.output == "600 root\n"
+    assert lab.run("stat", "--format=%a", f"/etc/cablecar/links/{lab.LINK}.toml").output == "600\n"
+
+
+@pytest.mark.usefixtures("up")
+def test_details_are_not_in_properties() -> None:
+    everything = lab.bus("org.cablecar1", lab.PATH, "org.freedesktop.DBus.Properties", "GetAll", "s", "")
+    everything_else = lab.run("busctl", "introspect", "org.cablecar1", lab.PATH)
+    for secret in (lab.SERVER, lab.USER, lab.PASSWORD, lab.PEER):
+        assert secret not in everything.output + everything_else.output
+    details = lab.link("Details").output
+    assert lab.SERVER in details
+    assert lab.USER in details
+    assert lab.PASSWORD not in details
+    assert "PAP authentication succeeded" in lab.link("Log", "u", "100").output
+
+
+@pytest.mark.usefixtures("configured")
+def test_peer_address_is_the_servers() -> None:
+    lab.isp("peer", lab.SERVER)
+    lab.link("Connect")
+    peers = lab.run("ip", "-4", "-o", "address", "show", "dev", "ppp0").output
+    assert f"peer {lab.SERVER}/32" in peers, "the provider did not give its own address: the test shows nothing"
+    lab.run("ping", "-c", "50", "-i", "0.02", "-s", "1000", "-q", lab.HOST)
+    received, sent = lab.counters("ppp0")
+    # 50 pings of 1028 bytes each way. In a loop, sent grows by orders of magnitude and received stays.
+    assert 50_000 < received < 80_000
+    assert 50_000 < sent < 80_000
+    assert lab.device_to(lab.SERVER) == "eth0"
+    lab.link("Disconnect")
+
+
+@pytest.mark.usefixtures("configured")
+def test_wrong_password_is_told_and_not_tried_again() -> None:
+    lab.link("SetPassword", "s", "wrong-password")
+    refused = lab.link("Connect", check=False)
+    assert not refused.ok
+    assert "refused the user name or password" in refused.error
+    assert error_name("Connect") == "org.cablecar1.Error.AuthenticationFailed"
+    assert (lab.prop("State"), lab.prop("Reason")) == ("failed", "authentication-failed")
+    oracle.check_public(refused)
+    # Longer than two of the pauses that follow a failure that time may cure.
+    lab.stays(lambda: not lab.pppds() and lab.prop("State") == "failed", 10, "no further attempt")
+    lab.link("SetPassword", "s", lab.PASSWORD)
+    lab.link("Connect")
+    lab.link("Disconnect")
+
+
+@pytest.mark.usefixtures("configured")
+def test_no_password_is_told_before_anything_is_dialed() -> None:
+    lab.run("rm", f"/etc/cablecar/secrets/{lab.LINK}")
+    assert error_name("Connect") == "org.cablecar1.Error.NoPassword"
+    assert lab.prop("State") == "failed"
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_server_that_does_not_listen_is_named_and_tried_again() -> None:
+    lab.isp("stop")
+    assert error_name("Connect") == "org.cablecar1.Error.ServerRefused"
+    assert lab.prop("State") in ("waiting", "dialing")
+    lab.isp("start")
+    lab.eventually(lambda: lab.prop("State") == "up", 60, "the link comes up by itself")
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_silent_server_is_named_within_40_seconds() -> None:
+    lab.isp("cut")
+    begin = time.monotonic()
+    assert error_name("Connect") == "org.cablecar1.Error.ServerUnreachable"
+    assert time.monotonic() - begin < 40
+    lab.link("Disconnect")
+    assert lab.prop("State") == "down"
+
+
+@pytest.mark.usefixtures("configured")
+def test_without_a_cable_the_link_waits_for_it() -> None:
+    lab.isp("unplug")
+    assert error_name("Connect") == "org.cablecar1.Error.NoCable"
+    assert (lab.prop("State"), lab.prop("Reason")) == ("waiting", "no-cable")
+    lab.isp("plug")
+    lab.eventually(lambda: lab.prop("State") == "up", 30, "the cable's return dials")
+    assert lab.reaches()
+
+
+@pytest.mark.usefixtures("configured")
+def test_two_callers_share_one_call_and_disconnect_ends_a_dial() -> None:
+    with lab.listening() as signals:
+        lab.run("sh", "-c", "busctl call org.cablecar1 $0 org.cablecar1.Link Connect & "
+                "busctl call org.cablecar1 $0 org.cablecar1.Link Connect && wait $!", lab.PATH)  # fmt: skip
+    assert signals.states() == ["dialing", "up"]
+    lab.link("Disconnect")
+    with lab.listening() as signals:
+        dialing = lab.run("sh", "-c", "busctl call org.cablecar1 $0 org.cablecar1.Link Connect & "
+                          "busctl call org.cablecar1 $0 org.cablecar1.Link Disconnect; wait $!", lab.PATH, check=False)  # fmt: skip
+    assert "Disconnected on request" in dialing.error
+    assert lab.prop("State") == "down"
+
+
+PASSWORDS = ["@/etc/shadow", "\"' \\ #;$(touch /tmp/pwned-1)`touch /tmp/pwned-2`", " leading and trailing ", "סיסמה é",
+             "-- plugin /tmp/p.so", "a" * 255]  # fmt: skip
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("password", PASSWORDS, ids=range(len(PASSWORDS)))
+def test_odd_passwords_reach_the_server_literally(password: str) -> None:
+    lab.isp("password", password)
+    lab.link("SetPassword", "s", password)
+    lab.link("Connect")
+    lab.link("Disconnect")
+    oracle.check_log(password)
+
+
+def error_name(method: str) -> str:
+    """The D-Bus error name that a method of the link fails with; busctl tells only its text."""
+    answer = lab.run("dbus-send", "--system", "--print-reply", "--reply-timeout=120000", "--dest=org.cablecar1",
+                     lab.PATH, f"org.cablecar1.Link.{method}", check=False)  # fmt: skip
+    assert not answer.ok, answer.output
+    oracle.check_public(answer)
+    return answer.error.split()[1].rstrip(":")

@@ -1,0 +1,116 @@
+"""The provider, the kernel or somebody on this machine ends the call, or the helper itself dies."""
+
+import os
+import signal
+import time
+
+import lab
+import pytest
+
+
+@pytest.mark.usefixtures("up")
+def test_the_provider_drops_the_call() -> None:
+    first = lab.pppd_pid()
+    with lab.listening() as signals:
+        lab.isp("kill")
+        lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != first, 20, "back by itself")
+    assert signals.names() == ["Disconnected", "Reconnecting", "Connected"]
+    reason, message, again = signals.heard[0]["payload"]["data"] if signals.heard[0]["member"] == "Disconnected" else [
+        message["payload"]["data"] for message in signals.heard if message["member"] == "Disconnected"
+    ][0]  # fmt: skip
+    assert (reason, again) == ("hangup", True)
+    assert message.endswith(".")
+    assert lab.reaches()
+
+
+@pytest.mark.usefixtures("up")
+def test_pppd_is_killed() -> None:
+    first = lab.pppd_pid()
+    begin = time.monotonic()
+    os.kill(first, signal.SIGKILL)
+    lab.eventually(lambda: lab.device_to(lab.HOST) == "eth0", 1, "the path is the cable's again", pause=0.01)
+    restored = time.monotonic() - begin
+    lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != first, 20, "back by itself")
+    print(f"path restored after {restored:.2f} s, link up after {time.monotonic() - begin:.2f} s")
+    assert lab.reaches()
+    lab.link("Disconnect")
+    assert lab.our_routes_and_rules() == []
+    assert lab.pppds() == []
+
+
+@pytest.mark.usefixtures("up")
+@pytest.mark.parametrize("which", ["gateway", "manager"])
+def test_a_process_of_pptp_is_killed(which: str) -> None:
+    first = lab.pppd_pid()
+    pptps = sorted(int(pid) for pid in lab.run("pgrep", "-x", "pptp").output.split())
+    os.kill(pptps[0] if which == "gateway" else pptps[-1], signal.SIGKILL)
+    lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != first, 40, "back by itself")
+    assert lab.reaches()
+
+
+@pytest.mark.usefixtures("up")
+def test_the_helper_is_killed() -> None:
+    helper, call = lab.helper_pid(), lab.pppd_pid()
+    os.kill(helper, signal.SIGKILL)
+    lab.run("ping", "-c", "10", "-i", "0.1", "-W", "1", lab.HOST)  # fails when none answers
+    lab.eventually(lambda: lab.helper_pid() not in (0, helper), 20, "systemd starts it again")
+    assert lab.prop("State") == "up"
+    assert lab.pppd_pid() == call
+    assert lab.device_to(lab.HOST) == "ppp0"
+    lab.isp("kill")
+    lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != call, 20, "an adopted call is redialed")
+    lab.link("Disconnect")
+
+
+@pytest.mark.usefixtures("up")
+def test_the_helper_is_restarted() -> None:
+    call = lab.pppd_pid()
+    lab.run("systemctl", "restart", "cablecar-helper.service")
+    assert (lab.prop("State"), lab.pppd_pid()) == ("up", call)
+
+
+@pytest.mark.usefixtures("up")
+def test_a_call_without_settings_is_ended_at_the_next_start() -> None:
+    lab.run("systemctl", "stop", "cablecar-helper.service")
+    settings = lab.run("cat", f"/etc/cablecar/links/{lab.LINK}.toml").output
+    lab.run("rm", f"/etc/cablecar/links/{lab.LINK}.toml")
+    lab.run("systemctl", "start", "cablecar-helper.service")
+    lab.eventually(lambda: not lab.pppds(), 15, "the call is ended")
+    lab.eventually(lambda: not lab.our_routes_and_rules(), 5, "nothing is left")
+    lab.run("systemctl", "stop", "cablecar-helper.service")
+    with open(f"/etc/cablecar/links/{lab.LINK}.toml", "w") as file:
+        file.write(settings)
+    lab.run("chmod", "600", f"/etc/cablecar/links/{lab.LINK}.toml")
+    lab.run("systemctl", "start", "cablecar-helper.service")
+
+
+@pytest.mark.usefixtures("up")
+def test_poff_is_respected() -> None:
+    os.kill(lab.pppd_pid(), signal.SIGTERM)
+    lab.eventually(lambda: lab.prop("State") == "failed", 15, "somebody hung up")
+    assert lab.prop("Reason") == "hung-up-here"
+    lab.stays(lambda: not lab.pppds(), 4, "no redial")
+
+
+@pytest.mark.usefixtures("up")
+@pytest.mark.parametrize(
+    "damage",
+    ["ip route flush proto 201", "ip rule del pref 31800; ip rule del pref 31801", "ip route flush table 5200"],
+    ids=["pins", "rules", "default"],
+)
+def test_routes_that_others_remove_are_put_back(damage: str) -> None:
+    whole = lab.our_routes_and_rules()
+    lab.run("sh", "-c", damage)
+    lab.eventually(lambda: lab.our_routes_and_rules() == whole, 2, "repaired")
+    assert lab.reaches()
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_cable_bounce_keeps_the_pin_when_the_peer_is_the_server() -> None:
+    lab.isp("peer", lab.SERVER)
+    lab.link("Connect")
+    lab.run("sh", "-c", "ip link set eth0 down && ip link set eth0 up")
+    lab.run("ip", "route", "replace", "default", "via", "10.20.30.1", "dev", "eth0")
+    lab.eventually(lambda: lab.device_to(lab.SERVER) == "eth0", 2, "the pin is first again")
+    assert "proto kernel" in lab.run("ip", "route", "show", lab.SERVER, "dev", "ppp0").output
+    lab.eventually(lab.reaches, 10, "traffic flows again")
