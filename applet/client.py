@@ -203,7 +203,7 @@ class Client(QObject):
         message.setArguments([to_wire(value) for value in values])
         # polkit may put up its dialog only for what a person has just clicked.
         message.setInteractiveAuthorizationAllowed(clicked)
-        watcher = QDBusPendingCallWatcher(self._bus.asyncCall(message, timeout_ms))
+        watcher = QDBusPendingCallWatcher(self._bus.asyncCall(message, timeout_ms), self)
 
         def finished(watcher: QDBusPendingCallWatcher) -> None:
             self._pending.discard(watcher)

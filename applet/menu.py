@@ -34,6 +34,7 @@ class Item:
     Attributes:
         key: Identity among its neighbours; the structure of the menu is that of its keys.
         text: Plain text; empty for a separator.
+        more: The same at length, for where there is room.
         does: What a click means: a command, or a verb and the path of a link; None for a line to be read only.
         visible: Whether it is shown. Lines come and go by this, so that the structure stays.
         children: The lines of a submenu.
@@ -44,6 +45,7 @@ class Item:
     does: Command | tuple[Verb, str] | None = None
     visible: bool = True
     children: tuple["Item", ...] = field(default=())
+    more: str = ""
 
     @property
     def structure(self) -> tuple[object, ...]:
@@ -92,7 +94,7 @@ def _lines_of(link: Link, usable: bool) -> tuple[Item, ...]:
     reconnect = _("Try now") if state == names.WAITING else _("Reconnect now")
     disconnect = _("Disconnect") if state == names.UP else _("Stop trying")
     return (
-        Item(f"{link.path}#detail", detail, visible=usable and bool(detail)),
+        Item(f"{link.path}#detail", words.detail(link, brief=True), visible=usable and bool(detail), more=detail),
         Item(
             f"{link.path}#connect",
             _("Connect"),

@@ -169,7 +169,7 @@ class Notifier(QObject):
         return QDBusMessage.createMethodCall(SERVICE, PATH, SERVICE, member)
 
     def _call(self, message: QDBusMessage, done: Callable[[QDBusMessage], None]) -> None:
-        watcher = QDBusPendingCallWatcher(self._bus.asyncCall(message))
+        watcher = QDBusPendingCallWatcher(self._bus.asyncCall(message), self)
 
         def finished(watcher: QDBusPendingCallWatcher) -> None:
             self._pending.discard(watcher)

@@ -103,7 +103,7 @@ class Window(QWidget):
                 widget.setText(label(item.text))
                 widget.setAccessibleName(item.text)
             elif widget is not None:
-                widget.setText(item.text)
+                widget.setText(item.more or item.text)
             if widget is not None:
                 widget.setVisible(item.visible)
             self._refresh(item.children)

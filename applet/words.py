@@ -100,14 +100,19 @@ def state(link: Link) -> str:
     return text
 
 
-def detail(link: Link) -> str:
-    """Say what else there is to know: the phase while dialing, else the reason and the next try."""
+def detail(link: Link, *, brief: bool = False) -> str:
+    """Say what else there is to know: the phase while dialing, else the reason and the next try.
+
+    Brief is what happened without what to do about it, for a line of a menu.
+    """
     if link.state == names.DIALING:
         return _PHASES.get(link.phase, "")
     if link.state in (names.UP, names.STOPPING, UNKNOWN):
         return ""
     text = reason(link.reason)
-    if link.state == names.WAITING and link.next_retry:
+    if brief and ". " in text:
+        text = text.split(". ", 1)[0] + "."
+    if link.state == names.WAITING and link.next_retry > time.time():
         next_try = _("Next try at {time}.").format(time=_clock(link.next_retry, "%X"))
         return f"{text} {next_try}".strip()
     return text

@@ -20,7 +20,7 @@ import pytest
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 os.environ["LANGUAGE"] = "C"
 
-from PyQt6.QtCore import QtMsgType, qInstallMessageHandler
+from PyQt6.QtCore import QEvent, QtMsgType, qInstallMessageHandler
 from PyQt6.QtDBus import QDBusConnection
 from PyQt6.QtWidgets import QApplication
 
@@ -161,6 +161,8 @@ def no_qt_warnings() -> Iterator[None]:
     qInstallMessageHandler(handler)
     old, sys.excepthook = sys.excepthook, hook
     yield
+    # What a test has put to deleteLater() must not live on and answer the next test's fakes.
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     qInstallMessageHandler(None)
     sys.excepthook = old
     assert not complaints

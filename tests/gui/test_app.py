@@ -28,9 +28,10 @@ def settings(tmp_path: Path) -> QSettings:
 
 @pytest.fixture
 def applet(application: QApplication, session: QDBusConnection, settings: QSettings) -> Iterator[Applet]:
-    made = Applet(Client(), session, settings)
+    client = Client()
+    made = Applet(client, session, settings)
     yield made
-    made.tray.deleteLater()
+    client.deleteLater()
     if made._window is not None:
         made._window.close()
     made.deleteLater()

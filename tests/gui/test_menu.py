@@ -1,5 +1,6 @@
 """The menu: its description for each state, and the QMenu that follows it in place."""
 
+import time
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ def seen(items: tuple[Item, ...]) -> list[str]:
             one("failed", reason="no-password"),
             [
                 "Home: Not connected",
-                "No password is stored for this link. Set the password, then connect.",
+                "No password is stored for this link.",
                 "Connect",
                 "Stop trying",
             ],
@@ -58,7 +59,15 @@ def test_menu_per_state(snapshot: Snapshot, lines: list[str]) -> None:
 
 
 def test_waiting_says_when_it_tries_again() -> None:
-    assert any("Next try at" in line for line in seen(describe(one("waiting", next_retry=1_700_000_000))))
+    assert any(
+        "Next try at" in line for line in seen(describe(one("waiting", reason="no-cable", next_retry=time.time() + 60)))
+    )
+    assert not any("Next try at" in line for line in seen(describe(one("waiting", next_retry=time.time() - 60))))
+
+
+def test_what_to_do_is_said_where_there_is_room() -> None:
+    detail = next(i for i in describe(one("failed", reason="no-password")) if i.key.endswith("#detail"))
+    assert detail.more == "No password is stored for this link. Set the password, then connect."
 
 
 def test_several_links_are_submenus() -> None:

@@ -1,5 +1,6 @@
 """Notifications against a fake server that insists on the types of the specification."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,8 +24,10 @@ def fallen() -> list[Notice]:
 
 
 @pytest.fixture
-def notifier(session: QDBusConnection, fallen: list[Notice]) -> Notifier:
-    return Notifier(session, fallen.append)
+def notifier(session: QDBusConnection, fallen: list[Notice]) -> Iterator[Notifier]:
+    made = Notifier(session, fallen.append)
+    yield made
+    made.deleteLater()
 
 
 @pytest.fixture(autouse=True)

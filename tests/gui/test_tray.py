@@ -86,8 +86,8 @@ def texts(watcher: Any) -> list[str]:
 def test_a_late_tray_gets_an_icon(applet: Program, start: Any, helper: Any, eventually: Any) -> None:
     watcher = start("watcher.py")
     seen = looked(watcher, eventually)
-    assert seen["tooltip"] == "Home \uff06 Co \u2039b\u203a: Disconnected"
     assert seen["icon"] or seen["pixmaps"]
+    eventually(lambda: watcher.do("look").get("tooltip") == "Home \uff06 Co \u2039b\u203a: Disconnected")
     helper.do("set", name="home", State="up")
     eventually(lambda: watcher.do("look").get("tooltip", "").endswith(": Connected"))
 
@@ -132,6 +132,7 @@ def test_a_very_late_tray_gets_an_icon_too(
 def test_a_click_and_the_menu_as_a_host_sees_them(applet: Program, start: Any, helper: Any, eventually: Any) -> None:
     watcher = start("watcher.py")
     looked(watcher, eventually)
+    eventually(lambda: texts(watcher)[:1] == ["Home & Co <b>: Disconnected"])
     assert texts(watcher) == ["Home & Co <b>: Disconnected", "Connect", "---", QUIT]
     watcher.do("click")
     eventually(lambda: helper.seen("call", member="Connect"))
