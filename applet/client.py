@@ -59,7 +59,6 @@ class Client(QObject):
         self._open_bus = open_bus
         self._bus: QDBusConnection | None = None
         self._watcher: QDBusServiceWatcher | None = None
-        self._pending: set[QDBusPendingCallWatcher] = set()
         self._properties: dict[str, dict[str, object]] = {}
         self._complete: set[str] = set()
         self._generation = 0
@@ -203,14 +202,13 @@ class Client(QObject):
         message.setArguments([to_wire(value) for value in values])
         # polkit may put up its dialog only for what a person has just clicked.
         message.setInteractiveAuthorizationAllowed(clicked)
+        # Our child: lives until it is done, and not longer than we do.
         watcher = QDBusPendingCallWatcher(self._bus.asyncCall(message, timeout_ms), self)
 
         def finished(watcher: QDBusPendingCallWatcher) -> None:
-            self._pending.discard(watcher)
             done(_result(QDBusPendingReply(watcher).reply(), signature))
             watcher.deleteLater()
 
-        self._pending.add(watcher)  # nobody else keeps it alive
         watcher.finished.connect(finished)
 
 

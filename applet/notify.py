@@ -53,7 +53,6 @@ class Notifier(QObject):
         self._capabilities: frozenset[str] | None = None
         self._asking = False
         self._shown: dict[str, _Shown] = {}
-        self._pending: set[QDBusPendingCallWatcher] = set()
         if bus.isConnected():
             self._subscribe()
 
@@ -169,12 +168,11 @@ class Notifier(QObject):
         return QDBusMessage.createMethodCall(SERVICE, PATH, SERVICE, member)
 
     def _call(self, message: QDBusMessage, done: Callable[[QDBusMessage], None]) -> None:
+        # Our child: lives until it is done, and not longer than we do.
         watcher = QDBusPendingCallWatcher(self._bus.asyncCall(message), self)
 
         def finished(watcher: QDBusPendingCallWatcher) -> None:
-            self._pending.discard(watcher)
             done(QDBusPendingReply(watcher).reply())
             watcher.deleteLater()
 
-        self._pending.add(watcher)  # nobody else keeps it alive
         watcher.finished.connect(finished)

@@ -68,6 +68,8 @@ def test_a_storm_is_one_notification_with_the_last_word(
     the_types_are_right: Any, notifier: Notifier, eventually: Any
 ) -> None:
     server = the_types_are_right("--slow")
+    notifier.show(notice("first"))
+    eventually(lambda: server.seen("shown"))
     for number in range(50):
         notifier.show(notice(f"{number}"))
     eventually(lambda: any(shown["body"] == "49" for shown in server.seen("shown")))
