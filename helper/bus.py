@@ -77,6 +77,7 @@ class Bus(MessageBus):
         super().__init__(bus_type=BusType.SYSTEM)  # DBUS_SYSTEM_BUS_ADDRESS is honoured
         self.guard = guard
         self._tasks: set[asyncio.Task[None]] = set()
+        self._pending: set[asyncio.Future[Message | None]] = set()
         self._signal_handlers: dict[tuple[str, str, str], SignalHandler] = {}
         self.add_message_handler(self._dispatch_signal)
 
@@ -104,10 +105,15 @@ class Bus(MessageBus):
             signature=signature,
             body=body or [],
         )
-        try:
-            reply = await asyncio.wait_for(self.call(message), timeout)
-        except TimeoutError:
-            raise CallError("org.freedesktop.DBus.Error.NoReply", f"{member} was not answered") from None
+        # The call is never cancelled, only no longer waited for: dbus-next stops reading from the bus for good when a
+        # reply comes to a call that was cancelled.
+        pending = asyncio.ensure_future(self.call(message))
+        self._pending.add(pending)
+        pending.add_done_callback(self._pending.discard)
+        done, _ = await asyncio.wait({pending}, timeout=timeout)
+        if not done:
+            raise CallError("org.freedesktop.DBus.Error.NoReply", f"{member} was not answered")
+        reply = pending.result()
         if reply is None or reply.message_type is not MessageType.METHOD_RETURN:
             text = reply.body[0] if reply is not None and reply.signature.startswith("s") else ""
             raise CallError(reply.error_name if reply is not None else "", text)

@@ -38,7 +38,9 @@ class Answer:
 
 
 def run(*command: str, check: bool = True, timeout: float = 120) -> Answer:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
+    )
     answer = Answer(done.returncode, done.stdout, done.stderr)
     assert answer.ok or not check, f"{' '.join(command)}: {answer.status}\n{answer.output}{answer.error}"
     return answer
@@ -144,6 +146,9 @@ class Signals:
 
     def names(self) -> list[str]:
         return [message["member"] for message in self.heard if message["member"] != "PropertiesChanged"]
+
+    def bodies(self, member: str) -> list[list[Any]]:
+        return [message["payload"]["data"] for message in self.heard if message["member"] == member]
 
     def states(self) -> list[str]:
         changes = [message["payload"]["data"][1] for message in self.heard if message["member"] == "PropertiesChanged"]

@@ -15,9 +15,7 @@ def test_the_provider_drops_the_call() -> None:
         lab.isp("kill")
         lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != first, 20, "back by itself")
     assert signals.names() == ["Disconnected", "Reconnecting", "Connected"]
-    reason, message, again = signals.heard[0]["payload"]["data"] if signals.heard[0]["member"] == "Disconnected" else [
-        message["payload"]["data"] for message in signals.heard if message["member"] == "Disconnected"
-    ][0]  # fmt: skip
+    ((reason, message, again),) = signals.bodies("Disconnected")
     assert (reason, again) == ("hangup", True)
     assert message.endswith(".")
     assert lab.reaches()

@@ -1,0 +1,276 @@
+"""A private bus with the helper's objects on it. systemd and the kernel's routes are played; polkit is played by
+`FakePolkit`, which records what it was asked. The real ones are in the lab."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from dbus_next.aio import MessageBus
+from dbus_next.constants import BusType, MessageFlag, MessageType
+from dbus_next.message import Message
+from dbus_next.signature import Variant
+
+from cablecar.helper import names
+from cablecar.helper.authority import Authority
+from cablecar.helper.bus import Bus
+from cablecar.helper.call import Machinery
+from cablecar.helper.links import Links
+from cablecar.helper.pppd import Exit
+from cablecar.helper.routes import Route, Wanted
+from cablecar.helper.service import Manager
+from cablecar.helper.store import Store
+
+LINK = "yosefcom"
+UP_LINES = (
+    "Using interface ppp0",
+    "anon log[x]: Outgoing call established (call ID 0, peer's call ID 0).",
+    "PAP authentication succeeded",
+    "local  IP address 100.64.0.10",
+    "remote IP address 192.0.2.1",
+)
+
+CONFIGURATION = """<busconfig><type>system</type><listen>unix:path={socket}</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow user="*"/><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/>
+<allow own="*"/></policy></busconfig>"""
+
+
+@pytest.fixture(scope="session")
+def private_bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("bus")
+    socket = folder / "socket"
+    (folder / "bus.conf").write_text(CONFIGURATION.format(socket=socket))
+    command = ["dbus-daemon", f"--config-file={folder / 'bus.conf'}", "--nofork", "--print-address"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stdout is not None
+        daemon.stdout.readline()  # its address: it listens
+        yield f"unix:path={socket}"
+        daemon.terminate()
+
+
+@dataclass
+class FakeUnits:
+    """Plays systemd: a unit runs from `start` until the test or `stop` ends it."""
+
+    logs: Path
+    on_end: dict[str, Callable[[Exit], None]] = field(default_factory=dict)
+    active: set[str] = field(default_factory=set)
+    started: int = 0
+
+    async def running(self) -> list[str]:
+        return sorted(self.active)
+
+    async def is_running(self, link: str) -> bool:
+        return link in self.active
+
+    async def follow(self, link: str, on_end: Callable[[Exit], None]) -> None:
+        self.on_end[link] = on_end
+
+    async def unfollow(self, link: str) -> None:
+        del self.on_end[link]
+
+    async def start(self, link: str) -> None:
+        self.active.add(link)
+        self.started += 1
+
+    async def stop(self, link: str) -> None:
+        self.end(link, Exit(code=5))
+
+    def say(self, link: str, *lines: str) -> None:
+        with (self.logs / f"{link}.log").open("a") as file:
+            file.writelines(f"{line}\n" for line in lines)
+
+    def end(self, link: str, ended: Exit) -> None:
+        self.active.discard(link)
+        self.on_end[link](ended)
+
+
+@dataclass
+class FakeRoutes:
+    """Plays the kernel: remembers what is wanted."""
+
+    way: Route | None = None
+    wanted: dict[str, Wanted] = field(default_factory=dict)
+
+    async def way_to(self, address: object, cable: str) -> Route | None:
+        return self.way
+
+    async def want(self, link: str, wanted: Wanted) -> None:
+        self.wanted[link] = wanted
+
+    async def release(self, link: str) -> None:
+        self.wanted.pop(link, None)
+
+    async def reconcile(self) -> bool:
+        return False
+
+    async def counters(self, interface: str) -> tuple[int, int]:
+        return 11, 22
+
+
+@dataclass
+class FakePolkit:
+    """Plays polkitd: answers as told, after `release` when told to hang, and records every question."""
+
+    answer: list[Any] = field(default_factory=lambda: [True, False, {}])
+    hangs: bool = False
+    questions: list[list[Any]] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def serve(self) -> MessageBus:
+        bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
+        bus.add_message_handler(lambda message: self._on_message(bus, message))
+        await bus.request_name("org.freedesktop.PolicyKit1")
+        return bus
+
+    def _on_message(self, bus: MessageBus, message: Message) -> Message | bool | None:
+        if message.message_type is not MessageType.METHOD_CALL:
+            return None
+        if message.member == "CancelCheckAuthorization":
+            self.cancelled.append(message.body[0])
+            return Message.new_method_return(message)
+        if message.member != "CheckAuthorization":
+            return None
+        self.questions.append(message.body)
+        if not self.hangs:
+            return Message.new_method_return(message, "(bba{ss})", [self.answer])
+        self._later = asyncio.ensure_future(self._answer_later(bus, message))
+        return True
+
+    async def _answer_later(self, bus: MessageBus, message: Message) -> None:
+        await self.release.wait()
+        bus.send(Message.new_method_return(message, "(bba{ss})", [self.answer]))
+
+
+class Client:
+    """A caller on the bus."""
+
+    def __init__(self, connection: MessageBus) -> None:
+        self.connection = connection
+        self.signals: list[Message] = []
+        connection.add_message_handler(self._on_message)
+
+    def _on_message(self, message: Message) -> None:
+        if message.message_type is MessageType.SIGNAL and str(message.path).startswith(names.MANAGER_PATH):
+            self.signals.append(message)
+
+    async def call(
+        self, path: str, interface: str, member: str, signature: str = "", *body: Any, interactive: bool = False
+    ) -> Message:
+        flags = MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION if interactive else MessageFlag.NONE
+        message = Message(
+            destination=names.BUS_NAME, path=path, interface=interface, member=member, signature=signature,
+            body=list(body), flags=flags,
+        )  # fmt: skip
+        reply = await asyncio.wait_for(self.connection.call(message), 10)
+        assert reply is not None
+        return reply
+
+    async def link(self, member: str, signature: str = "", *body: Any, interactive: bool = False) -> Message:
+        return await self.call(
+            names.link_path(LINK), names.LINK_INTERFACE, member, signature, *body, interactive=interactive
+        )
+
+    async def manager(self, member: str, signature: str = "", *body: Any) -> Message:
+        return await self.call(names.MANAGER_PATH, names.MANAGER_INTERFACE, member, signature, *body)
+
+    async def add_link(self, name: str = LINK, **settings: Any) -> Message:
+        values = {"server": Variant("s", "203.0.113.7"), "user": Variant("s", "customer@C012"), **settings}
+        return await self.manager("AddLink", "sa{sv}", name, values)
+
+    async def state(self) -> str:
+        properties = "org.freedesktop.DBus.Properties"
+        reply = await self.call(names.link_path(LINK), properties, "Get", "ss", names.LINK_INTERFACE, "State")
+        return str(reply.body[0].value)
+
+
+async def close(connection: MessageBus) -> None:
+    """End a connection; dbus-next's own `disconnect` leaves the socket open."""
+    connection.disconnect()  # type: ignore[no-untyped-call]
+    with contextlib.suppress(OSError, EOFError):
+        await connection.wait_for_disconnect()  # type: ignore[no-untyped-call]
+    connection._stream.close()
+    connection._sock.close()
+
+
+@dataclass
+class Stage:
+    """Everything that a bus test plays with."""
+
+    client: Client
+    bus: Bus
+    links: Links
+    units: FakeUnits
+    routes: FakeRoutes
+    store: Store
+    peers: Path
+    new_client: Callable[[], Awaitable[Client]]
+    up_lines: tuple[str, ...] = UP_LINES
+
+    def be_user(self, uid: int) -> None:
+        """Take every caller for user `uid`: the tests' own user may be root, whom polkit is not asked about."""
+
+        async def uid_of(name: str) -> int:
+            return uid
+
+        self.bus.uid_of = uid_of  # type: ignore[method-assign]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+
+@pytest_asyncio.fixture
+async def stage(private_bus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", private_bus)
+    monkeypatch.setattr(os, "access", lambda path, mode: True)  # pptp need not be on this host
+    store = Store(tmp_path / "etc", tmp_path / "var")
+    for folder in ("etc", "var", "peers", "run"):
+        (tmp_path / folder).mkdir()
+    bus = Bus()
+    await bus.connect()
+    bus.guard = Authority(bus)
+    units = FakeUnits(tmp_path / "run")
+    routes = FakeRoutes(Route.__new__(Route))
+    machinery = Machinery(store, units, routes, bus.spawn, tmp_path / "peers", tmp_path / "run")  # type: ignore[arg-type]
+    links = Links(machinery)
+    await links.begin(at_boot=False)
+    Manager(bus, links).export()
+    assert await bus.own(names.BUS_NAME)
+    connections: list[MessageBus] = []
+
+    async def new_client() -> Client:
+        connection = await MessageBus(bus_type=BusType.SYSTEM).connect()
+        connections.append(connection)
+        await connection.call(
+            Message(
+                destination="org.freedesktop.DBus", path="/org/freedesktop/DBus", interface="org.freedesktop.DBus",
+                member="AddMatch", signature="s", body=[f"type='signal',sender='{names.BUS_NAME}'"],
+            )
+        )  # fmt: skip
+        return Client(connection)
+
+    yield Stage(await new_client(), bus, links, units, routes, store, tmp_path / "peers", new_client)
+    for link in links.by_name.values():
+        link.wake_after(None)
+    for connection in [*connections, bus]:
+        await close(connection)
+
+
+@pytest_asyncio.fixture
+async def polkit(stage: Stage) -> AsyncIterator[FakePolkit]:
+    await stage.client.add_link()
+    stage.be_user(1000)
+    polkit = FakePolkit()
+    connection = await polkit.serve()
+    yield polkit
+    polkit.release.set()
+    await close(connection)

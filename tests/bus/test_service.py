@@ -1,0 +1,209 @@
+"""The objects on a real bus: what a caller gets, and what nobody gets."""
+
+from __future__ import annotations
+
+import asyncio
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from dbus_next.constants import MessageType
+from dbus_next.service import ServiceInterface
+from dbus_next.signature import Variant
+
+from cablecar.helper import errors, names, reasons, service
+from cablecar.helper.pppd import Exit
+
+if TYPE_CHECKING:
+    from tests.bus.conftest import Stage
+
+pytestmark = pytest.mark.asyncio
+LINK = "yosefcom"
+ROOT = Path(__file__).parents[2]
+
+
+async def added(stage: Stage) -> None:
+    assert (await stage.client.add_link()).message_type is MessageType.METHOD_RETURN
+    assert (await stage.client.link("SetPassword", "s", "secret")).message_type is MessageType.METHOD_RETURN
+
+
+async def come_up(stage: Stage) -> None:
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    stage.units.say(LINK, *stage.up_lines)
+    assert (await dialing).message_type is MessageType.METHOD_RETURN
+
+
+async def test_a_link_from_the_first_call_to_the_last(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    assert await stage.client.state() == "up"
+    assert stage.routes.wanted[LINK].tunnel == "ppp0"
+    assert str(stage.routes.wanted[LINK].pins[0]) == "203.0.113.7"
+    details = (await stage.client.link("Details")).body[0]
+    assert {key: value.value for key, value in details.items()} == {
+        "server": "203.0.113.7", "user": "customer@C012", "interface": "ppp0", "local_address": "100.64.0.10",
+        "remote_address": "192.0.2.1", "received": 11, "sent": 22,
+    }  # fmt: skip
+    assert (await stage.client.link("Log", "u", 2)).body[0] == list(stage.up_lines[-2:])
+    assert (await stage.client.link("Disconnect")).message_type is MessageType.METHOD_RETURN
+    assert (await stage.client.state(), stage.routes.wanted, stage.store.wish(LINK)) == ("down", {}, None)
+    assert (await stage.client.manager("RemoveLink", "s", LINK)).message_type is MessageType.METHOD_RETURN
+    assert [path for path in stage.peers.parent.rglob("*") if path.is_file() and path.suffix != ".log"] == []
+    sent = [signal.member for signal in stage.client.signals if signal.member not in ("PropertiesChanged",)]
+    assert [name for name in sent if not name.startswith("Interfaces")] == [
+        "LinkAdded", "Connected", "Disconnected", "LinkRemoved",
+    ]  # fmt: skip
+
+
+async def test_a_drop_is_told_with_its_reason_and_dialed_again(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    stage.units.say(LINK, "LCP terminated by peer (Session-Timeout)")
+    stage.units.end(LINK, Exit(code=16))
+    await stage.until(lambda: stage.units.started == 2)
+    await stage.until(lambda: any(signal.member == "Reconnecting" for signal in stage.client.signals))
+    bodies = {signal.member: signal.body for signal in stage.client.signals}
+    assert bodies["Disconnected"] == ["terminated-by-peer", reasons.TERMINATED_BY_PEER.sentence, True]
+    assert bodies["Reconnecting"] == [1, 0]
+
+
+async def test_a_refused_password_has_its_own_name(stage: Stage) -> None:
+    await added(stage)
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    stage.units.say(LINK, "PAP authentication failed")
+    stage.units.end(LINK, Exit(code=19))
+    reply = await dialing
+    assert reply.error_name == "org.cablecar1.Error.AuthenticationFailed"
+    assert (await stage.client.state(), stage.units.started) == ("failed", 1)
+
+
+async def test_a_disconnect_during_each_step_of_a_dial(stage: Stage) -> None:
+    await added(stage)
+    link = stage.links.get(LINK)
+    for ready in (lambda: link.status.phase == "preparing", lambda: LINK in stage.units.active):
+        dialing = asyncio.ensure_future(stage.client.link("Connect"))
+        await stage.until(ready)
+        assert (await stage.client.link("Disconnect")).message_type is MessageType.METHOD_RETURN
+        assert (await dialing).error_name == "org.cablecar1.Error.Cancelled"
+        assert (stage.units.active, stage.routes.wanted) == (set(), {})
+
+
+async def test_a_running_call_is_adopted(stage: Stage) -> None:
+    await added(stage)
+    stage.units.active.add(LINK)
+    stage.units.say(LINK, *stage.up_lines)
+    link = stage.links.get(LINK)
+    link.machine.adopt()
+    link.call.adopt()
+    await stage.until(lambda: link.status.state == "up")
+    assert stage.units.started == 0
+
+
+async def test_no_exception_text_reaches_a_caller(
+    stage: Stage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await added(stage)
+
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("the secret is swordfish")
+
+    monkeypatch.setattr(stage.links, "set_password", fail)
+    reply = await stage.client.link("SetPassword", "s", "x")
+    assert reply.error_name == "org.cablecar1.Error.Failed"
+    assert "swordfish" not in str(reply.body)
+    assert "swordfish" in caplog.text  # the journal has it
+
+
+@pytest.mark.parametrize(
+    ("member", "signature", "body", "error"),
+    [
+        ("AddLink", "sa{sv}", ["../x", {}], "InvalidName"),
+        ("AddLink", "sa{sv}", ["x" * 2**20, {}], "InvalidName"),
+        ("AddLink", "sa{sv}", ["x", {"plugin": Variant("s", "/tmp/p.so")}], "InvalidSetting"),
+        ("AddLink", "sa{sv}", ["x", {"server": Variant("av", [Variant("s", "a")])}], "InvalidSetting"),
+        ("RemoveLink", "s", ["nothere"], "NoSuchLink"),
+        ("RemoveLink", "s", ["\n"], "InvalidName"),
+    ],
+)
+async def test_bad_arguments_are_refused_by_name(
+    stage: Stage, member: str, signature: str, body: list[Any], error: str
+) -> None:
+    reply = await stage.client.manager(member, signature, *body)
+    assert reply.error_name == f"org.cablecar1.Error.{error}"
+    assert stage.store.load_links() == {}
+
+
+@pytest.mark.parametrize(("signature", "body"), [("i", [5]), ("av", [[]]), ("", []), ("ss", ["a", "b"])])
+async def test_wrong_signatures_are_unknown_methods(stage: Stage, signature: str, body: list[Any]) -> None:
+    await added(stage)
+    reply = await stage.client.link("Log", signature, *body)
+    assert reply.error_name == "org.freedesktop.DBus.Error.UnknownMethod"
+
+
+async def test_log_counts_are_limited(stage: Stage) -> None:
+    await added(stage)
+    for count in (0, 1001, 2**32 - 1):
+        assert (await stage.client.link("Log", "u", count)).error_name == "org.cablecar1.Error.InvalidArgument"
+
+
+async def test_the_same_name_twice_and_a_foreign_peer_file(stage: Stage) -> None:
+    await added(stage)
+    assert (await stage.client.add_link()).error_name == "org.cablecar1.Error.LinkExists"
+    (stage.peers / "byhand").write_text("noauth\n")
+    assert (await stage.client.add_link("byhand")).error_name == "org.cablecar1.Error.PeerFileExists"
+
+
+async def test_properties_cannot_be_set(stage: Stage) -> None:
+    await added(stage)
+    reply = await stage.client.call(
+        names.link_path(LINK), "org.freedesktop.DBus.Properties", "Set", "ssv",
+        names.LINK_INTERFACE, "State", Variant("s", "up"),
+    )  # fmt: skip
+    assert reply.error_name == "org.freedesktop.DBus.Error.PropertyReadOnly"
+
+
+def described(text: str) -> dict[str, set[tuple[str, ...]]]:
+    """The members of each of our interfaces in introspection XML, without argument names, which dbus-next leaves out."""
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for interface in ET.fromstring(text).iter("interface"):
+        name = interface.get("name", "")
+        if name.startswith(names.BUS_NAME):
+            found[name] = {
+                (
+                    member.tag, member.get("name", ""), member.get("type", ""), member.get("access", ""),
+                    *(f"{arg.get('direction', 'out')} {arg.get('type')}" for arg in member.iter("arg")),
+                )
+                for member in interface
+            }  # fmt: skip
+    return found
+
+
+async def test_the_documented_interface_is_the_live_one(stage: Stage) -> None:
+    await added(stage)
+    for path, file in ((names.MANAGER_PATH, "Manager"), (names.link_path(LINK), "Link")):
+        live = (await stage.client.call(path, "org.freedesktop.DBus.Introspectable", "Introspect")).body[0]
+        documented = (ROOT / f"dbus/org.cablecar1.{file}.xml").read_text()
+        assert described(documented) == described(live)
+        assert described(live)[f"org.cablecar1.{file}"]
+
+
+async def test_every_method_names_its_action() -> None:
+    open_methods = {"ListLinks"}
+    for interface in (service.Manager, service.LinkObject):
+        exported = [value.__dict__["__DBUS_METHOD"] for value in vars(interface).values()
+                    if "__DBUS_METHOD" in getattr(value, "__dict__", {})]  # fmt: skip
+        assert exported
+        for method in exported:
+            assert bool(method.action) == (method.name not in open_methods), method.name
+    assert issubclass(service.Manager, ServiceInterface)
+
+
+async def test_error_names_are_unique() -> None:
+    table = [error.name for error in errors.ALL]
+    assert len(set(table)) == len(table)
+    declared = {value for value in vars(errors).values()
+                if isinstance(value, type) and issubclass(value, errors.CablecarError)}  # fmt: skip
+    assert declared - {errors.CablecarError, errors.CallFailed} == set(errors.ALL)
