@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.lab.host.initrd import REPOSITORY
+from tests.lab.host.job import REPOSITORY
 from tests.lab.host.say import LabError, say
 
 _FOLDER = REPOSITORY / "build" / "deb"

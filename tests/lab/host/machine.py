@@ -1,217 +1,178 @@
-"""One virtual machine: QEMU's command line, its channels, and what comes through them.
+"""One virtual machine: QEMU's command line and process, its channels, its monitor, freezing and thawing it."""
 
-Three serial channels leave the guest: the kernel's console into a file, the script's output (or the shell's terminal)
-to our standard output, and the agent's events, one per line: "say TEXT", "script", "failed TEXT", "exit STATUS".
-"""
-
-import os
-import selectors
+import json
+import shlex
 import signal
 import socket
 import subprocess
-import sys
-import termios
 import time
-import tty
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from tests.lab.host.initrd import REPOSITORY, Job, initrd
-from tests.lab.host.say import TIMED_OUT, LabError, say
+from tests.lab.host.job import REPOSITORY
+from tests.lab.host.say import LabError
 from tests.lab.host.tree import Tree
+
+# What ends in standard output, what the agent says and is told, the shell's terminal, and QEMU's own monitor.
+OUTPUT, CONTROL, SHELL, _MONITOR = "output", "control", "shell", "monitor"
 
 _KERNEL_LINE = (
     "console=ttyS0 quiet panic=-1 mitigations=off nokaslr net.ifnames=0 audit=0 "
-    "systemd.unit=lab.target systemd.show_status=false systemd.log_target=kmsg rd.systemd.show_status=false"
+    "systemd.unit=lab.target systemd.show_status=false systemd.log_target=kmsg"
 )
+_FREEZE_SECONDS = 120
 _TAIL_LINES = 40
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How long things may take, in seconds; 0 is "as long as it likes"."""
-
-    boot: float
-    script: float
-
-
-def run(tree: Tree, job: Job, results: Path, limits: Limits) -> int:
-    """Boot TREE, do JOB, and return its exit status."""
-    results.mkdir(parents=True, exist_ok=True)
-    (results / "initrd").write_bytes(initrd(tree, job))
-    channels = {name: socket.socketpair() for name in ("control", "output", "shell")}
-    guest_ends = [pair[1] for pair in channels.values()]
-    command = _command(tree, results, {name: pair[1].fileno() for name, pair in channels.items()})
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=(results / "qemu.log").open("wb"),
-        stderr=subprocess.STDOUT,
-        pass_fds=[end.fileno() for end in guest_ends],
-        start_new_session=True,
-    )
-    for end in guest_ends:
-        end.close()
-    try:
-        conversation = _Conversation(process, {name: pair[0] for name, pair in channels.items()}, job, limits)
-        with _raw_terminal(job.script is None):
-            status = conversation.listen()
-    except LabError as error:
-        raise LabError(f"{error}\n{_evidence(results)}") from error
-    finally:
-        _end(process)
-        (results / "initrd").unlink(missing_ok=True)
-    return status
-
-
-def _command(tree: Tree, results: Path, channels: dict[str, int]) -> list[str]:
-    share = "local,security_model=none,id={0},path={1}"
-    command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot"]
+def fixed_options() -> list[str]:
+    """Return the part of QEMU's command line that is the same for every run."""
+    options = ["-nodefaults", "-no-user-config", "-no-reboot"]
     # Software emulation everywhere: that /dev/kvm exists does not mean that it works.
-    command += ["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2G"]
+    options += ["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2G"]
     # A graphics card that nobody looks at gives the guest its virtual terminals, and so seat0.
-    command += ["-display", "none", "-vga", "std", "-nic", "none"]
-    command += ["-kernel", str(tree.kernel), "-initrd", str(results / "initrd"), "-append", _KERNEL_LINE]
-    command += ["-chardev", f"file,id=console,path={_escaped(results / 'console.log')}", "-serial", "chardev:console"]
-    command += ["-drive", f"if=none,id=root,format=raw,readonly=on,file={_escaped(tree.image)}"]
-    command += ["-device", "virtio-blk-pci,drive=root"]
-    command += ["-fsdev", share.format("repo", _escaped(REPOSITORY)) + ",readonly=on"]
-    command += ["-device", "virtio-9p-pci,fsdev=repo,mount_tag=repo"]
-    command += ["-fsdev", share.format("results", _escaped(results))]
-    command += ["-device", "virtio-9p-pci,fsdev=results,mount_tag=results"]
-    command += ["-device", "virtio-serial-pci"]
-    for name, descriptor in channels.items():
-        command += ["-chardev", f"socket,id={name},fd={descriptor}"]
-        kind = "virtconsole" if name == "shell" else "virtserialport"
-        command += ["-device", f"{kind},chardev={name},name=lab.{name}"]
-    return command
+    options += ["-display", "none", "-vga", "std", "-nic", "none", "-append", _KERNEL_LINE]
+    return options
+
+
+def qemu_version() -> str:
+    """Return what QEMU calls itself."""
+    return subprocess.run(["qemu-system-x86_64", "--version"], check=True, capture_output=True, text=True).stdout
+
+
+class Machine:
+    """A running guest.
+
+    Attributes:
+        channels: our ends of what connects us with it.
+        results: the folder of this machine that the guest sees as /mnt/results.
+    """
+
+    def __init__(self, tree: Tree, ramdisk: Path, results: Path, frozen: Path | None = None) -> None:
+        """Start TREE with RAMDISK; with FROZEN it goes on from there when it is thawed."""
+        self.results = results
+        pairs = {name: socket.socketpair() for name in (OUTPUT, CONTROL, SHELL, _MONITOR)}
+        command = ["qemu-system-x86_64", *fixed_options()]
+        command += ["-kernel", str(tree.kernel), "-initrd", str(ramdisk)]
+        command += _devices(tree, results, {name: pair[1].fileno() for name, pair in pairs.items()})
+        if frozen is not None:
+            command += ["-incoming", f"exec:cat {shlex.quote(str(frozen))}"]
+        with (results / "qemu.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[pair[1].fileno() for pair in pairs.values()],
+                start_new_session=True,
+            )
+        for pair in pairs.values():
+            pair[1].close()
+        self._monitor = pairs.pop(_MONITOR)[0]
+        self._monitor_input = self._monitor.makefile("rb")
+        self.channels = {name: pair[0] for name, pair in pairs.items()}
+
+    def tell(self, word: str) -> None:
+        """Tell the guest's agent one line."""
+        with suppress(BrokenPipeError):
+            self.channels[CONTROL].sendall(word.encode() + b"\n")
+
+    def freeze(self, state: Path) -> None:
+        """Stop the guest and write all that it is to STATE."""
+        self._monitor.settimeout(_FREEZE_SECONDS)
+        self._open_monitor()
+        self._ask("stop")
+        self._ask("migrate-set-parameters", {"max-bandwidth": 1 << 40})
+        self._ask("migrate", {"uri": f"exec:cat >{shlex.quote(str(state))}"})
+        self._wait_for("query-migrate", {"completed"}, {"failed", "cancelled"})
+        self._ask("quit")
+
+    def thaw(self) -> None:
+        """Let a guest that was started from a frozen one go on."""
+        self._monitor.settimeout(_FREEZE_SECONDS)
+        self._open_monitor()
+        self._wait_for("query-status", {"paused", "running", "prelaunch"}, {"internal-error", "guest-panicked"})
+        self._ask("cont")
+
+    def exit_status(self) -> int:
+        """Return QEMU's, which has ended or is just ending."""
+        return self._process.wait(10)
+
+    def end(self) -> None:
+        """See that QEMU is gone."""
+        try:
+            self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+        for channel in (self._monitor, *self.channels.values()):
+            channel.close()
+
+    def evidence(self) -> str:
+        """Return the last that QEMU and the guest's console said."""
+        text = ""
+        for name in ("qemu.log", "console.log"):
+            lines: list[str] = []
+            with suppress(FileNotFoundError):
+                lines = (self.results / name).read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+            if lines:
+                text += f"--- the end of {self.results / name}:\n" + "\n".join(lines) + "\n"
+        return text
+
+    def _open_monitor(self) -> None:
+        self._answer()
+        self._ask("qmp_capabilities")
+
+    def _ask(self, command: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:
+        message = {"execute": command, "arguments": arguments or {}}
+        try:
+            self._monitor.sendall(json.dumps(message).encode() + b"\n")
+        except OSError as error:
+            raise LabError(f"QEMU's monitor: {error}") from error
+        while True:
+            answer = self._answer()
+            if "error" in answer:
+                raise LabError(f"QEMU's monitor: {command}: {answer['error'].get('desc')}")
+            if "return" in answer:
+                value = answer["return"]
+                return value if isinstance(value, dict) else {}
+
+    def _answer(self) -> dict[str, Any]:
+        try:
+            line = self._monitor_input.readline()
+        except OSError as error:
+            raise LabError(f"QEMU's monitor: {error}") from error
+        if not line:
+            raise LabError("QEMU's monitor is closed")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _wait_for(self, query: str, good: set[str], bad: set[str]) -> None:
+        end = time.monotonic() + _FREEZE_SECONDS
+        while (status := str(self._ask(query).get("status"))) not in good:
+            if status in bad or time.monotonic() > end:
+                raise LabError(f"QEMU's monitor: {query}: {status}")
+            time.sleep(0.05)
+
+
+def _devices(tree: Tree, results: Path, descriptors: dict[str, int]) -> list[str]:
+    share = "local,security_model=none,id={0},path={1}"
+    options = ["-chardev", f"file,id=console,path={_escaped(results / 'console.log')}", "-serial", "chardev:console"]
+    options += ["-drive", f"if=none,id=root,format=raw,readonly=on,file={_escaped(tree.image)}"]
+    options += ["-device", "virtio-blk-pci,drive=root"]
+    options += ["-fsdev", share.format("repo", _escaped(REPOSITORY)) + ",readonly=on"]
+    options += ["-device", "virtio-9p-pci,fsdev=repo,mount_tag=repo"]
+    options += ["-fsdev", share.format("results", _escaped(results))]
+    options += ["-device", "virtio-9p-pci,fsdev=results,mount_tag=results"]
+    options += ["-device", "virtio-serial-pci"]
+    for name in (OUTPUT, CONTROL, SHELL):
+        kind = "virtconsole" if name == SHELL else "virtserialport"
+        options += ["-chardev", f"socket,id={name},fd={descriptors[name]}"]
+        options += ["-device", f"{kind},chardev={name},name=lab.{name}"]
+    options += ["-chardev", f"socket,id={_MONITOR},fd={descriptors[_MONITOR]}", "-mon", f"{_MONITOR},mode=control"]
+    return options
 
 
 def _escaped(path: Path) -> str:
     """Return PATH for a value in QEMU's options, where a comma ends it."""
     return str(path).replace(",", ",,")
-
-
-class _Conversation:
-    """What is heard from a running guest, until it has ended."""
-
-    def __init__(
-        self, process: subprocess.Popen[bytes], channels: dict[str, socket.socket], job: Job, limits: Limits
-    ) -> None:
-        self._process = process
-        self._channels = channels
-        self._limits = limits
-        self._shell = job.script is None
-        self._deadline = time.monotonic() + limits.boot
-        self._running_script = False
-        self._status: int | None = None
-        self._failure = ""
-        self._events = b""
-
-    def listen(self) -> int:
-        """Pass everything on until the guest is off; return the script's exit status."""
-        with selectors.DefaultSelector() as selector:
-            for name, channel in self._channels.items():
-                selector.register(channel, selectors.EVENT_READ, name)
-            if self._shell:
-                selector.register(sys.stdin, selectors.EVENT_READ, "keyboard")
-            while len(selector.get_map()) > self._shell:
-                for key, _ in selector.select(0.5):
-                    if not self._take(key.data):
-                        selector.unregister(key.fileobj)
-                if self._deadline and time.monotonic() > self._deadline:
-                    return self._late()
-        return self._verdict()
-
-    def _take(self, name: str) -> bool:
-        """Take what a channel has; return whether more may come."""
-        if name == "keyboard":
-            typed = os.read(sys.stdin.fileno(), 4096)
-            if typed:
-                self._channels["shell"].sendall(typed)
-            return bool(typed)
-        try:
-            data = self._channels[name].recv(65536)
-        except ConnectionResetError:
-            data = b""
-        if name == "control":
-            self._events += data
-            while b"\n" in self._events:
-                line, _, self._events = self._events.partition(b"\n")
-                self._event(line.decode(errors="replace"))
-        elif name == "output" or self._shell:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-        return bool(data)
-
-    def _event(self, line: str) -> None:
-        kind, _, text = line.partition(" ")
-        if kind == "say":
-            say(text)
-        elif kind == "failed":
-            self._failure = text
-        elif kind == "script":
-            say("the script starts")
-            self._running_script = True
-            self._deadline = time.monotonic() + self._limits.script if self._limits.script else 0.0
-        elif kind == "exit":
-            self._status = int(text)
-            self._deadline = time.monotonic() + 30
-            say(f"the script ended with status {text}" if self._running_script else "the guest gave up")
-
-    def _late(self) -> int:
-        if self._status is not None:
-            say("the guest did not turn itself off; it is ended")
-            return self._verdict()
-        if self._running_script:
-            say(f"the script did not end in {self._limits.script:.0f} s: the guest is ended")
-            return TIMED_OUT
-        raise LabError(f"the guest was not ready in {self._limits.boot:.0f} s")
-
-    def _verdict(self) -> int:
-        if self._failure:
-            raise LabError(self._failure)
-        if self._status is None:
-            raise LabError(f"the guest ended by itself (QEMU's exit status {self._process.wait(10)})")
-        return self._status
-
-
-@contextmanager
-def _raw_terminal(wanted: bool) -> Iterator[None]:
-    """Hand every key to the guest, the ones for signals too."""
-    if not (wanted and sys.stdin.isatty()):
-        yield
-        return
-    before = termios.tcgetattr(sys.stdin)
-    tty.setraw(sys.stdin)
-    # What we print ourselves still needs its carriage returns.
-    now = termios.tcgetattr(sys.stdin)
-    now[1] = before[1]
-    termios.tcsetattr(sys.stdin, termios.TCSADRAIN, now)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
-
-
-def _evidence(results: Path) -> str:
-    """Return the last that QEMU and the console said."""
-    text = ""
-    for name in ("qemu.log", "console.log"):
-        lines: list[str] = []
-        with suppress(FileNotFoundError):
-            lines = (results / name).read_text(errors="replace").splitlines()[-_TAIL_LINES:]
-        if lines:
-            text += f"--- the end of {results / name}:\n" + "\n".join(lines) + "\n"
-    return text
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """See that QEMU is gone."""
-    try:
-        process.wait(2)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()

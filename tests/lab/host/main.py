@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from tests.lab.host import debs, machine
-from tests.lab.host.initrd import REPOSITORY, Job
+from tests.lab.host import debs, guest
+from tests.lab.host.conversation import Limits
+from tests.lab.host.job import REPOSITORY, Job
 from tests.lab.host.say import LAB_FAILED, LabError, fail, say
 from tests.lab.host.system import ensure_packages, extend_path
 from tests.lab.host.tree import SUITES, ensure_tree
@@ -36,8 +37,9 @@ def main() -> int:
             packages=packages,
             terminal=_terminal(),
         )
-        say(f"booting {wanted.guest}; console and results in {results}")
-        status = machine.run(tree, job, results, machine.Limits(wanted.boot_timeout, wanted.timeout))
+        say(f"{wanted.guest}; console and results in {results}")
+        limits = Limits(wanted.boot_timeout, wanted.timeout)
+        status = guest.run(tree, job, results, limits, desktop=wanted.desktop, fresh=wanted.fresh)
         say("the guest is off")
         return status
     except LabError as error:
@@ -55,6 +57,8 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--guest", choices=sorted(SUITES), default="debian12")
     parser.add_argument("--shell", action="store_true", help="a root shell on this terminal instead of SCRIPT")
+    parser.add_argument("--desktop", action="store_true", help="with the desktop started before SCRIPT")
+    parser.add_argument("--fresh", action="store_true", help="boot the guest, rather than thaw one that booted before")
     parser.add_argument("--no-install", action="store_true", help="leave Cablecar's packages out")
     parser.add_argument("--build-only", action="store_true", help="see to the guest's tree and stop")
     parser.add_argument("--results", metavar="DIR", type=Path, help="what the guest sees as /mnt/results")
