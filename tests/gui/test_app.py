@@ -44,6 +44,11 @@ def ready(helper: Any, applet: Applet, eventually: Any) -> Applet:
     return applet
 
 
+def children(widget: Any, kind: type) -> list[Any]:
+    found: list[Any] = widget.findChildren(kind)
+    return found
+
+
 def click(applet: Applet) -> None:
     applet.tray._since_click.invalidate()
     applet.tray._activated(QSystemTrayIcon.ActivationReason.Trigger)
@@ -79,7 +84,7 @@ def test_with_several_links_the_one_used_last(helper: Any, ready: Applet, settin
     click(ready)
     assert ready._window is not None
     assert ready._window.isVisible()
-    button = next(b for b in ready._window.findChildren(QPushButton) if b.text() == "Connect" and b.isVisible())
+    button = next(b for b in children(ready._window, QPushButton) if b.text() == "Connect" and b.isVisible())
     button.click()  # home's, the first
     eventually(lambda: helper.seen("call", member="Connect", path=HOME))
     assert settings.value("last-used-link") == "home"
@@ -144,7 +149,7 @@ def test_no_link_yet_shows_how_to_add_one(applet: Applet, start: Any, eventually
     eventually(lambda: applet._client.snapshot.helper is Helper.RUNNING)
     click(applet)
     assert applet._how_to_add.isVisible()
-    copy = next(b for b in applet._how_to_add.findChildren(QPushButton) if b.text() == "Copy")
+    copy = next(b for b in children(applet._how_to_add, QPushButton) if b.text() == "Copy")
     copy.click()
     clipboard = QApplication.clipboard()
     assert clipboard is not None
@@ -156,11 +161,11 @@ def test_without_a_tray_the_window_stands_in(helper: Any, ready: Applet, eventua
     ready.tray._patience.start(0)
     eventually(lambda: ready._window is not None and ready._window.isVisible())
     assert ready._window is not None
-    texts = [label.text() for label in ready._window.findChildren(QLabel) if label.isVisible()]
+    texts = [label.text() for label in children(ready._window, QLabel) if label.isVisible()]
     assert any("shows no tray icons" in text for text in texts)
     assert "Home & Co <b>: Disconnected" in texts
     helper.do("set", name="home", State="up")
-    eventually(lambda: any(b.text() == "Disconnect" and b.isVisible() for b in ready._window.findChildren(QPushButton)))
+    eventually(lambda: any(b.text() == "Disconnect" and b.isVisible() for b in children(ready._window, QPushButton)))
     ready.tray.found.emit()
     assert not ready._window.isVisible()
 

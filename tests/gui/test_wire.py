@@ -33,7 +33,7 @@ def test_admits(value: Any) -> None:
     [
         None, b"x", bytearray(b"x"), (), (1,), {1}, Path("/"), Word.UP, Number.ONE, object(), 2**64, -(2**63) - 1,
         "a\0b", "\ud800", {1: "a"}, {Word.UP: 1}, {"a\0": 1}, {"a": None}, [None], [[b"x"]], {"a": [Word.UP]},
-        QByteArray(b"x"), QDBusMessage(),
+        QByteArray(), QDBusMessage(),
     ],
 )  # fmt: skip
 def test_refuses_what_would_abort_or_be_altered(value: Any) -> None:
