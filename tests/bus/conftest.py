@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -239,7 +240,7 @@ async def stage(private_bus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     await bus.connect()
     bus.guard = Authority(bus)
     units = FakeUnits(tmp_path / "run")
-    routes = FakeRoutes(Route.__new__(Route))
+    routes = FakeRoutes(Route(IPv4Network("203.0.113.7/32"), 254, 2))
     machinery = Machinery(store, units, routes, bus.spawn, tmp_path / "peers", tmp_path / "run")  # type: ignore[arg-type]
     links = Links(machinery)
     await links.begin(at_boot=False)

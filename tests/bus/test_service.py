@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from dbus_next.constants import MessageType
+from dbus_next.message import Message
 from dbus_next.service import ServiceInterface
 from dbus_next.signature import Variant
 
-from cablecar.helper import errors, names, reasons, service
+from cablecar.helper import call, errors, names, reasons, service
 from cablecar.helper.pppd import Exit
 
 if TYPE_CHECKING:
@@ -80,15 +81,32 @@ async def test_a_refused_password_has_its_own_name(stage: Stage) -> None:
     assert (await stage.client.state(), stage.units.started) == ("failed", 1)
 
 
-async def test_a_disconnect_during_each_step_of_a_dial(stage: Stage) -> None:
+async def test_a_disconnect_ends_a_dial_that_still_prepares(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     await added(stage)
-    link = stage.links.get(LINK)
-    for ready in (lambda: link.status.phase == "preparing", lambda: LINK in stage.units.active):
-        dialing = asyncio.ensure_future(stage.client.link("Connect"))
-        await stage.until(ready)
-        assert (await stage.client.link("Disconnect")).message_type is MessageType.METHOD_RETURN
-        assert (await dialing).error_name == "org.cablecar1.Error.Cancelled"
-        assert (stage.units.active, stage.routes.wanted) == (set(), {})
+    resolving = asyncio.Event()
+
+    async def resolve_for_ever(server: str) -> None:
+        resolving.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(call, "resolve", resolve_for_ever)
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await resolving.wait()
+    await hang_up(stage, dialing)
+    assert stage.units.started == 0
+
+
+async def test_a_disconnect_ends_a_dial_whose_unit_runs(stage: Stage) -> None:
+    await added(stage)
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    await hang_up(stage, dialing)
+
+
+async def hang_up(stage: Stage, dialing: asyncio.Future[Message]) -> None:
+    assert (await stage.client.link("Disconnect")).message_type is MessageType.METHOD_RETURN
+    assert (await dialing).error_name == "org.cablecar1.Error.Cancelled"
+    assert (stage.units.active, stage.routes.wanted) == (set(), {})
 
 
 async def test_a_running_call_is_adopted(stage: Stage) -> None:
