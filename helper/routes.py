@@ -143,6 +143,7 @@ class Routes:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="routes")
         self._lock = asyncio.Lock()
         self._socket: IPRoute | None = None
+        self._standing: frozenset[Route | Rule] = frozenset()  # what we last made the kernel have
 
     async def begin(self) -> None:
         """Open the socket; call once."""
@@ -172,7 +173,7 @@ class Routes:
         await self.reconcile()
 
     async def reconcile(self) -> bool:
-        """Make the kernel's state the wanted one; return whether something was missing."""
+        """Make the kernel's state the wanted one; return whether something of it had been lost."""
         async with self._lock:
             return await self._in_thread(self._reconcile)
 
@@ -198,14 +199,18 @@ class Routes:
     def _reconcile(self) -> bool:
         snapshot = self._snapshot()
         routes, rules = self._goal(snapshot)
+        lost = self._standing & ((routes - snapshot.ours) | (rules - snapshot.our_rules))
         # First what leads somewhere, then the rules that send packets there; the other way round when removing.
-        added = [_add_route(route) for route in sorted(routes - snapshot.ours, key=str)]
-        added += [self._rule("add", rule) for rule in sorted(rules - snapshot.our_rules, key=str)]
+        for route in routes - snapshot.ours:
+            _add_route(route)
+        for rule in rules - snapshot.our_rules:
+            self._rule("add", rule)
         for rule in snapshot.our_rules - rules:
             self._rule("del", rule)
         for route in snapshot.ours - routes:
             _delete_route(route)
-        return any(added)
+        self._standing = frozenset(routes | rules)
+        return bool(lost)
 
     def _goal(self, snapshot: Snapshot) -> tuple[set[Route], set[Rule]]:
         routes: set[Route] = set()
@@ -238,7 +243,7 @@ class Routes:
             frozenset(_rule(rule) for rule in rules if rule.get_attr("FRA_PROTOCOL") == PROTOCOL),
         )
 
-    def _rule(self, verb: str, rule: Rule) -> bool:
+    def _rule(self, verb: str, rule: Rule) -> None:
         arguments: dict[str, Any] = {
             "family": socket.AF_INET,
             "priority": rule.priority,
@@ -248,7 +253,7 @@ class Routes:
         }
         if rule.suppress_defaults:
             arguments["FRA_SUPPRESS_PREFIXLEN"] = 0
-        return _done(lambda: self._netlink.rule(verb, **arguments), errno.EEXIST, errno.ENOENT)
+        _attempt(lambda: self._netlink.rule(verb, **arguments), errno.EEXIST, errno.ENOENT)
 
     def _counters(self, interface: str) -> tuple[int, int]:
         for message in self._netlink.get_links():
@@ -258,25 +263,23 @@ class Routes:
         return 0, 0
 
 
-def _done(change: Callable[[], object], *harmless: int) -> bool:
-    """Make a change; return whether it changed something. What is already so is no error."""
+def _attempt(change: Callable[[], object], *harmless: int) -> None:
+    """Make a change; what is already so is no error, and another error must not stop the other changes."""
     try:
         change()
     except NetlinkError as error:
         if error.code not in harmless:
             log.warning("a route or rule could not be changed: %s", error)
-        return False
-    return True
 
 
-def _add_route(route: Route) -> bool:
+def _add_route(route: Route) -> None:
     # "Prepend": with NLM_F_EXCL it would fail beside the kernel's own route to a peer that is the server, with
     # NLM_F_REPLACE it would destroy that one, with NLM_F_APPEND it would lose against it.
-    return _done(lambda: _request(_message(route), RTM_NEWROUTE, NLM_F_CREATE), errno.EEXIST)
+    _attempt(lambda: _request(_message(route), RTM_NEWROUTE, NLM_F_CREATE), errno.EEXIST)
 
 
-def _delete_route(route: Route) -> bool:
-    return _done(lambda: _request(_message(route), RTM_DELROUTE, 0), errno.ESRCH, errno.ENODEV)
+def _delete_route(route: Route) -> None:
+    _attempt(lambda: _request(_message(route), RTM_DELROUTE, 0), errno.ESRCH, errno.ENODEV)
 
 
 def _message(route: Route) -> Any:
