@@ -51,7 +51,7 @@ def isp(*arguments: str) -> None:
 
 
 def bus(*arguments: str, check: bool = True) -> Answer:
-    return run("busctl", "--timeout=120", "call", *arguments, check=check)
+    return run("busctl", "--timeout=120", "--", "call", *arguments, check=check)  # -- : values may begin with a dash
 
 
 def manager(*arguments: str, check: bool = True) -> Answer:

@@ -40,8 +40,8 @@ def test_pppd_is_killed() -> None:
 @pytest.mark.parametrize("which", ["gateway", "manager"])
 def test_a_process_of_pptp_is_killed(which: str) -> None:
     first = lab.pppd_pid()
-    pptps = sorted(int(pid) for pid in lab.run("pgrep", "-x", "pptp").output.split())
-    os.kill(pptps[0] if which == "gateway" else pptps[-1], signal.SIGKILL)
+    # pptp names its processes: "pptp: GRE-to-PPP gateway on …" and "pptp: call manager for …".
+    os.kill(int(lab.run("pgrep", "-f", f"^pptp: .*{which}").output.split()[0]), signal.SIGKILL)
     lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != first, 40, "back by itself")
     assert lab.reaches()
 

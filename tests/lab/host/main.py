@@ -1,6 +1,7 @@
 """The command line of tests/lab/run."""
 
 import argparse
+import fcntl
 import os
 import shutil
 import signal
@@ -86,11 +87,18 @@ def _results(wanted: argparse.Namespace) -> Path:
     """Return an empty folder for this run's files."""
     if wanted.results is not None:
         return Path(wanted.results).absolute()
-    name = "shell" if wanted.shell else wanted.script.name
-    folder = REPOSITORY / "build" / "lab" / f"{wanted.guest}-{name}"
-    if folder.exists():
-        shutil.rmtree(folder)
-    return folder
+    name = f"{wanted.guest}-{'shell' if wanted.shell else wanted.script.name}"
+    parent = REPOSITORY / "build" / "lab"
+    parent.mkdir(parents=True, exist_ok=True)
+    # The same script may be running at the same time: the second one gets a folder of its own. The lock is held until
+    # this process ends.
+    lock = os.open(parent / f".{name}.lock", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        name = f"{name}-{os.getpid()}"
+    shutil.rmtree(parent / name, ignore_errors=True)
+    return parent / name
 
 
 def _environment(wanted: argparse.Namespace) -> dict[str, str]:

@@ -1,0 +1,156 @@
+#!/usr/bin/python3
+"""The main job, start to end, as a person sees it: a click on the tray icon brings up a real call, the provider drops
+it, a notification says so, and the link is back by itself. Runs in a guest; `make demo` shows it, the suite tests it.
+
+Prints each step with the seconds since the click, and leaves pictures in the results folder.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import lab
+
+RESULTS = Path(os.environ.get("LAB_RESULTS", "/mnt/results"))
+WATCHER = ("org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher", "org.kde.StatusNotifierWatcher")
+
+
+class Told:
+    """The notifications that alice's applet sent."""
+
+    def __init__(self, monitor: "subprocess.Popen[str]") -> None:
+        self._monitor = monitor
+        self.texts: list[str] = []
+
+    def next(self) -> str:
+        """Wait for the next one and return its title and text."""
+        assert self._monitor.stdout is not None
+        for line in self._monitor.stdout:
+            message: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
+            if message.get("member") == "Notify":
+                _, _, _, title, body, *_ = message["payload"]["data"]
+                self.texts.append(f"{title}: {body}")
+                return self.texts[-1]
+        raise AssertionError("alice's bus was closed before a notification came")
+
+
+@contextmanager
+def notifications() -> Iterator[Told]:
+    """Follow what is sent to the notification daemon of alice's session meanwhile."""
+    command = ["desktop", "run", "busctl", "--user", "--json=short", "monitor",
+               "--match=interface='org.freedesktop.Notifications',member='Notify'"]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as monitor:
+        assert monitor.stderr is not None
+        monitor.stderr.readline()  # "Monitoring bus message stream."
+        try:
+            yield Told(monitor)
+        finally:
+            lab.run("pkill", "-u", "alice", "-x", "busctl", check=False)
+            monitor.terminate()
+
+
+class Desktop:
+    """Alice's screen, with the applet on its panel."""
+
+    def __init__(self) -> None:
+        lab.run("desktop", "start", timeout=180)
+        empty = self.picture("empty")
+        lab.run("desktop", "spawn", "applet", "cablecar-applet", "--autostart")
+        lab.eventually(lambda: "StatusNotifierItem" in self._items(), 60, "the applet registers its tray icon")
+        lab.eventually(lambda: self._difference(empty, self.picture("1-down")), 30, "the icon is on the panel", 0.5)
+        width, height, left, top = map(int, self._difference(empty, RESULTS / "1-down.png"))
+        empty.unlink()
+        self.icon = (left + width // 2, top + height // 2)
+
+    @staticmethod
+    def picture(name: str) -> Path:
+        path = RESULTS / f"{name}.png"
+        lab.run("desktop", "screenshot", str(path))
+        return path
+
+    def click(self) -> None:
+        """Click the tray icon as a hand would."""
+        x, y = map(str, self.icon)
+        lab.run("desktop", "run", "xdotool", "mousemove", x, y, "click", "1")
+
+    def close(self) -> None:
+        lab.run("desktop", "run", "systemctl", "--user", "stop", "applet.service", check=False)
+        lab.run("desktop", "stop", check=False)
+
+    @staticmethod
+    def _items() -> str:
+        command = ("busctl", "--user", "get-property", *WATCHER, "RegisteredStatusNotifierItems")
+        return lab.run("desktop", "run", *command, check=False).output
+
+    @staticmethod
+    def _difference(before: Path, after: Path) -> tuple[str, ...]:
+        """Width, height, left and top of what the second picture has and the first has not; empty when equal."""
+        images = (str(before), str(after), "-compose", "difference", "-composite", "-colorspace", "gray")
+        box = lab.run("convert", *images, "-threshold", "10%", "-format", "%@", "info:", check=False).output
+        match = re.fullmatch(r"(\d+)x(\d+)\+(\d+)\+(\d+)\s*", box)
+        return match.groups() if match and int(match[1]) > 4 else ()
+
+
+def tell(title: str = "Yosefcom") -> None:
+    """Play the story; the link `yosefcom` is configured and down."""
+    print("starting alice's desktop and the applet", flush=True)
+    desktop = Desktop()
+    begin = 0.0
+
+    def say(what: str) -> None:
+        print(f"{time.monotonic() - begin:7.2f} s  {what}", flush=True)
+
+    try:
+        with notifications() as told:
+            begin = time.monotonic()
+            desktop.click()
+            say("clicked on the tray icon")
+            lab.eventually(lambda: lab.prop("State") == "dialing", 10, "the click dials")
+            say("dialing")
+            desktop.picture("2-dialing")
+            lab.eventually(lambda: lab.prop("State") == "up", 40, "the link comes up")
+            address = lab.run("ip", "-4", "-o", "address", "show", "dev", lab.prop("Interface")).output.split()[3]
+            say(f"up, with the address {address}")
+            assert lab.device_to(lab.HOST) == lab.prop("Interface")
+            lab.eventually(lab.reaches, 10, "a ping through the tunnel")
+            say(f"first ping to {lab.HOST} answered through {lab.prop('Interface')}")
+            desktop.picture("3-up")
+            call = lab.pppd_pid()
+            lab.isp("kill")
+            say("the provider has killed the call")
+            dropped = told.next()
+            say(f"notified: {dropped}")
+            desktop.picture("4-dropped")
+            lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != call, 40, "the link is back")
+            say("up again")
+            lab.eventually(lab.reaches, 10, "a ping through the new call")
+            say(f"ping to {lab.HOST} answered again")
+            back = told.next()
+            say(f"notified: {back}")
+            desktop.picture("5-back")
+            assert dropped.startswith(title), dropped
+            assert back.startswith(title), back
+            desktop.click()
+            lab.eventually(lambda: lab.prop("State") == "down", 20, "a click disconnects")
+            say("clicked again: down")
+            assert lab.device_to(lab.HOST) == "eth0"
+            desktop.picture("6-down-again")
+    finally:
+        (RESULTS / "journal.log").write_text(lab.journal("-b"))
+        desktop.close()
+
+
+if __name__ == "__main__":
+    lab.add_link()
+    lab.link("SetPassword", "s", lab.PASSWORD)
+    tell()
+    print("the story is told; pictures and journal are in the results folder")
