@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+
 from cablecar.helper import reasons
 from cablecar.helper.link import DIAL_LIMIT, GONE_LIMIT, Link, Status
 from cablecar.helper.names import PHASES, STATES

@@ -1,6 +1,7 @@
 """What pppd and pptp say becomes a phase, a fact or a reason."""
 
 import pytest
+
 from cablecar.helper import reasons
 from cablecar.helper.pppd import Exit, Progress, classify
 from cablecar.helper.reasons import Reason

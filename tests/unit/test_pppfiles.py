@@ -4,11 +4,12 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cablecar.helper import pppfiles
 from cablecar.helper.errors import PeerFileExists
 from cablecar.helper.settings import Settings, parse
-from hypothesis import given
-from hypothesis import strategies as st
 
 SERVER = IPv4Address("203.0.113.7")
 PLAIN = Settings("203.0.113.7", "customer@C012")

@@ -3,6 +3,7 @@
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
+
 from cablecar.helper.routes import MAIN, Interface, Route, Snapshot, underlay
 
 SERVER = IPv4Address("203.0.113.7")

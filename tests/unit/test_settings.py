@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from cablecar.helper.errors import InvalidName, InvalidPassword, InvalidSetting
 from cablecar.helper.settings import Settings, check_name, check_password, parse
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from cablecar.helper import safefile
 from cablecar.helper.errors import StorageFailed
 from cablecar.helper.settings import parse
