@@ -15,13 +15,14 @@ help: ## Say what each target does (the default)
 check: setup-check venv deb ## Lint, type-check and test on this host, in under two minutes (options: PYTEST="-k NAME")
 	$(VENV)/bin/pytest $(PYTEST)
 
-test: check deb ## All tests: `make check`, then the lab's suite in a virtual machine of each Debian
+test: ## All tests: `make check`, then the lab's suite in a virtual machine of each Debian
 	@failed=; \
+	$(MAKE) check || failed=" check"; \
 	for guest in $(GUESTS); do \
 		echo "tests/lab/run --guest $$guest tests/lab/suite"; \
 		tests/lab/run --guest $$guest tests/lab/suite || failed="$$failed $$guest"; \
 	done; \
-	if [ -n "$$failed" ]; then echo "lab suite failed on:$$failed" >&2; exit 1; fi
+	if [ -n "$$failed" ]; then echo "make test: failed:$$failed" >&2; exit 1; fi
 
 demo: deb ## Watch a click on the tray icon bring up a real link in a virtual machine; pictures in build/demo/
 	tests/lab/demo
