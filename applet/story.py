@@ -84,6 +84,8 @@ class Story:
 
     def _link_changed(self, link: Link) -> Notice | None:
         chapter = self._chapters.setdefault(link.path, _Chapter(link.state))
+        if link.state == names.STOPPING:
+            return None  # on the way to what it will be: only then is there a reason to tell
         before, chapter.state = chapter.state, link.state
         return self._notice(chapter, before, link)
 

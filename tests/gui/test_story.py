@@ -38,6 +38,13 @@ def test_dropped_and_back() -> None:
     assert notice.action is None
 
 
+def test_a_drop_whose_processes_are_still_ending() -> None:
+    teller = Teller("up")
+    assert teller.to("stopping") == []
+    [notice] = teller.to("dialing", "hangup")
+    assert notice.body.startswith(reasons.HANGUP.sentence)
+
+
 def test_dropped_without_a_reason_we_know() -> None:
     assert Teller().to("waiting")[0].body == "The connection was lost. Reconnecting…"
     assert "solar-flare" in Teller().to("waiting", "solar-flare")[0].body
