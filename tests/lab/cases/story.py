@@ -7,11 +7,13 @@ Prints each step with the seconds since the click, and leaves pictures in the re
 
 import json
 import os
+import queue
 import re
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,20 +29,23 @@ WATCHER = ("org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher", "org.kde.S
 class Told:
     """The notifications that alice's applet sent."""
 
-    def __init__(self, monitor: "subprocess.Popen[str]") -> None:
-        self._monitor = monitor
-        self.texts: list[str] = []
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._texts: queue.Queue[tuple[float, str]] = queue.Queue()
+        threading.Thread(target=self._read, args=(lines,), daemon=True).start()
 
-    def next(self) -> str:
-        """Wait for the next one and return its title and text."""
-        assert self._monitor.stdout is not None
-        for line in self._monitor.stdout:
+    def next(self) -> tuple[float, str]:
+        """Wait for the next one and return when it was sent, and its title and text."""
+        try:
+            return self._texts.get(timeout=40)
+        except queue.Empty:
+            raise AssertionError("no notification within 40 s") from None
+
+    def _read(self, lines: Iterable[str]) -> None:
+        for line in lines:
             message: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
             if message.get("member") == "Notify":
                 _, _, _, title, body, *_ = message["payload"]["data"]
-                self.texts.append(f"{title}: {body}")
-                return self.texts[-1]
-        raise AssertionError("alice's bus was closed before a notification came")
+                self._texts.put((time.time(), f"{title}: {body}"))
 
 
 @contextmanager
@@ -52,7 +57,8 @@ def notifications() -> Iterator[Told]:
         assert monitor.stderr is not None
         monitor.stderr.readline()  # "Monitoring bus message stream."
         try:
-            yield Told(monitor)
+            assert monitor.stdout is not None
+            yield Told(monitor.stdout)
         finally:
             lab.run("pkill", "-u", "alice", "-x", "busctl", check=False)
             monitor.terminate()
@@ -63,10 +69,12 @@ class Desktop:
 
     def __init__(self) -> None:
         lab.run("desktop", "start", timeout=180)
+        panel = ("xdotool", "search", "--onlyvisible", "--class", "xfce4-panel")
+        lab.eventually(lambda: lab.run("desktop", "run", *panel, check=False).ok, 60, "the panel is on the screen", 0.5)
         empty = self.picture("empty")
         lab.run("desktop", "spawn", "applet", "cablecar-applet", "--autostart")
         lab.eventually(lambda: "StatusNotifierItem" in self._items(), 60, "the applet registers its tray icon")
-        lab.eventually(lambda: self._difference(empty, self.picture("1-down")), 30, "the icon is on the panel", 0.5)
+        lab.eventually(lambda: self._difference(empty, self.picture("1-down")), 60, "the icon is on the panel", 0.5)
         width, height, left, top = map(int, self._difference(empty, RESULTS / "1-down.png"))
         empty.unlink()
         self.icon = (left + width // 2, top + height // 2)
@@ -104,44 +112,49 @@ def tell(title: str = "Yosefcom") -> None:
     """Play the story; the link `yosefcom` is configured and down."""
     print("starting alice's desktop and the applet", flush=True)
     desktop = Desktop()
-    begin = 0.0
+    begin = time.time()
 
-    def say(what: str) -> None:
-        print(f"{time.monotonic() - begin:7.2f} s  {what}", flush=True)
+    def say(what: str, moment: float | None = None) -> None:
+        print(f"{(moment or time.time()) - begin:7.2f} s  {what}", flush=True)
+
+    def since() -> float:
+        """When the link's present state began: exact, however long our looking took."""
+        return float(lab.prop("Since")) / 1e6
 
     try:
         with notifications() as told:
-            begin = time.monotonic()
             desktop.click()
+            begin = time.time()
             say("clicked on the tray icon")
             lab.eventually(lambda: lab.prop("State") == "dialing", 10, "the click dials")
-            say("dialing")
+            say("dialing", since())
             desktop.picture("2-dialing")
             lab.eventually(lambda: lab.prop("State") == "up", 40, "the link comes up")
             address = lab.run("ip", "-4", "-o", "address", "show", "dev", lab.prop("Interface")).output.split()[3]
-            say(f"up, with the address {address}")
+            say(f"up, with the address {address}", since())
             assert lab.device_to(lab.HOST) == lab.prop("Interface")
             lab.eventually(lab.reaches, 10, "a ping through the tunnel")
             say(f"first ping to {lab.HOST} answered through {lab.prop('Interface')}")
             desktop.picture("3-up")
             call = lab.pppd_pid()
+            killed = time.time()
             lab.isp("kill")
-            say("the provider has killed the call")
-            dropped = told.next()
-            say(f"notified: {dropped}")
+            say("the provider has killed the call", killed)
+            moment, dropped = told.next()
+            say(f"notified: {dropped}", moment)
             desktop.picture("4-dropped")
             lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != call, 40, "the link is back")
-            say("up again")
+            say("up again", since())
             lab.eventually(lab.reaches, 10, "a ping through the new call")
             say(f"ping to {lab.HOST} answered again")
-            back = told.next()
-            say(f"notified: {back}")
+            moment, back = told.next()
+            say(f"notified: {back}", moment)
             desktop.picture("5-back")
             assert dropped.startswith(title), dropped
             assert back.startswith(title), back
             desktop.click()
             lab.eventually(lambda: lab.prop("State") == "down", 20, "a click disconnects")
-            say("clicked again: down")
+            say("clicked again: down", since())
             assert lab.device_to(lab.HOST) == "eth0"
             desktop.picture("6-down-again")
     finally:

@@ -31,7 +31,7 @@ def test_others_do_not(who: tuple[str, ...]) -> None:
         assert NEEDS_ADMIN in refused.output + refused.error
         oracle.check_public(refused)
     assert lab.prop("State") == "down"
-    assert lab.run(*who, "busctl", "call", *lab.MANAGER, "ListLinks").output.split()[2] == f'"{lab.LINK}"' 
+    assert lab.run(*who, "busctl", "call", *lab.MANAGER, "ListLinks").output.split()[2] == f'"{lab.LINK}"'
 
 
 @pytest.mark.usefixtures("configured")

@@ -33,7 +33,9 @@ def test_the_peer_file_is_for_root_and_pon_would_read_it() -> None:
 
 @pytest.mark.usefixtures("up")
 def test_details_are_not_in_properties() -> None:
-    everything = lab.bus("org.cablecar1", lab.PATH, "org.freedesktop.DBus.Properties", "GetAll", "s", "org.cablecar1.Link")
+    everything = lab.bus(
+        "org.cablecar1", lab.PATH, "org.freedesktop.DBus.Properties", "GetAll", "s", "org.cablecar1.Link"
+    )
     everything_else = lab.run("busctl", "introspect", "org.cablecar1", lab.PATH)
     for secret in (lab.SERVER, lab.USER, lab.PASSWORD, lab.PEER):
         assert secret not in everything.output + everything_else.output
