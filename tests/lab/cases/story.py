@@ -69,8 +69,7 @@ class Desktop:
 
     def __init__(self) -> None:
         lab.run("desktop", "start", timeout=180)
-        panel = ("xdotool", "search", "--onlyvisible", "--class", "xfce4-panel")
-        lab.eventually(lambda: lab.run("desktop", "run", *panel, check=False).ok, 60, "the panel is on the screen", 0.5)
+        lab.eventually(lambda: self._shows("xfce4-panel"), 60, "the panel is on the screen", 0.5)
         empty = self.picture("empty")
         lab.run("desktop", "spawn", "applet", "cablecar-applet", "--autostart")
         lab.eventually(lambda: "StatusNotifierItem" in self._items(), 60, "the applet registers its tray icon")
@@ -86,13 +85,23 @@ class Desktop:
         return path
 
     def click(self) -> None:
-        """Click the tray icon as a hand would."""
+        """Click the tray icon as a hand would, and go away from it."""
         x, y = map(str, self.icon)
-        lab.run("desktop", "run", "xdotool", "mousemove", x, y, "click", "1")
+        lab.run("desktop", "run", "xdotool", "mousemove", x, y, "click", "1", "mousemove", "512", "384")
+
+    def picture_of_a_notification(self, name: str) -> None:
+        """Wait until the notification daemon shows something, then take the picture."""
+        lab.eventually(lambda: self._shows("xfce4-notifyd"), 20, "a notification is on the screen", 0.2)
+        self.picture(name)
 
     def close(self) -> None:
         lab.run("desktop", "run", "systemctl", "--user", "stop", "applet.service", check=False)
         lab.run("desktop", "stop", check=False)
+
+    @staticmethod
+    def _shows(program: str) -> bool:
+        search = ("xdotool", "search", "--onlyvisible", "--class", program)
+        return lab.run("desktop", "run", *search, check=False).ok
 
     @staticmethod
     def _items() -> str:
@@ -142,14 +151,14 @@ def tell(title: str = "Yosefcom") -> None:
             say("the provider has killed the call", killed)
             moment, dropped = told.next()
             say(f"notified: {dropped}", moment)
-            desktop.picture("4-dropped")
+            desktop.picture_of_a_notification("4-dropped")
             lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != call, 40, "the link is back")
             say("up again", since())
             lab.eventually(lab.reaches, 10, "a ping through the new call")
             say(f"ping to {lab.HOST} answered again")
             moment, back = told.next()
             say(f"notified: {back}", moment)
-            desktop.picture("5-back")
+            desktop.picture_of_a_notification("5-back")
             assert dropped.startswith(title), dropped
             assert back.startswith(title), back
             desktop.click()

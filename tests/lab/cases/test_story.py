@@ -18,7 +18,7 @@ def test_a_wrong_password_is_told_in_words() -> None:
         with story.notifications() as told:
             desktop.click()
             _, text = told.next()
-            desktop.picture("wrong-password")
+            desktop.picture_of_a_notification("wrong-password")
         assert "refused the user name or password" in text
         assert lab.prop("State") == "failed"
     finally:
