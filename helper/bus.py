@@ -19,7 +19,7 @@ from dbus_next.errors import DBusError
 from dbus_next.message import Message
 from dbus_next.service import ServiceInterface
 
-from cablecar.helper.errors import CablecarError, Failed
+from cablecar.helper.errors import CablecarError, Failed, NotAuthorized
 from cablecar.helper.wire import OPEN
 
 log = logging.getLogger(__name__)
@@ -44,10 +44,12 @@ class Caller:
 
     Attributes:
         sender: The unique bus name, `:1.42`; the bus daemon vouches for it.
+        uid: The user behind it; the bus daemon vouches for that too.
         interactive: Whether the caller lets us ask the person for a password.
     """
 
     sender: str
+    uid: int
     interactive: bool
 
 
@@ -66,7 +68,7 @@ _CALLER: ContextVar[Caller] = ContextVar("caller")
 
 
 def caller() -> Caller:
-    """Return who called the method that is running."""
+    """Return who called the method that is running; only methods that name an action know."""
     return _CALLER.get()
 
 
@@ -205,22 +207,29 @@ class Bus(MessageBus):
         return handler
 
     async def _run(self, interface: ServiceInterface, method: Any, message: Message, reply: "_Reply") -> None:
-        who = Caller(message.sender, bool(message.flags & MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION))
-        _CALLER.set(who)
         with reply:
             arguments = list(message.body)
             if method.check is not None:
                 method.check(*arguments)
             if method.action != OPEN:
-                if self.guard is None:
-                    raise Failed("nothing can be authorized")
-                await self.guard.demand(who, method.action, {"link": message.path.rpartition("/")[2]})
+                await self._authorize(message, method.action)
             result = method.fn(interface, *arguments)
             if inspect.isawaitable(result):
                 result = await result
             # No member has more than one result, and none is a file descriptor.
             body = [result] if method.out_signature else []
             reply(Message.new_method_return(message, method.out_signature, body))
+
+    async def _authorize(self, message: Message, action: str) -> None:
+        if self.guard is None:
+            raise Failed("nothing can be authorized")
+        try:
+            uid = await self.uid_of(message.sender)
+        except CallError:
+            raise NotAuthorized("The caller has left the bus.") from None
+        who = Caller(message.sender, uid, bool(message.flags & MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION))
+        _CALLER.set(who)
+        await self.guard.demand(who, action, {"link": message.path.rpartition("/")[2]})
 
 
 class _Reply:

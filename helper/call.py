@@ -182,16 +182,12 @@ class Call:
         password = self._machinery.store.password(self._link)
         if password is None:
             raise CallFailed(reasons.NO_PASSWORD)
-        addresses = await resolve(self.settings.server)
-        for address in addresses:
-            if await self._machinery.routes.way_to(address, self.settings.interface) is not None:
-                break
-        else:
+        self._pins = tuple(await resolve(self.settings.server))
+        pinned = await self._machinery.routes.want(self._link, Wanted(self._pins, self.settings.interface))
+        if not pinned:
             raise CallFailed(reasons.NO_CABLE)
-        self._pins = tuple(addresses)
-        await self._machinery.routes.want(self._link, Wanted(self._pins, self.settings.interface))
-        pppfiles.write(self._link, self.settings, address, password, self._machinery.peers)
-        return address
+        pppfiles.write(self._link, self.settings, pinned[0], password, self._machinery.peers)
+        return pinned[0]
 
     async def _outcome(self) -> Reason:
         assert self._end is not None

@@ -144,6 +144,7 @@ class Routes:
         self._lock = asyncio.Lock()
         self._socket: IPRoute | None = None
         self._standing: frozenset[Route | Rule] = frozenset()  # what we last made the kernel have
+        self._reached: frozenset[IPv4Address] = frozenset()  # the pins that there was a way to then
 
     async def begin(self) -> None:
         """Open the socket; call once."""
@@ -155,16 +156,11 @@ class Routes:
             await self._in_thread(self._socket.close)
         self._thread.shutdown()
 
-    async def way_to(self, address: IPv4Address, cable: str) -> Route | None:
-        """Return how `address` is reached by the cable, None when it is not."""
-        async with self._lock:
-            snapshot = await self._in_thread(self._snapshot)
-        return underlay(snapshot, address, cable, self._tunnels())
-
-    async def want(self, link: str, wanted: Wanted) -> None:
-        """Make the network what the link needs from now on."""
+    async def want(self, link: str, wanted: Wanted) -> list[IPv4Address]:
+        """Make the network what the link needs from now on; return the pins that the cable has a way to."""
         self._wanted[link] = wanted
         await self.reconcile()
+        return [address for address in wanted.pins if address in self._reached]
 
     async def release(self, link: str) -> None:
         """Take back everything that the link needed."""
@@ -215,10 +211,12 @@ class Routes:
     def _goal(self, snapshot: Snapshot) -> tuple[set[Route], set[Rule]]:
         routes: set[Route] = set()
         rules: set[Rule] = set()
+        reached: set[IPv4Address] = set()
         for link, wanted in self._wanted.items():
             for address in wanted.pins:
                 if (pin := underlay(snapshot, address, wanted.cable, self._tunnels())) is not None:
                     routes.add(pin)
+                    reached.add(address)
                 else:
                     # Without a way there is nothing to pin to; what still stands is left until there is one.
                     routes |= {route for route in snapshot.ours if route.destination == IPv4Network(address)}
@@ -226,6 +224,7 @@ class Routes:
                 slot = self._slots.of(link)
                 routes.add(Route(_ANYWHERE, FIRST_TABLE + slot, snapshot.interfaces[wanted.tunnel].index))
                 rules |= {Rule(MAIN_RULE, MAIN, True), Rule(FIRST_LINK_RULE + slot, FIRST_TABLE + slot)}
+        self._reached = frozenset(reached)
         return routes, rules
 
     def _snapshot(self) -> Snapshot:

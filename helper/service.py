@@ -9,8 +9,8 @@ import time
 from typing import Any, Final, TypedDict
 
 from cablecar.helper import __version__, names
-from cablecar.helper.bus import Bus, CallError, caller
-from cablecar.helper.errors import InvalidArgument, NoSuchLink, NotAuthorized
+from cablecar.helper.bus import Bus, caller
+from cablecar.helper.errors import InvalidArgument, NoSuchLink
 from cablecar.helper.link import Status
 from cablecar.helper.links import Links, ManagedLink, plain_details
 from cablecar.helper.names import LINK_INTERFACE, MANAGER_INTERFACE, MANAGER_PATH, link_path
@@ -145,12 +145,12 @@ class LinkObject(ServiceInterface):
     @dbus_method("Connect", names.ACTION_CONNECT)
     async def connect(self) -> None:
         """Bring the link up."""
-        await self._present().connect(await self._caller_uid())
+        await self._present().connect(caller().uid)
 
     @dbus_method("Disconnect", names.ACTION_CONNECT)
     async def disconnect(self) -> None:
         """Take the link down."""
-        if self._present().wanted_by not in (None, await self._caller_uid()):
+        if self._present().wanted_by not in (None, caller().uid):
             assert self._bus.guard is not None
             await self._bus.guard.demand(caller(), names.ACTION_DISCONNECT_OTHER, {"link": self._link.name})
         await self._present().disconnect()
@@ -158,7 +158,7 @@ class LinkObject(ServiceInterface):
     @dbus_method("Reconnect", names.ACTION_CONNECT)
     async def reconnect(self) -> None:
         """Hang up and dial at once."""
-        await self._present().reconnect(await self._caller_uid())
+        await self._present().reconnect(caller().uid)
 
     @dbus_method("SetPassword", names.ACTION_MODIFY, check_password)
     def set_password(self, password: DBusStr) -> None:
@@ -183,12 +183,6 @@ class LinkObject(ServiceInterface):
         if self._link.removed:
             raise NoSuchLink("The link has been removed meanwhile.")
         return self._link
-
-    async def _caller_uid(self) -> int:
-        try:
-            return await self._bus.uid_of(caller().sender)
-        except CallError:
-            raise NotAuthorized("The caller has left the bus.") from None
 
     # Signals.
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from cablecar.helper.bus import Bus
 from cablecar.helper.call import Machinery
 from cablecar.helper.links import Links
 from cablecar.helper.pppd import Exit
-from cablecar.helper.routes import Route, Wanted
+from cablecar.helper.routes import Wanted
 from cablecar.helper.service import Manager
 from cablecar.helper.store import Store
 
@@ -96,14 +96,12 @@ class FakeUnits:
 class FakeRoutes:
     """Plays the kernel: remembers what is wanted."""
 
-    way: Route | None = None
+    reached: bool = True
     wanted: dict[str, Wanted] = field(default_factory=dict)
 
-    async def way_to(self, address: object, cable: str) -> Route | None:
-        return self.way
-
-    async def want(self, link: str, wanted: Wanted) -> None:
+    async def want(self, link: str, wanted: Wanted) -> list[IPv4Address]:
         self.wanted[link] = wanted
+        return list(wanted.pins) if self.reached else []
 
     async def release(self, link: str) -> None:
         self.wanted.pop(link, None)
@@ -240,7 +238,7 @@ async def stage(private_bus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     await bus.connect()
     bus.guard = Authority(bus)
     units = FakeUnits(tmp_path / "run")
-    routes = FakeRoutes(Route(IPv4Network("203.0.113.7/32"), 254, 2))
+    routes = FakeRoutes()
     machinery = Machinery(store, units, routes, bus.spawn, tmp_path / "peers", tmp_path / "run")  # type: ignore[arg-type]
     links = Links(machinery)
     await links.begin(at_boot=False)

@@ -124,7 +124,9 @@ async def test_another_users_link_needs_more(stage: Stage, polkit: FakePolkit) -
 
 async def test_a_late_answer_to_a_call_that_nobody_waits_for_harms_nothing(stage: Stage, polkit: FakePolkit) -> None:
     polkit.hangs = True
-    asking = asyncio.ensure_future(stage.bus.guard.demand(Caller(":1.1", False), names.ACTION_CONNECT, {}))  # type: ignore[union-attr]
+    assert stage.bus.guard is not None
+    caller = Caller(stage.client.connection.unique_name or "", 1000, False)
+    asking = asyncio.ensure_future(stage.bus.guard.demand(caller, names.ACTION_CONNECT, {}))
     await stage.until(lambda: polkit.questions)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
