@@ -93,9 +93,17 @@ class Call:
         self._task = self._machinery.spawn(self._run(self._dial))
 
     def adopt(self) -> None:
-        """Take over a call whose unit is running already."""
+        """Take over a call whose unit is running already.
+
+        What it needs of the network is noted at once, so that the first `reconcile` after a start sweeps nothing of it.
+        """
+        log.info("link %s: its call is running already, taken over", self._link)
         self._begin()
         self._in_unit = True
+        server = pppfiles.dialled_server(self._link, self._machinery.peers)
+        self._pins = (server,) if server is not None else ()
+        self._log.begin(fresh=False)
+        self._machinery.routes.expect(self._link, self._wanted())
         self._task = self._machinery.spawn(self._run(self._adopt))
 
     def hang_up(self) -> None:
@@ -120,6 +128,10 @@ class Call:
             self._machinery.spawn(self._stop_unit())
         elif self._task is not None:
             self._task.cancel()
+
+    def _wanted(self) -> Wanted:
+        tunnel = self.progress.interface if self.progress.is_up else ""
+        return Wanted(self._pins, self.settings.interface, tunnel, self.settings.route == "all")
 
     def _begin(self) -> None:
         self.progress = Progress()
@@ -160,14 +172,8 @@ class Call:
         return await self._outcome()
 
     async def _adopt(self) -> Reason:
-        log.info("link %s: its call is running already, taken over", self._link)
-        server = pppfiles.dialled_server(self._link, self._machinery.peers)
-        self._pins = (server,) if server is not None else ()
-        self._log.begin(fresh=False)
         if not await self._machinery.units.is_running(self._link):
-            return pppd.classify(list(self._log.lines), Exit(), False)
-        if not self.progress.is_up:
-            await self._machinery.routes.want(self._link, Wanted(self._pins, self.settings.interface))
+            self._on_end(Exit())  # it ended before its end could be followed
         return await self._outcome()
 
     async def _prepare(self) -> IPv4Address:
@@ -183,7 +189,7 @@ class Call:
         if password is None:
             raise CallFailed(reasons.NO_PASSWORD)
         self._pins = tuple(await resolve(self.settings.server))
-        pinned = await self._machinery.routes.want(self._link, Wanted(self._pins, self.settings.interface))
+        pinned = await self._machinery.routes.want(self._link, self._wanted())
         if not pinned:
             raise CallFailed(reasons.NO_CABLE)
         pppfiles.write(self._link, self.settings, pinned[0], password, self._machinery.peers)
@@ -228,8 +234,7 @@ class Call:
         facts = self.progress
         if not self._live:
             return
-        wanted = Wanted(self._pins, self.settings.interface, facts.interface, self.settings.route == "all")
-        await self._machinery.routes.want(self._link, wanted)
+        await self._machinery.routes.want(self._link, self._wanted())
         if self._live and not self._stopping and self.progress is facts:
             log.info("link %s: up on %s", self._link, facts.interface)
             self._listener.answered(facts.interface)

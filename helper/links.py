@@ -177,6 +177,7 @@ class Links:
     def __init__(self, machinery: Machinery) -> None:
         self.by_name: dict[str, ManagedLink] = {}
         self._machinery = machinery
+        self._begun = False  # before that, a repair would sweep what running calls need
         self._repair: asyncio.TimerHandle | None = None
         self._repairs: list[float] = []
 
@@ -192,11 +193,12 @@ class Links:
             if (link := self.by_name.get(name)) is not None:
                 link.machine.adopt()
                 link.call.adopt()
-            else:
+        self._begun = True
+        await self._machinery.routes.reconcile()
+        for name in running:
+            if name not in self.by_name:
                 log.warning("a call of link %s runs, but the link has no settings: stopped", name)
                 await self._machinery.units.stop(name)
-        if not running:
-            await self._machinery.routes.reconcile()
         for name, link in self.by_name.items():
             if name not in running and (link.wanted_by is not None or (at_boot and link.settings.autoconnect)):
                 link.machine.connect()
@@ -233,11 +235,15 @@ class Links:
             StorageFailed: One of its files could not be removed.
         """
         link = self.get(name)
-        await link.disconnect()
-        self._machinery.store.forget(name)
+        link.removed = True  # from now on nobody can connect it
+        try:
+            await link.disconnect()
+            self._machinery.store.forget(name)
+        except BaseException:
+            link.removed = False
+            raise
         pppfiles.remove(name, self._machinery.peers)
         await link.call.unfollow()
-        link.removed = True
         self.by_name.pop(name, None)
 
     def set_password(self, name: str, password: bytes) -> None:
@@ -250,7 +256,7 @@ class Links:
 
     def network_changed(self) -> None:
         """Something about interfaces, addresses, routes or rules changed: repair ours, soon and once."""
-        if self._repair is None:
+        if self._begun and self._repair is None:
             self._repair = asyncio.get_running_loop().call_later(REPAIR_PAUSE, self._begin_repair)
 
     def interface_gone(self, name: str) -> None:

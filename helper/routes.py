@@ -156,6 +156,10 @@ class Routes:
             await self._in_thread(self._socket.close)
         self._thread.shutdown()
 
+    def expect(self, link: str, wanted: Wanted) -> None:
+        """Note what a link needs whose call runs already; the next `reconcile` sees to it."""
+        self._wanted[link] = wanted
+
     async def want(self, link: str, wanted: Wanted) -> list[IPv4Address]:
         """Make the network what the link needs from now on; return the pins that the cable has a way to."""
         self._wanted[link] = wanted

@@ -98,6 +98,10 @@ class FakeRoutes:
 
     reached: bool = True
     wanted: dict[str, Wanted] = field(default_factory=dict)
+    reconciled: list[set[str]] = field(default_factory=list)
+
+    def expect(self, link: str, wanted: Wanted) -> None:
+        self.wanted[link] = wanted
 
     async def want(self, link: str, wanted: Wanted) -> list[IPv4Address]:
         self.wanted[link] = wanted
@@ -107,6 +111,7 @@ class FakeRoutes:
         self.wanted.pop(link, None)
 
     async def reconcile(self) -> bool:
+        self.reconciled.append(set(self.wanted))
         return False
 
     async def counters(self, interface: str) -> tuple[int, int]:
@@ -209,6 +214,7 @@ class Stage:
     units: FakeUnits
     routes: FakeRoutes
     store: Store
+    machinery: Machinery
     peers: Path
     new_client: Callable[[], Awaitable[Client]]
     up_lines: tuple[str, ...] = UP_LINES
@@ -257,7 +263,7 @@ async def stage(private_bus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         )  # fmt: skip
         return Client(connection)
 
-    yield Stage(await new_client(), bus, links, units, routes, store, tmp_path / "peers", new_client)
+    yield Stage(await new_client(), bus, links, units, routes, store, machinery, tmp_path / "peers", new_client)
     for link in links.by_name.values():
         link.wake_after(None)
     for connection in [*connections, bus]:

@@ -14,6 +14,7 @@ from dbus_next.service import ServiceInterface
 from dbus_next.signature import Variant
 
 from cablecar.helper import call, errors, names, reasons, service
+from cablecar.helper.links import Links
 from cablecar.helper.pppd import Exit
 
 if TYPE_CHECKING:
@@ -109,15 +110,42 @@ async def hang_up(stage: Stage, dialing: asyncio.Future[Message]) -> None:
     assert (stage.units.active, stage.routes.wanted) == (set(), {})
 
 
-async def test_a_running_call_is_adopted(stage: Stage) -> None:
-    await added(stage)
-    stage.units.active.add(LINK)
-    stage.units.say(LINK, *stage.up_lines)
-    link = stage.links.get(LINK)
-    link.machine.adopt()
-    link.call.adopt()
-    await stage.until(lambda: link.status.state == "up")
+async def test_running_calls_are_adopted_before_anything_is_swept(stage: Stage) -> None:
+    for name in ("one", "two"):
+        await stage.client.add_link(name)
+        stage.units.active.add(name)
+        stage.units.say(name, *stage.up_lines)
+    stage.routes.reconciled.clear()
+    restarted = Links(stage.machinery)
+    await restarted.begin(at_boot=False)
+    assert stage.routes.reconciled[0] == {"one", "two"}
+    assert {wanted.tunnel for wanted in stage.routes.wanted.values()} == {"ppp0"}
+    for link in restarted.by_name.values():
+        await stage.until(lambda link=link: link.status.state == "up")  # type: ignore[misc]
+        link.call.hang_up()
+        await stage.until(lambda link=link: link.status.state == "failed")  # type: ignore[misc]
     assert stage.units.started == 0
+
+
+async def test_a_call_without_settings_is_ended_at_the_start(stage: Stage) -> None:
+    stage.units.active.add("forgotten")
+    stage.units.on_end["forgotten"] = lambda ended: None
+    await Links(stage.machinery).begin(at_boot=False)
+    assert stage.units.active == set()
+
+
+async def test_what_is_wanted_is_dialed_at_the_start(stage: Stage) -> None:
+    for name, autoconnect in (("wanted", False), ("automatic", True), ("other", False)):
+        await stage.client.add_link(name, autoconnect=Variant("b", autoconnect))
+        stage.links.set_password(name, b"secret")
+    stage.store.save_wish("wanted", 1000)
+    for at_boot, expected in ((False, {"wanted"}), (True, {"wanted", "automatic"})):
+        restarted = Links(stage.machinery)
+        await restarted.begin(at_boot)
+        await stage.until(lambda expected=expected: stage.units.active == expected)  # type: ignore[misc]
+        for name in expected:
+            restarted.by_name[name].machine.disconnect()
+        await stage.until(lambda: stage.units.active == set())
 
 
 async def test_no_exception_text_reaches_a_caller(
