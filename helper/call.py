@@ -78,6 +78,7 @@ class Call:
         self._stopping = False  # by our own wish
         self._answered = False  # addresses are there
         self._end: asyncio.Future[Exit] | None = None
+        self._routing: asyncio.Task[None] | None = None
 
     async def follow(self) -> None:
         """Follow the link's unit from now on, whoever starts it; call once, before anything else."""
@@ -105,6 +106,11 @@ class Call:
         self._log.begin(fresh=False)
         self._machinery.routes.expect(self._link, self._wanted())
         self._task = self._machinery.spawn(self._run(self._adopt))
+
+    async def adopted(self) -> None:
+        """Return when an adopted call that is up has been told so."""
+        if self._routing is not None:
+            await self._routing
 
     def hang_up(self) -> None:
         """End the call, however far it is."""
@@ -226,7 +232,7 @@ class Call:
             return
         if self.progress.is_up:
             self._answered = True
-            self._machinery.spawn(self._route())
+            self._routing = self._machinery.spawn(self._route())
         else:
             self._listener.progress(self.progress.phase)
 

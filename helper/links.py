@@ -196,7 +196,9 @@ class Links:
         self._begun = True
         await self._machinery.routes.reconcile()
         for name in running:
-            if name not in self.by_name:
+            if name in self.by_name:
+                await self.by_name[name].call.adopted()  # so that nobody ever sees such a link as anything but up
+            else:
                 log.warning("a call of link %s runs, but the link has no settings: stopped", name)
                 await self._machinery.units.stop(name)
         for name, link in self.by_name.items():

@@ -99,8 +99,8 @@ def stays(condition: Callable[[], object], seconds: float, what: str) -> None:
         time.sleep(0.2)
 
 
-def pppds() -> list[int]:
-    """Our pppd processes; the provider's are in another network namespace."""
+def call_processes() -> list[int]:
+    """The processes of calls of ours; the provider's are in another network namespace."""
     mine = os.readlink("/proc/self/ns/net")
     found = []
     for entry in Path("/proc").iterdir():
@@ -109,7 +109,8 @@ def pppds() -> list[int]:
                 names = (entry / "comm").read_text().strip(), os.readlink(entry / "ns/net")
             except OSError:
                 continue
-            if names == ("pppd", mine) or names == ("pptp", mine):
+            # pptp renames its two processes: gateway and call manager.
+            if names[0] in ("pppd", "pptp", "pptpgw", "pptpcm") and names[1] == mine:
                 found.append(int(entry.name))
     return found
 

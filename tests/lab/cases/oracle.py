@@ -22,7 +22,7 @@ def foreign_files() -> dict[str, tuple[int, str]]:
 
 def check_down(before: dict[str, tuple[int, str]]) -> None:
     """Nothing of ours is left: no process, no route, no rule, no file, no failed unit."""
-    assert lab.pppds() == []
+    assert lab.call_processes() == []
     assert lab.our_routes_and_rules() == []
     assert lab.device_to(lab.HOST) == "eth0"
     assert lab.device_to(lab.SERVER) == "eth0"

@@ -21,7 +21,7 @@ def test_connect_traffic_disconnect() -> None:
     assert signals.names() == ["Connected", "Disconnected"]
     assert signals.states() == ["dialing", "up", "stopping", "down"]
     assert lab.our_routes_and_rules() == []
-    assert lab.pppds() == []
+    assert lab.call_processes() == []
 
 
 @pytest.mark.usefixtures("up")
@@ -71,7 +71,7 @@ def test_wrong_password_is_told_and_not_tried_again() -> None:
     assert (lab.prop("State"), lab.prop("Reason")) == ("failed", "authentication-failed")
     oracle.check_public(refused)
     # Longer than two of the pauses that follow a failure that time may cure.
-    lab.stays(lambda: not lab.pppds() and lab.prop("State") == "failed", 10, "no further attempt")
+    lab.stays(lambda: not lab.call_processes() and lab.prop("State") == "failed", 10, "no further attempt")
     lab.link("SetPassword", "s", lab.PASSWORD)
     lab.link("Connect")
     lab.link("Disconnect")

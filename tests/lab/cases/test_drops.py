@@ -33,15 +33,14 @@ def test_pppd_is_killed() -> None:
     assert lab.reaches()
     lab.link("Disconnect")
     assert lab.our_routes_and_rules() == []
-    assert lab.pppds() == []
+    assert lab.call_processes() == []
 
 
 @pytest.mark.usefixtures("up")
-@pytest.mark.parametrize("which", ["gateway", "manager"])
-def test_a_process_of_pptp_is_killed(which: str) -> None:
+@pytest.mark.parametrize("name", ["pptpgw", "pptpcm"], ids=["gateway", "manager"])
+def test_a_process_of_pptp_is_killed(name: str) -> None:
     first = lab.pppd_pid()
-    # pptp names its processes: "pptp: GRE-to-PPP gateway on …" and "pptp: call manager for …".
-    os.kill(int(lab.run("pgrep", "-f", f"^pptp: .*{which}").output.split()[0]), signal.SIGKILL)
+    os.kill(int(lab.run("pgrep", "-x", name).output), signal.SIGKILL)
     lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != first, 40, "back by itself")
     assert lab.reaches()
 
@@ -73,7 +72,7 @@ def test_a_call_without_settings_is_ended_at_the_next_start() -> None:
     settings = lab.run("cat", f"/etc/cablecar/links/{lab.LINK}.toml").output
     lab.run("rm", f"/etc/cablecar/links/{lab.LINK}.toml")
     lab.run("systemctl", "start", "cablecar-helper.service")
-    lab.eventually(lambda: not lab.pppds(), 15, "the call is ended")
+    lab.eventually(lambda: not lab.call_processes(), 15, "the call is ended")
     lab.eventually(lambda: not lab.our_routes_and_rules(), 5, "nothing is left")
     lab.run("systemctl", "stop", "cablecar-helper.service")
     with open(f"/etc/cablecar/links/{lab.LINK}.toml", "w") as file:
@@ -87,7 +86,7 @@ def test_poff_is_respected() -> None:
     os.kill(lab.pppd_pid(), signal.SIGTERM)
     lab.eventually(lambda: lab.prop("State") == "failed", 15, "somebody hung up")
     assert lab.prop("Reason") == "hung-up-here"
-    lab.stays(lambda: not lab.pppds(), 4, "no redial")
+    lab.stays(lambda: not lab.call_processes(), 4, "no redial")
 
 
 @pytest.mark.usefixtures("up")

@@ -54,7 +54,7 @@ def test_a_removal_ends_the_call_and_a_purge_takes_what_is_ours() -> None:
     try:
         with asking():
             lab.run("dpkg", "--remove", *PACKAGES, timeout=300)
-        assert not lab.pppds()
+        assert not lab.call_processes()
         assert not lab.our_routes_and_rules()
         assert lab.device_to(lab.HOST) == "eth0"
         assert not lab.run("pgrep", "-f", "cablecar.helper", check=False).ok
