@@ -99,7 +99,7 @@ def test_routes_that_others_remove_are_put_back(damage: str) -> None:
     whole = lab.our_routes_and_rules()
     lab.run("sh", "-c", damage)
     lab.eventually(lambda: lab.our_routes_and_rules() == whole, 2, "repaired")
-    assert lab.reaches()
+    lab.eventually(lab.reaches, 5, "traffic flows")
 
 
 @pytest.mark.usefixtures("configured")

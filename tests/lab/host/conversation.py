@@ -19,10 +19,17 @@ _TURN_OFF_SECONDS = 30
 
 @dataclass(frozen=True)
 class Limits:
-    """How long things may take, in seconds; 0 is "as long as it likes"."""
+    """How long things may take, in seconds; 0 is "as long as it likes".
+
+    Attributes:
+        boot: until the script starts.
+        script: the script.
+        silence: without a word of the script: a guest that hangs is not waited for until the other limit.
+    """
 
     boot: float
     script: float
+    silence: float
 
 
 class Conversation:
@@ -32,6 +39,7 @@ class Conversation:
         self._machine = machine
         self._limits = limits
         self._deadline = time.monotonic() + limits.boot
+        self._heard = time.monotonic()
         self._events = b""
         self._ready = False
         self._script = False
@@ -39,7 +47,7 @@ class Conversation:
         self._failure = ""
 
     def until_ready(self) -> None:
-        """Wait until the guest can be frozen or told to go."""
+        """Wait until the guest can be told to go."""
         self._ready = False
         with selectors.DefaultSelector() as selector:
             for name in (CONTROL, OUTPUT):
@@ -62,6 +70,9 @@ class Conversation:
                 self._listen(selector)
                 if self._deadline and time.monotonic() > self._deadline:
                     return self._late()
+                if self._script and self._limits.silence and time.monotonic() > self._heard + self._limits.silence:
+                    say(f"the script was silent for {self._limits.silence:.0f} s: the guest is ended")
+                    return TIMED_OUT
         return self._verdict()
 
     def _listen(self, selector: selectors.BaseSelector) -> None:
@@ -71,6 +82,7 @@ class Conversation:
 
     def _take(self, name: str) -> bool:
         """Take what a channel has; return whether more may come."""
+        self._heard = time.monotonic()
         if name == _KEYBOARD:
             typed = os.read(sys.stdin.fileno(), 4096)
             if typed:

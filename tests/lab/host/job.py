@@ -1,6 +1,5 @@
 """What a guest is started for, and how it is put where the guest's agent finds it."""
 
-import os
 import shlex
 import shutil
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ REPOSITORY = LAB.parent.parent
 _GUEST_REPOSITORY = "/mnt/repo"
 _GUEST_RESULTS = "/mnt/results"
 _JOB = ".job"
-_ENTROPY = ".entropy"
 _SCRIPTS = ".script"
 
 
@@ -37,15 +35,13 @@ class Job:
     def put(self, results: Path) -> None:
         """Leave the job in the results folder, where guest/usr/local/lib/lab/agent looks for it."""
         (results / _JOB).write_text(self._text())
-        (results / _ENTROPY).write_bytes(os.urandom(512))
         if self.script is not None and not self.script.is_relative_to(REPOSITORY):
             (results / _SCRIPTS).mkdir(exist_ok=True)
             shutil.copy(self.script, results / _SCRIPTS / self.script.name)
 
     def take_away(self, results: Path) -> None:
         """Leave nothing of the job in the results folder."""
-        for name in (_JOB, _ENTROPY):
-            (results / name).unlink(missing_ok=True)
+        (results / _JOB).unlink(missing_ok=True)
         shutil.rmtree(results / _SCRIPTS, ignore_errors=True)
 
     def _in_guest(self) -> str:

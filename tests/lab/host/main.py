@@ -39,8 +39,8 @@ def main() -> int:
             terminal=_terminal(),
         )
         say(f"{wanted.guest}; console and results in {results}")
-        limits = Limits(wanted.boot_timeout, wanted.timeout)
-        status = guest.run(tree, job, results, limits, desktop=wanted.desktop, fresh=wanted.fresh)
+        limits = Limits(wanted.boot_timeout, wanted.timeout, 0.0 if wanted.shell else wanted.silence)
+        status = guest.run(tree, job, results, limits, desktop=wanted.desktop)
         say("the guest is off")
         return status
     except LabError as error:
@@ -59,12 +59,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--guest", choices=sorted(SUITES), default="debian12")
     parser.add_argument("--shell", action="store_true", help="a root shell on this terminal instead of SCRIPT")
     parser.add_argument("--desktop", action="store_true", help="with the desktop started before SCRIPT")
-    parser.add_argument("--fresh", action="store_true", help="boot the guest, rather than thaw one that booted before")
     parser.add_argument("--no-install", action="store_true", help="leave Cablecar's packages out")
     parser.add_argument("--build-only", action="store_true", help="see to the guest's tree and stop")
     parser.add_argument("--results", metavar="DIR", type=Path, help="what the guest sees as /mnt/results")
     parser.add_argument("--env", metavar="NAME=VALUE", action="append", default=[], help="a variable for SCRIPT")
     parser.add_argument("--timeout", metavar="SECONDS", type=float, default=3600.0, help="for SCRIPT (0: none)")
+    parser.add_argument("--silence", metavar="SECONDS", type=float, default=300.0, help="of SCRIPT (0: no limit)")
     parser.add_argument("--boot-timeout", metavar="SECONDS", type=float, default=240.0, help="until SCRIPT starts")
     parser.add_argument("script", metavar="SCRIPT", nargs="?", type=Path)
     parser.add_argument("arguments", metavar="ARG", nargs=argparse.REMAINDER)
