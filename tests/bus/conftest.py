@@ -220,7 +220,7 @@ class Stage:
     up_lines: tuple[str, ...] = UP_LINES
 
     def be_user(self, uid: int) -> None:
-        """Take every caller for user `uid`: the tests' own user may be root, whom polkit is not asked about."""
+        """Take every caller for user `uid`: whoever runs the tests, some want root and some want anybody else."""
 
         async def uid_of(name: str) -> int:
             return uid
@@ -263,7 +263,9 @@ async def stage(private_bus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         )  # fmt: skip
         return Client(connection)
 
-    yield Stage(await new_client(), bus, links, units, routes, store, machinery, tmp_path / "peers", new_client)
+    stage = Stage(await new_client(), bus, links, units, routes, store, machinery, tmp_path / "peers", new_client)
+    stage.be_user(0)
+    yield stage
     for link in links.by_name.values():
         link.wake_after(None)
     for connection in [*connections, bus]:

@@ -15,7 +15,6 @@ NEEDED = {
     "make": "make",
 }
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
-_PUBLIC_MIRROR = "http://deb.debian.org/debian"
 
 
 def extend_path() -> None:
@@ -49,8 +48,8 @@ def ensure_packages() -> None:
             raise LabError(f"apt-get {step[0]} failed:\n{done.stdout}{done.stderr}")
 
 
-def mirror() -> str:
-    """Return the Debian mirror that this machine's apt uses, else the public one."""
+def mirror() -> str | None:
+    """Return the Debian mirror that this machine's apt uses, None where it has none: mmdebstrap has a default."""
     try:
         listed = subprocess.run(
             [
@@ -69,4 +68,4 @@ def mirror() -> str:
     except OSError:
         listed = []
     usable = [uri for uri in listed if uri.startswith(("http://", "https://"))]
-    return usable[0].rstrip("/") if usable else _PUBLIC_MIRROR
+    return usable[0].rstrip("/") if usable else None

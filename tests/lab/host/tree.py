@@ -124,7 +124,9 @@ def _build(guest: str, cache: Path, final: Path) -> None:
     try:
         (folder / "boot").mkdir()
         source = mirror()
-        say(f"building the tree of {guest}, {len(packages(guest))} packages and what they need, from {source}")
+        say(
+            f"building the tree of {guest}, {len(packages(guest))} packages and what they need, from {source or 'Debian'}"
+        )
         _mmdebstrap(guest, source, folder)
         say("writing the tree's file system image")
         _image(folder)
@@ -136,7 +138,7 @@ def _build(guest: str, cache: Path, final: Path) -> None:
     say(f"the tree of {guest} is built: {final} ({size >> 20} MiB)")
 
 
-def _mmdebstrap(guest: str, source: str, folder: Path) -> None:
+def _mmdebstrap(guest: str, source: str | None, folder: Path) -> None:
     command = [
         *as_root(["env", f"LAB_BOOT={folder / 'boot'}", "SOURCE_DATE_EPOCH=1700000000"]),
         *_MMDEBSTRAP,
@@ -144,7 +146,7 @@ def _mmdebstrap(guest: str, source: str, folder: Path) -> None:
         f'--customize-hook={LAB / "host" / "customize"} "$1"',
         SUITES[guest],
         str(folder / "tree"),
-        source,
+        *([source] if source else []),
     ]
     ticker = Ticker(guest)
     lines: list[str] = []
