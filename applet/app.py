@@ -191,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if status == _START_AGAIN:
         # Everything that we show is the helper's to tell; nothing is lost with this process.
         log.log.info("starting again, to be seen in the tray that has appeared")
-        os.execv(sys.executable, [sys.executable, "-m", "cablecar.applet", "--autostart"])
+        os.execv(sys.executable, sys.orig_argv)  # with the same options, -I above all
     return status
 
 

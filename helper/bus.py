@@ -20,6 +20,7 @@ from dbus_next.message import Message
 from dbus_next.service import ServiceInterface
 
 from cablecar.helper.errors import CablecarError, Failed, NotAuthorized
+from cablecar.helper.names import LINK_PATH_PREFIX, MANAGER_PATH
 from cablecar.helper.wire import OPEN
 
 log = logging.getLogger(__name__)
@@ -229,7 +230,9 @@ class Bus(MessageBus):
             raise NotAuthorized("The caller has left the bus.") from None
         who = Caller(message.sender, uid, bool(message.flags & MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION))
         _CALLER.set(who)
-        await self.guard.demand(who, action, {"link": message.path.rpartition("/")[2]})
+        # Which link it is about: the object's, or the first argument of a method of the manager.
+        link = message.path.removeprefix(LINK_PATH_PREFIX) if message.path != MANAGER_PATH else message.body[0]
+        await self.guard.demand(who, action, {"link": link})
 
 
 class _Reply:

@@ -1,6 +1,6 @@
-"""One call: from the cable to the end of the unit's last process.
+"""The calls of a link, one after the other: each from the cable to the end of its unit's last process.
 
-Prepares (name, way, pin, peer file), starts the unit, reads what pppd says, routes through the interface once it is
+A call prepares (name, pin, peer file), starts the unit, reads what pppd says, routes through the interface once it is
 up, and takes everything back when the unit has ended. It reports to a `Listener` and decides nothing: when to dial and
 when not is the state machine's business (`link.py`).
 """
@@ -20,7 +20,7 @@ from cablecar.helper import names, pppd, pppfiles, reasons
 from cablecar.helper.bus import CallError
 from cablecar.helper.calllog import FOLDER, CallLog
 from cablecar.helper.errors import CablecarError, CallFailed
-from cablecar.helper.pppd import Exit, Progress
+from cablecar.helper.pppd import Exit, Facts
 from cablecar.helper.reasons import Reason
 from cablecar.helper.routes import Routes, Wanted
 from cablecar.helper.settings import Settings, check_server_address
@@ -61,27 +61,18 @@ class Machinery:
     logs: Path = FOLDER
 
 
-class Call:
-    """The calls of one link, one after the other."""
+class Dialer:
+    """The calls of one link; there is at most one at a time."""
 
     def __init__(self, link: str, settings: Settings, machinery: Machinery, listener: Listener) -> None:
-        self.settings = settings
-        self.progress = Progress()
         self._link = link
+        self._settings = settings
         self._machinery = machinery
         self._listener = listener
-        self._log = CallLog(link, self._on_line, machinery.logs)
-        self._task: asyncio.Task[None] | None = None
-        self._pins: tuple[IPv4Address, ...] = ()
-        self._live = False  # from the beginning of a call until its end has been seen
-        self._in_unit = False  # the unit has processes, or is about to
-        self._stopping = False  # by our own wish
-        self._answered = False  # addresses are there
-        self._end: asyncio.Future[Exit] | None = None
-        self._routing: asyncio.Task[None] | None = None
+        self._call: Call | None = None  # the present or the last one
 
     async def follow(self) -> None:
-        """Follow the link's unit from now on, whoever starts it; call once, before anything else."""
+        """Follow the link's unit from now on; call once, before anything else."""
         await self._machinery.units.follow(self._link, self._on_end)
 
     async def unfollow(self) -> None:
@@ -90,65 +81,123 @@ class Call:
 
     def dial(self) -> None:
         """Begin a call."""
-        self._begin()
-        self._task = self._machinery.spawn(self._run(self._dial))
+        self._new_call().dial()
 
     def adopt(self) -> None:
-        """Take over a call whose unit is running already.
+        """Take over a call whose unit is running already."""
+        self._new_call().adopt()
+
+    async def adopted(self) -> None:
+        """Return when an adopted call that is up has been told so."""
+        if self._call is not None:
+            await self._call.routed()
+
+    def hang_up(self) -> None:
+        """End the call, however far it is."""
+        if self._call is not None:
+            self._call.hang_up()
+
+    def interface_gone(self, name: str) -> None:
+        """An interface was removed; tell if it was the call's."""
+        if self._call is not None:
+            self._call.interface_gone(name)
+
+    @property
+    def facts(self) -> Facts:
+        """What the present or last call has told of itself."""
+        return self._call.facts if self._call is not None else Facts()
+
+    def log_lines(self, count: int) -> list[str]:
+        """Return the last `count` lines of the present or last call."""
+        return list(self._call.log.lines)[-count:] if self._call is not None else []
+
+    def _new_call(self) -> "Call":
+        self._call = Call(self._link, self._settings, self._machinery, self._listener)
+        return self._call
+
+    def _on_end(self, ended: Exit) -> None:
+        if self._call is not None:
+            self._call.unit_ended(ended)
+
+
+class Call:
+    """One call. Used up when it has ended."""
+
+    def __init__(self, link: str, settings: Settings, machinery: Machinery, listener: Listener) -> None:
+        self.facts = Facts()
+        self.log = CallLog(link, self._on_line, lambda: self.facts.lines, machinery.logs)
+        self._link = link
+        self._settings = settings
+        self._machinery = machinery
+        self._listener = listener
+        self._pins: tuple[IPv4Address, ...] = ()
+        self._preparing = False
+        self._in_unit = False  # the unit has processes, or is about to
+        self._stopping = False  # by our own wish
+        self._over = False
+        self._end: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
+        self._task: asyncio.Task[None] | None = None
+        self._routing: asyncio.Task[None] | None = None
+
+    def dial(self) -> None:
+        """Begin."""
+        self._preparing = True
+        self._task = self._machinery.spawn(self._run(self._dial()))
+
+    def adopt(self) -> None:
+        """Take over the unit that is running.
 
         What it needs of the network is noted at once, so that the first `reconcile` after a start sweeps nothing of it.
         """
         log.info("link %s: its call is running already, taken over", self._link)
-        self._begin()
         self._in_unit = True
-        server = pppfiles.dialled_server(self._link, self._machinery.peers)
-        self._pins = (server,) if server is not None else ()
-        self._log.begin(fresh=False)
+        try:
+            server = pppfiles.dialled_server(self._link, self._machinery.peers)
+            self._pins = (server,) if server is not None else ()
+            self.log.begin(fresh=False)
+        except (CablecarError, OSError) as error:
+            log.error("link %s: what its call does cannot be read: %s", self._link, error)
         self._machinery.routes.expect(self._link, self._wanted())
-        self._task = self._machinery.spawn(self._run(self._adopt))
-
-    async def adopted(self) -> None:
-        """Return when an adopted call that is up has been told so."""
-        if self._routing is not None:
-            await self._routing
+        self._task = self._machinery.spawn(self._run(self._adopt()))
 
     def hang_up(self) -> None:
-        """End the call, however far it is."""
-        if self._stopping or self._task is None:
-            return
-        self._stopping = True
-        # Later, so that the task has begun: one that is cancelled before its first step never reports its end.
-        asyncio.get_running_loop().call_soon(self._end_task_or_unit)
+        """End it, however far it is; harmless when repeated, and when it is over."""
+        if not self._stopping:
+            self._stopping = True
+            # Later, so that the task has begun: one that is cancelled before its first step never reports its end.
+            asyncio.get_running_loop().call_soon(self._end_task_or_unit)
+
+    def unit_ended(self, ended: Exit | None) -> None:
+        """The unit's last process is gone; None when nobody knows how it ended."""
+        if self._in_unit and not self._end.done():
+            self._end.set_result(ended)
 
     def interface_gone(self, name: str) -> None:
         """An interface was removed; tell if it was ours."""
-        if self._answered and name == self.progress.interface:
+        if self.facts.is_up and name == self.facts.interface and not self._over:
             self._listener.lost()
 
-    def log_lines(self, count: int) -> list[str]:
-        """Return the last `count` lines of the present or last call."""
-        return list(self._log.lines)[-count:]
+    async def routed(self) -> None:
+        """Return when the routes lead through the call, if it is up."""
+        if self._routing is not None:
+            await self._routing
 
     def _end_task_or_unit(self) -> None:
-        if self._in_unit:
+        if self._in_unit and not self._over:
             self._machinery.spawn(self._stop_unit())
-        elif self._task is not None:
+        elif self._preparing and self._task is not None:
             self._task.cancel()
 
     def _wanted(self) -> Wanted:
-        tunnel = self.progress.interface if self.progress.is_up else ""
-        return Wanted(self._pins, self.settings.interface, tunnel, self.settings.route == "all")
+        tunnel = self.facts.interface if self.facts.is_up else ""
+        return Wanted(self._pins, self._settings.interface, tunnel, self._settings.route == "all")
 
-    def _begin(self) -> None:
-        self.progress = Progress()
-        self._live = True
-        self._in_unit = self._stopping = self._answered = False
-        self._end = asyncio.get_running_loop().create_future()
-
-    async def _run(self, work: Callable[[], Coroutine[None, None, Reason]]) -> None:
+    async def _run(self, work: Coroutine[None, None, Reason]) -> None:
         try:
-            reason = await work()
+            reason = await work
         except asyncio.CancelledError:
+            if not self._stopping:
+                raise  # the helper is ending; the call goes on without it
             reason = reasons.REQUESTED
         except CallFailed as error:
             reason = error.reason
@@ -158,32 +207,33 @@ class Call:
         except Exception:
             log.exception("link %s: unforeseen", self._link)
             reason = reasons.FAILED
-        self._live = False
-        self._log.close()
+        self._over = True
+        self.log.close()
         try:
             await self._machinery.routes.release(self._link)
         except Exception:
             log.exception("link %s: its routes could not be released", self._link)
-        self._task = None
         self._listener.ended(reason)
 
     async def _dial(self) -> Reason:
-        server = await self._prepare()
+        try:
+            await self._prepare()
+        finally:
+            self._preparing = False
         log.info("link %s: dialing", self._link)
-        self._log.begin(fresh=True)
+        self.log.begin(fresh=True)
         self._in_unit = True
         self._listener.progress(names.CONNECTING)
-        log.debug("link %s: the server's address is %s", self._link, server)
         await self._machinery.units.start(self._link)
         return await self._outcome()
 
     async def _adopt(self) -> Reason:
         if not await self._machinery.units.is_running(self._link):
-            self._on_end(Exit())  # it ended before its end could be followed
+            self.unit_ended(None)  # it ended before its end could be followed
         return await self._outcome()
 
-    async def _prepare(self) -> IPv4Address:
-        """Make everything ready and return the address to dial.
+    async def _prepare(self) -> None:
+        """Make everything ready for the unit.
 
         Raises:
             CallFailed: Something is missing; the reason says what.
@@ -194,56 +244,53 @@ class Call:
         password = self._machinery.store.password(self._link)
         if password is None:
             raise CallFailed(reasons.NO_PASSWORD)
-        self._pins = tuple(await resolve(self.settings.server))
+        self._pins = tuple(await resolve(self._settings.server))
         pinned = await self._machinery.routes.want(self._link, self._wanted())
         if not pinned:
             raise CallFailed(reasons.NO_CABLE)
-        pppfiles.write(self._link, self.settings, pinned[0], password, self._machinery.peers)
-        return pinned[0]
+        pppfiles.write(self._link, self._settings, pinned[0], password, self._machinery.peers)
 
     async def _outcome(self) -> Reason:
-        assert self._end is not None
         ended = await self._end
         with contextlib.suppress(OSError):
-            self._log.read()
-        reason = pppd.classify(list(self._log.lines), ended, self._stopping)
+            self.log.read()
+        reason = pppd.classify(list(self.log.lines), ended, self._stopping)
         log.info("link %s: the call has ended (%s)", self._link, "hung up" if self._stopping else reason.id)
         return reason
 
     async def _stop_unit(self) -> None:
-        assert self._end is not None
         try:
             await self._machinery.units.stop(self._link)
             if not await self._machinery.units.is_running(self._link):
                 # It ended before we asked; the signal that says so is on its way, or was sent before we listened.
                 await asyncio.wait({self._end}, timeout=STOP_LIMIT)
-                self._on_end(Exit())
+                self.unit_ended(None)
         except CallError as error:
             log.error("link %s: its unit could not be stopped: %s", self._link, error)
-            self._on_end(Exit())
-
-    def _on_end(self, ended: Exit) -> None:
-        if self._in_unit and self._end is not None and not self._end.done():
-            self._end.set_result(ended)
+            self.unit_ended(None)
 
     def _on_line(self, line: str) -> None:
-        self.progress.read(line)
-        if self._stopping or self._answered:
+        was_up = self.facts.is_up
+        self.facts.read(line)
+        if self._stopping or was_up:
             return
-        if self.progress.is_up:
-            self._answered = True
+        if self.facts.is_up:
             self._routing = self._machinery.spawn(self._route())
         else:
-            self._listener.progress(self.progress.phase)
+            self._listener.progress(self.facts.phase)
 
     async def _route(self) -> None:
-        facts = self.progress
-        if not self._live:
+        if self._over:
             return
-        await self._machinery.routes.want(self._link, self._wanted())
-        if self._live and not self._stopping and self.progress is facts:
-            log.info("link %s: up on %s", self._link, facts.interface)
-            self._listener.answered(facts.interface)
+        try:
+            await self._machinery.routes.want(self._link, self._wanted())
+        except Exception:
+            log.exception("link %s: the routes through it could not be made", self._link)
+            self.hang_up()
+            return
+        if not self._over and not self._stopping:
+            log.info("link %s: up on %s", self._link, self.facts.interface)
+            self._listener.answered(self.facts.interface)
 
 
 async def resolve(server: str) -> list[IPv4Address]:

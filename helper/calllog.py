@@ -23,12 +23,22 @@ _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202
 
 
 class CallLog:
-    """Follows one link's file."""
+    """Follows one link's file.
 
-    def __init__(self, link: str, on_line: Callable[[str], None], folder: Path = FOLDER) -> None:
+    Args:
+        link: The link's name.
+        on_line: Called with each line.
+        keep: Returns the lines that must stay in a file that is emptied: a restarted helper reads them.
+        folder: Where the files are.
+    """
+
+    def __init__(
+        self, link: str, on_line: Callable[[str], None], keep: Callable[[], list[str]], folder: Path = FOLDER
+    ) -> None:
         self.lines: deque[str] = deque(maxlen=MAX_LINES)
         self._path = folder / f"{link}.log"
         self._on_line = on_line
+        self._keep = keep
         self._descriptor = -1
         self._offset = 0
         self._rest = b""
@@ -68,8 +78,14 @@ class CallLog:
             self.lines.append(text)
             self._on_line(text)
         if self._offset >= MAX_FILE:
-            os.truncate(self._path, 0)  # its writers append, so they go on at the new end
-            self._offset = 0
+            self._empty()
+
+    def _empty(self) -> None:
+        kept = "".join(f"{line}\n" for line in self._keep()).encode()
+        with open(self._path, "r+b") as file:
+            file.truncate(0)  # its writers append, so they go on at the new end
+            file.write(kept)
+        self._offset = len(kept)
 
     def _on_change(self) -> None:
         os.read(self._descriptor, 4096)

@@ -29,7 +29,7 @@ from cablecar.helper.names import (
 from cablecar.helper.reasons import Reason
 from cablecar.helper.redial import Redial
 
-DIAL_LIMIT: Final = 30.0  # seconds from dialing to up; `Connect` promises a named error within 40
+DIAL_LIMIT: Final = 25.0  # seconds from dialing to up; `Connect` promises a named error within 40
 GONE_LIMIT: Final = 3.0  # seconds that the processes of a call may outlive its interface
 NO_CABLE_PAUSE: Final = 60.0  # seconds; netlink tells sooner when the cable is back
 
@@ -100,7 +100,7 @@ class Link:
         match self.status.state:
             case "down" | "failed" | "waiting":
                 self._redial.reset()
-                self._dial()
+                self._dial(self.status.reason)
             case "stopping" if self._after is After.DOWN:
                 self._after = After.DIAL
 
@@ -159,7 +159,7 @@ class Link:
         if seconds_up is not None:
             self._port.disconnected(cause, again)
         if after is After.DIAL:
-            self._dial()
+            self._dial(cause)
         elif again:
             self._try_again(cause, seconds_up)
         else:
@@ -168,7 +168,7 @@ class Link:
     def wake(self) -> None:
         """The time that was asked for is over."""
         if self.status.state == WAITING:
-            self._dial()
+            self._dial(self.status.reason)
         elif self.status.state == DIALING:
             early = self.status.phase in (PREPARING, CONNECTING)
             self._stop(After.DECIDE, reasons.SERVER_UNREACHABLE if early else reasons.TIMED_OUT)
@@ -177,8 +177,9 @@ class Link:
 
     def cable_changed(self) -> None:
         """The cable has a carrier, an address or a route that it did not have."""
-        if self.status.state == WAITING and self.status.reason is reasons.NO_CABLE:
-            self._dial()
+        # Without a cable there is no DNS either.
+        if self.status.state == WAITING and self.status.reason in (reasons.NO_CABLE, reasons.SERVER_NOT_FOUND):
+            self._dial(self.status.reason)
 
     def adopt(self) -> None:
         """A call of this link is running already; `answered` follows when it is up."""
@@ -188,11 +189,10 @@ class Link:
 
     # Transitions.
 
-    def _dial(self) -> None:
+    def _dial(self, why_not_up: Reason) -> None:
         self._port.wake_after(DIAL_LIMIT)
-        self._publish(
-            Status(DIALING, PREPARING, self.status.reason, since=self._clock(), attempt=self._redial.attempt + 1)
-        )
+        attempt = max(1, self._redial.attempt)
+        self._publish(Status(DIALING, PREPARING, why_not_up, since=self._clock(), attempt=attempt))
         self._port.dial()
 
     def _stop(self, after: After, cause: Reason | None) -> None:
@@ -214,8 +214,7 @@ class Link:
         if delay:
             self._wait(cause, delay)
         else:
-            self._publish(replace(self.status, reason=cause))
-            self._dial()
+            self._dial(cause)
 
     def _wait(self, cause: Reason, seconds: float) -> None:
         now = self._clock()

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from cablecar.helper import names, pppfiles
-from cablecar.helper.call import Call, Machinery
-from cablecar.helper.errors import CallFailed, LimitExceeded, LinkExists, NoSuchLink
+from cablecar.helper.call import Dialer, Machinery
+from cablecar.helper.errors import CallFailed, LimitExceeded, LinkExists, NoSuchLink, StorageFailed
 from cablecar.helper.link import Link, Status
 from cablecar.helper.reasons import Reason
 from cablecar.helper.redial import Redial
 from cablecar.helper.settings import Settings
+from cablecar.helper.store import AUTOMATIC
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class ManagedLink:
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self.machine = Link(self, _clock, Redial(random.uniform), settings.reconnect)
-        self.call = Call(name, settings, machinery, self.machine)
+        self.dialer = Dialer(name, settings, machinery, self.machine)
 
     @property
     def status(self) -> Status:
@@ -96,16 +97,18 @@ class ManagedLink:
 
     async def disconnect(self) -> None:
         """Take the link down and return when nothing of the call is left."""
-        self._machinery.store.save_wish(self.name, None)
-        self.machine.disconnect()
-        await self._settle()
+        try:
+            # First, so that a helper that is killed meanwhile does not come back with a link that nobody wants.
+            self._machinery.store.save_wish(self.name, None)
+        finally:
+            self.machine.disconnect()
+            await self._settle()
 
     async def details(self) -> Details:
         """Return what only those who may view details are told."""
-        facts, counters = self.call.progress, (0, 0)
         if self.status.state != names.UP:
             return Details(self.settings.server, self.settings.user)
-        counters = await self._machinery.routes.counters(facts.interface)
+        facts = self.dialer.facts
         return Details(
             self.settings.server,
             self.settings.user,
@@ -113,11 +116,12 @@ class ManagedLink:
             facts.local,
             facts.remote,
             tuple(facts.dns),
-            *counters,
+            *await self._machinery.routes.counters(facts.interface),
         )
 
     async def _wish_and_settle(self, uid: int, ask: Callable[[], None]) -> None:
-        self._machinery.store.save_wish(self.name, uid)
+        if self.wanted_by is None:  # else it stays the wish of who had it first
+            self._machinery.store.save_wish(self.name, uid)
         ask()
         status = await self._settle()
         if status.state != names.UP:
@@ -133,11 +137,11 @@ class ManagedLink:
 
     def dial(self) -> None:
         """Begin a call."""
-        self.call.dial()
+        self.dialer.dial()
 
     def hang_up(self) -> None:
         """End the call."""
-        self.call.hang_up()
+        self.dialer.hang_up()
 
     def wake_after(self, seconds: float | None) -> None:
         """Wake the machine once, later."""
@@ -150,10 +154,19 @@ class ManagedLink:
     def publish(self, status: Status) -> None:
         """Tell those who wait and those who watch."""
         log.debug("link %s: %s %s %s", self.name, status.state, status.phase, status.reason.id)
+        if status.state in (names.DOWN, names.FAILED):
+            self._forget_wish()
         self._changed.set()
         self._changed = asyncio.Event()
         if self.audience is not None:
             self.audience.status_changed(status)
+
+    def _forget_wish(self) -> None:
+        # Also when it failed: a start of the helper must not repeat what only a person can mend.
+        try:
+            self._machinery.store.save_wish(self.name, None)
+        except StorageFailed as error:
+            log.error("link %s: %s", self.name, error)
 
     def connected(self, interface: str) -> None:
         """Tell the audience."""
@@ -192,18 +205,25 @@ class Links:
         for name in running:
             if (link := self.by_name.get(name)) is not None:
                 link.machine.adopt()
-                link.call.adopt()
+                link.dialer.adopt()
         self._begun = True
         await self._machinery.routes.reconcile()
         for name in running:
-            if name in self.by_name:
-                await self.by_name[name].call.adopted()  # so that nobody ever sees such a link as anything but up
-            else:
-                log.warning("a call of link %s runs, but the link has no settings: stopped", name)
-                await self._machinery.units.stop(name)
+            await self._settle_running(name)
         for name, link in self.by_name.items():
-            if name not in running and (link.wanted_by is not None or (at_boot and link.settings.autoconnect)):
+            if at_boot and link.settings.autoconnect and link.wanted_by is None:
+                self._machinery.store.save_wish(name, AUTOMATIC)
+            if name not in running and link.wanted_by is not None:
                 link.machine.connect()
+
+    async def _settle_running(self, name: str) -> None:
+        if (link := self.by_name.get(name)) is not None:
+            await link.dialer.adopted()  # so that nobody ever sees such a link as anything but up
+            if link.wanted_by is None:
+                link.machine.disconnect()
+        else:
+            log.warning("a call of link %s runs, but there are no settings in order for it: stopped", name)
+            await self._machinery.units.stop(name)
 
     def get(self, name: str) -> ManagedLink:
         """Return the link called `name`.
@@ -237,15 +257,17 @@ class Links:
             StorageFailed: One of its files could not be removed.
         """
         link = self.get(name)
+        if link.removed:
+            raise NoSuchLink("The link is being removed already.")
         link.removed = True  # from now on nobody can connect it
         try:
             await link.disconnect()
+            pppfiles.remove(name, self._machinery.peers)  # the password is in it
             self._machinery.store.forget(name)
         except BaseException:
             link.removed = False
             raise
-        pppfiles.remove(name, self._machinery.peers)
-        await link.call.unfollow()
+        await link.dialer.unfollow()
         self.by_name.pop(name, None)
 
     def set_password(self, name: str, password: bytes) -> None:
@@ -264,7 +286,7 @@ class Links:
     def interface_gone(self, name: str) -> None:
         """An interface was removed."""
         for link in self.by_name.values():
-            link.call.interface_gone(name)
+            link.dialer.interface_gone(name)
 
     def _begin_repair(self) -> None:
         self._repair = None
@@ -285,7 +307,7 @@ class Links:
 
     async def _make(self, name: str, settings: Settings) -> ManagedLink:
         link = self.by_name[name] = ManagedLink(name, settings, self._machinery)
-        await link.call.follow()
+        await link.dialer.follow()
         return link
 
 

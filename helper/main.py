@@ -67,7 +67,8 @@ async def _serve() -> int:
     bus.guard = Authority(bus)
     units, routes = Units(bus), Routes()
     links = Links(Machinery(Store(), units, routes, bus.spawn))
-    monitor = NetworkMonitor(links.network_changed, links.interface_gone)
+    blind = asyncio.Event()
+    monitor = NetworkMonitor(links.network_changed, links.interface_gone, blind.set)
     try:
         await units.begin()
         await routes.begin()
@@ -81,19 +82,18 @@ async def _serve() -> int:
         log.error("the helper cannot start: %s", error)
         return 1
     log.info("cablecar-helper %s: %d links", __version__, len(links.by_name))
-    return await _until_the_end(bus)
+    return await _until_the_end(bus, blind)
 
 
-async def _until_the_end(bus: Bus) -> int:
+async def _until_the_end(bus: Bus, blind: asyncio.Event) -> int:
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    gone = asyncio.ensure_future(bus.end())
-    told = asyncio.ensure_future(asked.wait())
-    await asyncio.wait({gone, told}, return_when=asyncio.FIRST_COMPLETED)
+    told, gone, failed = map(asyncio.ensure_future, (asked.wait(), bus.end(), blind.wait()))
+    await asyncio.wait({told, gone, failed}, return_when=asyncio.FIRST_COMPLETED)
     if told.done():
         return 0  # the bus sees the socket close; the calls go on in their units
-    log.error("the connection to the system bus is lost")
+    log.error("the helper ends, and systemd starts it anew: %s", "the bus is gone" if gone.done() else "it is blind")
     return 1
 
 

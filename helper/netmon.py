@@ -4,6 +4,8 @@ One thread blocks in the kernel for them; nothing here polls. What the change me
 """
 
 import asyncio
+import contextlib
+import errno
 import logging
 import threading
 from collections.abc import Callable
@@ -23,11 +25,15 @@ class NetworkMonitor:
     Args:
         on_change: Called in the event loop after anything changed.
         on_gone: Called in the event loop with the name of an interface that was removed.
+        on_failure: Called in the event loop when no further event will be told.
     """
 
-    def __init__(self, on_change: Callable[[], None], on_gone: Callable[[str], None]) -> None:
+    def __init__(
+        self, on_change: Callable[[], None], on_gone: Callable[[str], None], on_failure: Callable[[], None]
+    ) -> None:
         self._on_change = on_change
         self._on_gone = on_gone
+        self._on_failure = on_failure
         self._bound = threading.Event()
 
     async def begin(self) -> None:
@@ -38,22 +44,29 @@ class NetworkMonitor:
         await loop.run_in_executor(None, self._bound.wait)
 
     def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            self._listen(loop)
+        except Exception:
+            log.exception("network events cannot be followed any more")
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the helper is ending
+                loop.call_soon_threadsafe(self._on_failure)
+        finally:
+            self._bound.set()
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         with IPRoute() as netlink:
             netlink.bind(_GROUPS)
             self._bound.set()
-            while True:
+            while not loop.is_closed():
                 try:
                     messages = list(netlink.get())
                 except OSError as error:
-                    # ENOBUFS: events were lost in a burst. Whoever is told dumps the whole state anyway.
+                    if error.errno != errno.ENOBUFS:
+                        raise
+                    # Events were lost in a burst. Whoever is told of a change dumps the whole state anyway.
                     log.warning("network events were lost: %s", error)
                     messages = []
-                gone = [
-                    message.get_attr("IFLA_IFNAME") for message in messages if message.get("event") == "RTM_DELLINK"
-                ]
-                try:
-                    for name in gone:
-                        loop.call_soon_threadsafe(self._on_gone, name)
-                    loop.call_soon_threadsafe(self._on_change)
-                except RuntimeError:  # the loop is closed: the helper is ending
-                    return
+                for message in messages:
+                    if message.get("event") == "RTM_DELLINK":
+                        loop.call_soon_threadsafe(self._on_gone, message.get_attr("IFLA_IFNAME"))
+                loop.call_soon_threadsafe(self._on_change)

@@ -13,10 +13,11 @@ from cablecar.helper import names, reasons
 from cablecar.helper.reasons import Reason
 
 # What a line says about how far the call has come. The first line of pptp that shows a reply of the server, then
-# pppd's notices; none of them needs `debug`.
+# pppd's notices; none of them needs `debug`. All are matched from the line's beginning: further on stands what the
+# server chose to say.
 _PHASES: Final = (
-    (re.compile(r"Outgoing call established"), names.AUTHENTICATING),
-    (re.compile(r"(?:PAP|CHAP|MS-?CHAP|EAP).* authentication succeeded"), names.CONFIGURING),
+    (re.compile(r"anon log\[[^]]*\]: Outgoing call established"), names.AUTHENTICATING),
+    (re.compile(r"(?:PAP|CHAP|MS-?CHAP|EAP)[\w -]* authentication succeeded"), names.CONFIGURING),
 )
 _INTERFACE: Final = re.compile(r"Using interface (ppp[0-9]+)")
 _LOCAL: Final = re.compile(r"local +IP address ([0-9.]+)")
@@ -53,6 +54,9 @@ _ROWS: Final[tuple[tuple[str, Reason], ...]] = (
 )
 _COMPILED: Final = tuple((re.compile(pattern), reason) for pattern, reason in _ROWS)
 
+_ERROR_CODE: Final = re.compile(r"E=\d{3}")  # RFC 2759, section 6
+_TERMINATED: Final = re.compile(r"^(LCP terminated by peer).*")
+
 # pppd(8), EXIT STATUS, and pppd.h for 20 and 21.
 _EXITS: Final = {
     2: reasons.BAD_CONFIGURATION,
@@ -74,7 +78,7 @@ _RAS: Final = {691: reasons.AUTHENTICATION_FAILED, 742: reasons.ENCRYPTION_MISMA
 
 
 @dataclass(slots=True)
-class Progress:
+class Facts:
     """What the lines of one call have told so far.
 
     Attributes:
@@ -83,6 +87,7 @@ class Progress:
         local: Our address in the tunnel, as text.
         remote: The peer's address, as text; once known, IPCP is up.
         dns: The peer's DNS servers, as text.
+        lines: The lines that told these facts.
     """
 
     phase: str = names.CONNECTING
@@ -90,6 +95,7 @@ class Progress:
     local: str = ""
     remote: str = ""
     dns: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
 
     @property
     def is_up(self) -> bool:
@@ -99,16 +105,18 @@ class Progress:
     def read(self, line: str) -> None:
         """Take in one line."""
         for pattern, phase in _PHASES:
-            if pattern.search(line):
+            if pattern.match(line):
                 self.phase = phase
-        if match := _INTERFACE.search(line):
+        if match := _INTERFACE.match(line):
             self.interface = match[1]
-        elif match := _LOCAL.search(line):
+        elif match := _LOCAL.match(line):
             self.local = match[1]
-        elif match := _REMOTE.search(line):
+        elif match := _REMOTE.match(line):
             self.remote = match[1]
-        elif (match := _DNS.search(line)) and match[1] not in self.dns:
+        elif (match := _DNS.match(line)) and match[1] not in self.dns:
             self.dns.append(match[1])
+        if match:
+            self.lines.append(line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +132,31 @@ class Exit:
     signal: int = 0
 
 
-def classify(lines: Sequence[str], ended: Exit, stopped_by_us: bool) -> Reason:
-    """Return why the call that said `lines` is over; what pppd says of our own SIGTERM is no news."""
-    if ended.signal:
+def classify(lines: Sequence[str], ended: Exit | None, stopped_by_us: bool) -> Reason:
+    """Return why the call that said `lines` is over; what pppd says of our own SIGTERM is no news.
+
+    `ended` is None when nobody saw how pppd ended.
+    """
+    if ended is not None and ended.signal:
         return reasons.INTERRUPTED
     if (reason := _ras_reason(lines)) is not None:
         return reason
+    own = [_own_words(line) for line in lines]
     for pattern, reason in _COMPILED:
         if reason is reasons.HUNG_UP_HERE and stopped_by_us:
             continue
-        if any(pattern.search(line) for line in lines):
+        if any(pattern.search(line) for line in own):
             return reason
-    return _EXITS.get(ended.code, reasons.FAILED)
+    return _EXITS.get(ended.code, reasons.FAILED) if ended is not None else reasons.FAILED
+
+
+def _own_words(line: str) -> str:
+    """Return a line without what the server put into it, but for its error code: its text must not pass for pppd's."""
+    head, said, text = line.partition("Remote message:")
+    if said and not head:
+        code = _ERROR_CODE.search(text)
+        return code[0] if code else ""
+    return _TERMINATED.sub(r"\1", line)
 
 
 def _ras_reason(lines: Iterable[str]) -> Reason | None:

@@ -1,4 +1,5 @@
-"""`/etc/ppp/peers/NAME`: the peer file of a link, as the HOWTO's reader expects it, so that `pon NAME` works too.
+"""`/etc/ppp/peers/NAME`: the peer file of a link, as the HOWTO's reader expects it; after the first dial `pon NAME`
+brings the same call up.
 
 The file is rendered whole from the settings and is never edited. Everything that a user may choose passes `quote`,
 pppd's own word grammar. The password stands in it as the `password` option, mode 0600: so pap-secrets and
@@ -20,8 +21,8 @@ PPTP: Final = "/usr/sbin/pptp"
 AUTOMATIC_MTU: Final = 1436  # bytes: 1500 less IPv4 (20), GRE with both numbers (16), PPP (4), rest for VLAN tags
 ECHO_INTERVAL: Final = 5  # seconds between LCP echo requests
 ECHO_FAILURES: Final = 4  # unanswered ones that end the call
-# 8 Config-Requests 3 s apart: 24 s without an answer mean that nothing comes back, and leave time within 30 s.
-LCP_TRIES: Final = 8
+# 6 Config-Requests 3 s apart: 18 s without an answer mean that nothing comes back, well within the limit of a dial.
+LCP_TRIES: Final = 6
 
 _SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@:/+=,-")
 _REFUSE: Final = {"pap": "refuse-pap", "chap": "refuse-chap", "mschapv2": "refuse-mschap-v2"}
@@ -127,7 +128,9 @@ def dialled_server(name: str, folder: Path = PEERS) -> IPv4Address | None:
     """Return the server that our peer file dials: how a restarted helper knows what a running call has to keep."""
     if not is_ours(name, folder):
         return None
-    match = re.search(rf'^pty "{PPTP} ([0-9.]+) ', safefile.read(folder / name).decode("ascii"), re.MULTILINE)
+    match = re.search(
+        rf'^pty "{PPTP} ([0-9.]+) ', safefile.read(folder / name).decode("ascii", "replace"), re.MULTILINE
+    )
     return IPv4Address(match[1]) if match else None
 
 

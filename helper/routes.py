@@ -21,7 +21,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final, TypeVar
 
@@ -50,7 +50,7 @@ _ANYWHERE: Final = IPv4Network("0.0.0.0/0")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route as the kernel has it; `source` is a preference and no part of its identity."""
+    """A route as the kernel has it."""
 
     destination: IPv4Network
     table: int
@@ -105,18 +105,6 @@ class Snapshot:
     our_rules: frozenset[Rule]
 
 
-@dataclass(slots=True)
-class _Slots:
-    """Which link has which table."""
-
-    taken: dict[str, int] = field(default_factory=dict)
-
-    def of(self, link: str) -> int:
-        if link not in self.taken:
-            self.taken[link] = min(set(range(SLOTS)) - set(self.taken.values()))
-        return self.taken[link]
-
-
 def underlay(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Route | None:
     """Return the pin for `address`: the way that a packet to it takes when no tunnel of ours exists.
 
@@ -139,7 +127,7 @@ class Routes:
 
     def __init__(self) -> None:
         self._wanted: dict[str, Wanted] = {}
-        self._slots = _Slots()
+        self._slots: dict[str, int] = {}  # which link has which table
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="routes")
         self._lock = asyncio.Lock()
         self._socket: IPRoute | None = None
@@ -169,13 +157,21 @@ class Routes:
     async def release(self, link: str) -> None:
         """Take back everything that the link needed."""
         self._wanted.pop(link, None)
-        self._slots.taken.pop(link, None)
+        self._slots.pop(link, None)
         await self.reconcile()
 
     async def reconcile(self) -> bool:
         """Make the kernel's state the wanted one; return whether something of it had been lost."""
         async with self._lock:
-            return await self._in_thread(self._reconcile)
+            # Copies: the worker thread must not see a change in the middle.
+            wanted = dict(self._wanted)
+            slots = {link: self._slot(link) for link in wanted if wanted[link].default}
+            return await self._in_thread(lambda: self._reconcile(wanted, slots))
+
+    def _slot(self, link: str) -> int:
+        if link not in self._slots:
+            self._slots[link] = min(set(range(SLOTS)) - set(self._slots.values()))
+        return self._slots[link]
 
     async def counters(self, interface: str) -> tuple[int, int]:
         """Return the bytes that the interface has received and sent; zeros when it is gone."""
@@ -193,41 +189,42 @@ class Routes:
             raise RuntimeError("begin() has not been called")
         return self._socket
 
-    def _tunnels(self) -> list[str]:
-        return [wanted.tunnel for wanted in self._wanted.values() if wanted.tunnel]
-
-    def _reconcile(self) -> bool:
+    def _reconcile(self, wanted: Mapping[str, Wanted], slots: Mapping[str, int]) -> bool:
         snapshot = self._snapshot()
-        routes, rules = self._goal(snapshot)
+        routes, rules = self._goal(snapshot, wanted, slots)
         lost = self._standing & ((routes - snapshot.ours) | (rules - snapshot.our_rules))
         # First what leads somewhere, then the rules that send packets there; the other way round when removing.
         for route in routes - snapshot.ours:
             _add_route(route)
-        for rule in rules - snapshot.our_rules:
+        # The rule for `main` comes first and goes last: without it the tunnel's own packets would go into the tunnel.
+        for rule in sorted(rules - snapshot.our_rules, key=_priority):
             self._rule("add", rule)
-        for rule in snapshot.our_rules - rules:
+        for rule in sorted(snapshot.our_rules - rules, key=_priority, reverse=True):
             self._rule("del", rule)
         for route in snapshot.ours - routes:
             _delete_route(route)
         self._standing = frozenset(routes | rules)
         return bool(lost)
 
-    def _goal(self, snapshot: Snapshot) -> tuple[set[Route], set[Rule]]:
+    def _goal(
+        self, snapshot: Snapshot, wanted: Mapping[str, Wanted], slots: Mapping[str, int]
+    ) -> tuple[set[Route], set[Rule]]:
         routes: set[Route] = set()
         rules: set[Rule] = set()
         reached: set[IPv4Address] = set()
-        for link, wanted in self._wanted.items():
-            for address in wanted.pins:
-                if (pin := underlay(snapshot, address, wanted.cable, self._tunnels())) is not None:
+        tunnels = [one.tunnel for one in wanted.values() if one.tunnel]
+        for link, one in wanted.items():
+            for address in one.pins:
+                if (pin := underlay(snapshot, address, one.cable, tunnels)) is not None:
                     routes.add(pin)
                     reached.add(address)
                 else:
                     # Without a way there is nothing to pin to; what still stands is left until there is one.
                     routes |= {route for route in snapshot.ours if route.destination == IPv4Network(address)}
-            if wanted.default and wanted.tunnel in snapshot.interfaces:
-                slot = self._slots.of(link)
-                routes.add(Route(_ANYWHERE, FIRST_TABLE + slot, snapshot.interfaces[wanted.tunnel].index))
-                rules |= {Rule(MAIN_RULE, MAIN, True), Rule(FIRST_LINK_RULE + slot, FIRST_TABLE + slot)}
+            if one.default and one.tunnel in snapshot.interfaces:
+                table, priority = FIRST_TABLE + slots[link], FIRST_LINK_RULE + slots[link]
+                routes.add(Route(_ANYWHERE, table, snapshot.interfaces[one.tunnel].index))
+                rules |= {Rule(MAIN_RULE, MAIN, True), Rule(priority, table)}
         self._reached = frozenset(reached)
         return routes, rules
 
@@ -264,6 +261,10 @@ class Routes:
                 stats = message.get_attr("IFLA_STATS64") or {}
                 return int(stats.get("rx_bytes", 0)), int(stats.get("tx_bytes", 0))
         return 0, 0
+
+
+def _priority(rule: Rule) -> int:
+    return rule.priority
 
 
 def _attempt(change: Callable[[], object], *harmless: int) -> None:

@@ -16,6 +16,7 @@ from cablecar.helper.links import Links, ManagedLink, plain_details
 from cablecar.helper.names import LINK_INTERFACE, MANAGER_INTERFACE, MANAGER_PATH, link_path
 from cablecar.helper.reasons import Reason
 from cablecar.helper.settings import check_name, check_password, parse
+from cablecar.helper.store import AUTOMATIC
 from cablecar.helper.wire import (
     OPEN,
     DBusBool,
@@ -150,7 +151,7 @@ class LinkObject(ServiceInterface):
     @dbus_method("Disconnect", names.ACTION_CONNECT)
     async def disconnect(self) -> None:
         """Take the link down."""
-        if self._present().wanted_by not in (None, caller().uid):
+        if self._present().wanted_by not in (None, AUTOMATIC, caller().uid):
             assert self._bus.guard is not None
             await self._bus.guard.demand(caller(), names.ACTION_DISCONNECT_OTHER, {"link": self._link.name})
         await self._present().disconnect()
@@ -177,7 +178,7 @@ class LinkObject(ServiceInterface):
     @dbus_method("Log", names.ACTION_VIEW_DETAILS, _check_lines)
     def log(self, lines: DBusUInt32) -> DBusStrings:
         """Return the last lines of the call."""
-        return self._present().call.log_lines(lines)
+        return self._present().dialer.log_lines(lines)
 
     def _present(self) -> ManagedLink:
         if self._link.removed:

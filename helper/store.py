@@ -2,7 +2,7 @@
 
     /etc/cablecar/links/NAME.toml     settings, for people to read and edit
     /etc/cablecar/secrets/NAME        the password, as bytes
-    /var/lib/cablecar/wishes/NAME     the uid of who wants the link up; no file means down
+    /var/lib/cablecar/wishes/NAME     the uid of who wants the link up; no file means down. A wish outlives a reboot
 
 A file that cannot be read harms no other link: it is reported and left alone.
 """
@@ -19,6 +19,8 @@ from cablecar.helper.names import LINK_NAME
 from cablecar.helper.settings import Settings, parse
 
 log = logging.getLogger(__name__)
+
+AUTOMATIC = -1  # in place of a uid: nobody asked, the link is to be up since boot
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Store:
             return None
 
     def forget(self, name: str) -> None:
-        """Remove everything about a link; the settings last, so that a kill in between leaves a whole link.
+        """Remove everything about a link; the settings last, so that a kill in between leaves a link to remove.
 
         Raises:
             StorageFailed: Something could not be removed.

@@ -132,3 +132,25 @@ async def test_a_late_answer_to_a_call_that_nobody_waits_for_harms_nothing(stage
     await asyncio.gather(asking, return_exceptions=True)
     polkit.release.set()
     assert (await stage.client.manager("ListLinks")).message_type is MessageType.METHOD_RETURN
+
+
+async def test_connecting_somebody_elses_link_does_not_make_it_ones_own(stage: Stage, polkit: FakePolkit) -> None:
+    stage.store.save_password(LINK, b"secret")
+    stage.store.save_wish(LINK, 1001)
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    assert stage.store.wish(LINK) == 1001
+    stage.units.say(LINK, *stage.up_lines)
+    await dialing
+    polkit.questions.clear()
+    polkit.answer = [False, False, {}]
+    await stage.client.link("Disconnect")
+    polkit.answer = [True, False, {}]
+    await stage.client.link("Disconnect")
+    assert [question[1] for question in polkit.questions][1:] == [names.ACTION_CONNECT, names.ACTION_DISCONNECT_OTHER]
+
+
+async def test_the_question_names_the_link(stage: Stage, polkit: FakePolkit) -> None:
+    polkit.answer = [False, False, {}]
+    await stage.client.add_link("another")
+    assert polkit.questions[0][2] == {"link": "another"}

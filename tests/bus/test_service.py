@@ -113,6 +113,7 @@ async def hang_up(stage: Stage, dialing: asyncio.Future[Message]) -> None:
 async def test_running_calls_are_adopted_before_anything_is_swept(stage: Stage) -> None:
     for name in ("one", "two"):
         await stage.client.add_link(name)
+        stage.store.save_wish(name, 1000)
         stage.units.active.add(name)
         stage.units.say(name, *stage.up_lines)
     stage.routes.reconciled.clear()
@@ -122,9 +123,88 @@ async def test_running_calls_are_adopted_before_anything_is_swept(stage: Stage) 
     assert {wanted.tunnel for wanted in stage.routes.wanted.values()} == {"ppp0"}
     for link in restarted.by_name.values():
         assert link.status.state == "up"
-        link.call.hang_up()
+        link.dialer.hang_up()
         await stage.until(lambda link=link: link.status.state == "failed")  # type: ignore[misc]
     assert stage.units.started == 0
+
+
+async def test_a_running_call_that_nobody_wants_is_ended_at_the_start(stage: Stage) -> None:
+    await added(stage)
+    stage.units.active.add(LINK)
+    stage.units.say(LINK, *stage.up_lines)
+    restarted = Links(stage.machinery)
+    await restarted.begin(at_boot=False)
+    await stage.until(lambda: stage.units.active == set())
+    await stage.until(lambda: restarted.get(LINK).status.state == "down")
+
+
+async def test_a_helper_that_stops_leaves_its_calls_alone(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    wanted = dict(stage.routes.wanted)
+    for task in list(stage.bus._tasks):  # as asyncio.run does at the end
+        task.cancel()
+    await asyncio.gather(*stage.bus._tasks, return_exceptions=True)
+    assert stage.routes.wanted == wanted
+    assert stage.links.get(LINK).status.state == "up"
+    assert LINK in stage.units.active
+
+
+async def test_a_disconnect_while_a_failed_dial_cleans_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stage.client.add_link()  # without a password: the dial fails at once
+    releasing, go_on = asyncio.Event(), asyncio.Event()
+
+    async def release_slowly(link: str) -> None:
+        releasing.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(stage.routes, "release", release_slowly)
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await releasing.wait()
+    ending = asyncio.ensure_future(stage.client.link("Disconnect"))
+    await stage.until(lambda: stage.links.get(LINK).status.state == "stopping")
+    await asyncio.sleep(0)
+    go_on.set()
+    assert (await ending).message_type is MessageType.METHOD_RETURN
+    assert (await dialing).error_name == "org.cablecar1.Error.Cancelled"
+    assert await stage.client.state() == "down"
+
+
+async def test_a_late_stop_does_not_end_the_next_call(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await added(stage)
+    await come_up(stage)
+
+    async def ended_just_before(link: str) -> None:
+        stage.units.end(link, Exit(code=16))
+
+    monkeypatch.setattr(stage.units, "stop", ended_just_before)
+    monkeypatch.setattr(call, "STOP_LIMIT", 0.05)
+    again = asyncio.ensure_future(stage.client.link("Reconnect"))
+    await stage.until(lambda: stage.units.started == 2)
+    await asyncio.sleep(0.2)  # longer than the stop waits
+    assert await stage.client.state() == "dialing"
+    stage.units.say(LINK, *stage.up_lines)
+    assert (await again).message_type is MessageType.METHOD_RETURN
+
+
+async def test_a_failure_that_only_a_person_can_mend_is_not_dialed_at_the_next_start(stage: Stage) -> None:
+    await stage.client.add_link()
+    assert (await stage.client.link("Connect")).error_name == "org.cablecar1.Error.NoPassword"
+    assert stage.store.wish(LINK) is None
+
+
+async def test_routes_that_cannot_be_made_end_the_call(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await added(stage)
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+
+    async def refuse(link: str, wanted: object) -> None:
+        raise OSError("no buffer space")
+
+    monkeypatch.setattr(stage.routes, "want", refuse)
+    stage.units.say(LINK, *stage.up_lines)
+    assert (await dialing).message_type is MessageType.ERROR
+    assert stage.units.active == set()
 
 
 async def test_a_call_without_settings_is_ended_at_the_start(stage: Stage) -> None:
@@ -138,8 +218,8 @@ async def test_what_is_wanted_is_dialed_at_the_start(stage: Stage) -> None:
     for name, autoconnect in (("wanted", False), ("automatic", True), ("other", False)):
         await stage.client.add_link(name, autoconnect=Variant("b", autoconnect))
         stage.links.set_password(name, b"secret")
-    stage.store.save_wish("wanted", 1000)
     for at_boot, expected in ((False, {"wanted"}), (True, {"wanted", "automatic"})):
+        stage.store.save_wish("wanted", 1000)
         restarted = Links(stage.machinery)
         await restarted.begin(at_boot)
         await stage.until(lambda expected=expected: stage.units.active == expected)  # type: ignore[misc]

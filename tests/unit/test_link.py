@@ -155,6 +155,8 @@ def test_a_drop_is_told_and_dialed_again_at_once() -> None:
     play.end(reasons.HANGUP)
     assert play.world.told == [("connected", "ppp0"), ("disconnected", "hangup", True), ("reconnecting", 1, 0.0)]
     assert (play.state, play.world.dials) == ("dialing", 2)
+    assert play.link.status.attempt == 1
+    assert all(status.state != "up" or status.reason is reasons.NONE for status in play.world.statuses)
 
 
 def test_failed_dials_come_ever_more_slowly_up_to_the_cap() -> None:
@@ -253,10 +255,11 @@ def test_without_reconnect_a_drop_is_the_end() -> None:
 def test_the_cable_wakes_only_who_waits_for_it() -> None:
     play = Play()
     play.link.connect()
-    play.end(reasons.NO_CABLE)
-    assert play.state == "waiting"
-    play.link.cable_changed()
-    assert play.state == "dialing"
+    for reason in (reasons.NO_CABLE, reasons.SERVER_NOT_FOUND):
+        play.end(reason)
+        assert play.state == "waiting"
+        play.link.cable_changed()
+        assert play.state == "dialing"
     play.end(reasons.SERVER_REFUSED)
     play.link.cable_changed()
     assert play.state == "waiting"

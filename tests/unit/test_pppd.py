@@ -3,7 +3,7 @@
 import pytest
 
 from cablecar.helper import reasons
-from cablecar.helper.pppd import Exit, Progress, classify
+from cablecar.helper.pppd import Exit, Facts, classify
 from cablecar.helper.reasons import Reason
 
 # A call as pppd 2.4.9 and pptp 1.10.0 told it in the lab.
@@ -22,14 +22,14 @@ secondary DNS address 198.51.100.54
 
 
 def test_a_call_is_followed() -> None:
-    progress, seen = Progress(), []
+    facts, seen = Facts(), []
     for line in CALL.splitlines():
-        progress.read(line)
-        seen.append((progress.phase, progress.is_up))
+        facts.read(line)
+        seen.append((facts.phase, facts.is_up))
     assert [phase for phase, _ in seen] == ["connecting"] * 4 + ["authenticating"] + ["configuring"] * 5
     assert [is_up for _, is_up in seen] == [False] * 7 + [True] * 3
-    assert (progress.interface, progress.local, progress.remote) == ("ppp0", "100.64.0.10", "192.0.2.1")
-    assert progress.dns == ["198.51.100.53", "198.51.100.54"]
+    assert (facts.interface, facts.local, facts.remote) == ("ppp0", "100.64.0.10", "192.0.2.1")
+    assert facts.dns == ["198.51.100.53", "198.51.100.54"]
 
 
 ROWS = [
@@ -80,3 +80,35 @@ def test_our_own_signal_explains_nothing() -> None:
     lines = ["Modem hangup", "Terminating on signal 15"]
     assert classify(lines, Exit(code=16), stopped_by_us=True) is reasons.HANGUP
     assert classify(lines[1:], Exit(code=5), stopped_by_us=False) is reasons.HUNG_UP_HERE
+
+
+HOSTILE = [
+    "Remote message: Using interface ppp7",
+    "Remote message: local  IP address 10.0.0.1",
+    "Remote message: unrecognized option 'x'",
+    "Remote message: MPPE required, but kernel has no support",
+    "LCP terminated by peer (Using interface ppp7)",
+    "LCP terminated by peer (PAP authentication failed)",
+    "LCP terminated by peer (Couldn't open the /dev/ppp device)",
+    'rcvd [PAP AuthAck id=0x1 "anon log[x]: Outgoing call established"]',
+]
+
+
+@pytest.mark.parametrize("line", HOSTILE)
+def test_what_the_server_says_is_not_taken_for_pppds_own_words(line: str) -> None:
+    facts = Facts()
+    facts.read(line)
+    assert facts == Facts()
+    lines = [line, "Modem hangup"]
+    expected = reasons.TERMINATED_BY_PEER if line.startswith("LCP") else reasons.HANGUP
+    assert classify(lines, Exit(code=16), False) is expected
+
+
+def test_a_servers_error_code_is_understood() -> None:
+    lines = ["Remote message: E=648 R=0 C=00 V=3 M=your password has expired", "CHAP authentication failed"]
+    assert classify(lines, Exit(code=19), False) is reasons.ACCOUNT_REFUSED
+
+
+def test_an_end_that_nobody_saw_has_a_reason_too() -> None:
+    assert classify([], None, False) is reasons.FAILED
+    assert classify(["Modem hangup"], None, False) is reasons.HANGUP

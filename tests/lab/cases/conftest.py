@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,14 +29,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 @pytest.fixture
 def configured() -> Iterator[None]:
     """A link `yosefcom` to the lab's provider, down."""
-    before = oracle.foreign_files()
+    before, begin = oracle.foreign_files(), time.strftime("%F %T")
     lab.add_link()
     lab.link("SetPassword", "s", lab.PASSWORD)
     yield
     lab.isp("reset")
     lab.manager("RemoveLink", "s", lab.LINK)
     oracle.check_down(before)
-    oracle.check_log(lab.PASSWORD)
+    oracle.check_log(lab.PASSWORD, begin)
 
 
 @pytest.fixture

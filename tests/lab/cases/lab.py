@@ -5,14 +5,16 @@ Everything goes by the programs that a person would use, so that a test reads li
 
 import json
 import os
+import queue
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 SERVER = "203.0.113.7"
 HOST = "198.51.100.10"  # on the Internet, beyond the tunnel
@@ -139,11 +141,61 @@ def journal(*arguments: str) -> str:
     return run("journalctl", "--no-pager", "-o", "short-monotonic", *arguments).output
 
 
-@dataclass
-class Signals:
-    """What `busctl monitor` heard of the links."""
+class Monitor:
+    """What crosses a bus meanwhile, by `busctl monitor`: every message that a match rule takes, in order.
 
-    heard: list[dict[str, Any]] = field(default_factory=list)
+    A context manager. On entering it waits until busctl really hears, and on leaving until it has heard everything:
+    both times it sends a Ping that the rules take too, until that comes out.
+    """
+
+    def __init__(self, *rules: str, ping: tuple[str, ...], via: tuple[str, ...] = ()) -> None:
+        self.messages: queue.Queue[dict[str, Any]] = queue.Queue()
+        bus = ("--user",) if via else ("--system",)
+        self._ping = (*via, "busctl", *bus, "call", *ping, "org.freedesktop.DBus.Peer", "Ping")
+        matches = [f"--match={rule}" for rule in (*rules, f"type='method_call',member='Ping',path='{ping[1]}'")]
+        self._command = [*via, "busctl", *bus, "--json=short", "monitor", *matches]
+        self._pings = 0
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+        self._synchronize()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self._synchronize()
+        self._process.terminate()
+        self._process.wait()
+
+    def _synchronize(self) -> None:
+        before = self._pings
+
+        def heard() -> bool:
+            run(*self._ping)
+            return self._pings > before
+
+        eventually(heard, 30, "busctl monitor hears", pause=0.1)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if not line.startswith("{"):
+                continue
+            message = json.loads(line)
+            if message.get("member") == "Ping":
+                self._pings += 1
+            elif message.get("type") in ("signal", "method_call"):
+                self.messages.put({**message, "heard": time.time()})
+
+
+class Signals:
+    """The helper's signals of a while."""
+
+    def __init__(self, heard: list[dict[str, Any]]) -> None:
+        self.heard = heard
 
     def names(self) -> list[str]:
         return [message["member"] for message in self.heard if message["member"] != "PropertiesChanged"]
@@ -152,26 +204,17 @@ class Signals:
         return [message["payload"]["data"] for message in self.heard if message["member"] == member]
 
     def states(self) -> list[str]:
-        changes = [message["payload"]["data"][1] for message in self.heard if message["member"] == "PropertiesChanged"]
+        changes = [body[1] for body in self.bodies("PropertiesChanged")]
         return [change["State"]["data"] for change in changes if "State" in change]
 
 
 @contextmanager
 def listening() -> Iterator[Signals]:
-    """Hear every signal of the helper meanwhile."""
-    command = ["busctl", "--json=short", "monitor", "--match", "type='signal',sender='org.cablecar1'"]
-    signals = Signals()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as monitor:
-        assert monitor.stdout is not None
-        assert monitor.stderr is not None
-        monitor.stderr.readline()  # "Monitoring bus message stream."
-        try:
-            yield signals
-            bus("org.cablecar1", "/org/cablecar1", "org.freedesktop.DBus.Peer", "Ping")
-        finally:
-            monitor.terminate()
-            output, _ = monitor.communicate()
-        for line in output.splitlines():
-            message = json.loads(line)
-            if str(message.get("path", "")).startswith("/org/cablecar1"):
-                signals.heard.append(message)
+    """Hear every signal of the helper meanwhile; they are there afterwards."""
+    heard: list[dict[str, Any]] = []
+    with Monitor("type='signal',sender='org.cablecar1'", ping=("org.cablecar1", "/org/cablecar1")) as monitor:
+        yield Signals(heard)
+    while not monitor.messages.empty():
+        message = monitor.messages.get()
+        if str(message.get("path", "")).startswith("/org/cablecar1"):
+            heard.append(message)

@@ -5,18 +5,14 @@ it, a notification says so, and the link is back by itself. Runs in a guest; `ma
 Prints each step with the seconds since the click, and leaves pictures in the results folder.
 """
 
-import json
 import os
 import queue
 import re
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -27,41 +23,28 @@ WATCHER = ("org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher", "org.kde.S
 
 
 class Told:
-    """The notifications that alice's applet sent."""
+    """The notifications that alice's applet sends, as they come."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
-        self._texts: queue.Queue[tuple[float, str]] = queue.Queue()
-        threading.Thread(target=self._read, args=(lines,), daemon=True).start()
+    def __init__(self, monitor: lab.Monitor) -> None:
+        self._monitor = monitor
 
     def next(self) -> tuple[float, str]:
-        """Wait for the next one and return when it was sent, and its title and text."""
+        """Wait for the next one and return when it was heard, and its title and text."""
         try:
-            return self._texts.get(timeout=40)
+            message = self._monitor.messages.get(timeout=40)
         except queue.Empty:
             raise AssertionError("no notification within 40 s") from None
-
-    def _read(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            message: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
-            if message.get("member") == "Notify":
-                _, _, _, title, body, *_ = message["payload"]["data"]
-                self._texts.put((time.time(), f"{title}: {body}"))
+        _, _, _, title, body, *_ = message["payload"]["data"]
+        return message["heard"], f"{title}: {body}"
 
 
 @contextmanager
 def notifications() -> Iterator[Told]:
     """Follow what is sent to the notification daemon of alice's session meanwhile."""
-    command = ["desktop", "run", "busctl", "--user", "--json=short", "monitor",
-               "--match=interface='org.freedesktop.Notifications',member='Notify'"]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as monitor:
-        assert monitor.stderr is not None
-        monitor.stderr.readline()  # "Monitoring bus message stream."
-        try:
-            assert monitor.stdout is not None
-            yield Told(monitor.stdout)
-        finally:
-            lab.run("pkill", "-u", "alice", "-x", "busctl", check=False)
-            monitor.terminate()
+    service = "org.freedesktop.Notifications"
+    ping = (service, "/org/freedesktop/Notifications")
+    with lab.Monitor(f"interface='{service}',member='Notify'", ping=ping, via=("desktop", "run")) as monitor:
+        yield Told(monitor)
 
 
 class Desktop:

@@ -48,6 +48,8 @@ def test_another_users_link_is_not_alices_to_end() -> None:
     refused = lab.run(*ALICE, *DISCONNECT, check=False)  # root asked for it
     assert not refused.ok
     assert NEEDS_ADMIN in refused.output + refused.error
+    lab.run(*ALICE, *CONNECT)  # it is up: that succeeds, and does not make it hers
+    assert not lab.run(*ALICE, *DISCONNECT, check=False).ok
     assert lab.prop("State") == "up"
 
 
@@ -64,13 +66,18 @@ def test_without_polkit_nobody_is_let_in_but_root() -> None:
 
 
 @pytest.mark.usefixtures("configured")
-def test_the_bus_keeps_others_from_being_the_helper_or_flooding_it() -> None:
-    assert not lab.run(*NOBODY, "busctl", "call", "org.cablecar1", "/org/cablecar1",
-                       "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", check=False).ok  # fmt: skip
-    signal = ("dbus-send", "--system", "--type=signal", "--dest=org.cablecar1", "/x", "a.b.C")
-    before = lab.helper_pid()
-    lab.run(*NOBODY, *signal, check=False)
-    assert lab.helper_pid() == before
+def test_the_bus_keeps_others_from_being_the_helper_or_sending_it_signals() -> None:
+    others = lab.run(*NOBODY, "busctl", "call", "org.cablecar1", "/org/cablecar1",
+                     "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", check=False)  # fmt: skip
+    assert "Access denied" in others.error
+    own = lab.run(*NOBODY, "busctl", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                  "RequestName", "su", "org.cablecar1", "0", check=False)  # fmt: skip
+    assert "not allowed to own" in own.error
+    for who, interface, refused in ((NOBODY, "nobodys.signal", True), ((), "roots.signal", False)):
+        lab.run(*who, "dbus-send", "--system", "--type=signal", "--dest=org.cablecar1", "/x", f"{interface}.S")
+        lab.bus("org.cablecar1", "/org/cablecar1", "org.freedesktop.DBus.Peer", "Ping")  # the bus has seen to it
+        rejections = [line for line in lab.journal("-t", "dbus-daemon").splitlines() if "Rejected send message" in line]
+        assert any(interface in line for line in rejections) == refused
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ def test_connect_traffic_disconnect() -> None:
         assert lab.device_to(lab.HOST) == "ppp0"
         assert lab.device_to(lab.SERVER) == "eth0"
         assert lab.reaches()
+        oracle.check_command_lines(lab.PASSWORD)
         lab.link("Disconnect")
     assert lab.prop("State") == "down"
     assert signals.names() == ["Connected", "Disconnected"]
@@ -29,6 +30,10 @@ def test_the_peer_file_is_for_root_and_pon_would_read_it() -> None:
     facts = lab.run("stat", "--format=%a %U", f"/etc/ppp/peers/{lab.LINK}")
     assert facts.output == "600 root\n"
     assert lab.run("stat", "--format=%a", f"/etc/cablecar/links/{lab.LINK}.toml").output == "600\n"
+    understood = lab.run("pppd", "call", lab.LINK, "dump", "dryrun", "nodetach")
+    options = understood.output + understood.error
+    assert f"pptp {lab.SERVER} --nolaunchpppd --nohostroute" in options
+    assert f"user {lab.USER}" in options
 
 
 @pytest.mark.usefixtures("up")
@@ -141,9 +146,11 @@ PASSWORDS = ["@/etc/shadow", "\"' \\ #;$(touch /tmp/pwned-1)`touch /tmp/pwned-2`
 def test_odd_passwords_reach_the_server_literally(password: str) -> None:
     lab.isp("password", password)
     lab.link("SetPassword", "s", password)
+    begin = time.strftime("%F %T")
     lab.link("Connect")
+    oracle.check_command_lines(password)
     lab.link("Disconnect")
-    oracle.check_log(password)
+    oracle.check_log(password, begin)
 
 
 def error_name(method: str) -> str:

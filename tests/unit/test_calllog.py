@@ -1,0 +1,54 @@
+"""The file that a call writes to: followed, bounded, printable."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from cablecar.helper import calllog
+from cablecar.helper.calllog import CallLog, printable
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_lines_are_told_as_they_are_written(tmp_path: Path) -> None:
+    told: list[str] = []
+    log = CallLog("a", told.append, list, tmp_path)
+    log.begin(fresh=True)
+    with (tmp_path / "a.log").open("a") as file:
+        file.write("one\ntwo\nhal")
+        file.flush()
+        async with asyncio.timeout(5):
+            while len(told) < 2:
+                await asyncio.sleep(0.005)
+        file.write("f\n")
+    log.read()
+    log.close()
+    assert told == ["one", "two", "half"]
+    assert (tmp_path / "a.log").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_call_that_says_too_much_keeps_its_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calllog, "MAX_FILE", 1000)
+    log = CallLog("a", lambda line: None, lambda: ["Using interface ppp0"], tmp_path)
+    log.begin(fresh=True)
+    for number in range(100):
+        with (tmp_path / "a.log").open("a") as file:
+            file.write(f"line {number}\n" + "x" * 90 + "\n")
+        log.read()
+    log.close()
+    assert (tmp_path / "a.log").stat().st_size < 2000
+    restarted: list[str] = []
+    again = CallLog("a", restarted.append, list, tmp_path)
+    again.begin(fresh=False)
+    again.close()
+    assert restarted[0] == "Using interface ppp0"
+    assert list(log.lines)[-2] == "line 99"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [(b"a\x1b[2Jb", "a\\x1b[2Jb"), (b"\xff", "\\xff"), ("\u202e".encode(), "\\x202e"), ("é".encode(), "é")],
+)
+async def test_lines_can_forge_nothing(line: bytes, shown: str) -> None:
+    assert printable(line) == shown
