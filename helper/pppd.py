@@ -15,8 +15,9 @@ from cablecar.helper.reasons import Reason
 # What a line says about how far the call has come. The first line of pptp that shows a reply of the server, then
 # pppd's notices; none of them needs `debug`. All are matched from the line's beginning: further on stands what the
 # server chose to say.
+_ESTABLISHED: Final = re.compile(r"anon log\[[^]]*\]: Outgoing call established")
 _PHASES: Final = (
-    (re.compile(r"anon log\[[^]]*\]: Outgoing call established"), names.AUTHENTICATING),
+    (_ESTABLISHED, names.AUTHENTICATING),
     (re.compile(r"(?:PAP|CHAP|MS-?CHAP|EAP)[\w -]* authentication succeeded"), names.CONFIGURING),
 )
 _INTERFACE: Final = re.compile(r"Using interface (ppp[0-9]+)")
@@ -146,8 +147,15 @@ def classify(lines: Sequence[str], ended: Exit | None, stopped_by_us: bool) -> R
         if reason is reasons.HUNG_UP_HERE and stopped_by_us:
             continue
         if any(pattern.search(line) for line in own):
-            return reason
+            return _unless_never_reached(reason, lines)
     return _EXITS.get(ended.code, reasons.FAILED) if ended is not None else reasons.FAILED
+
+
+def _unless_never_reached(reason: Reason, lines: Sequence[str]) -> Reason:
+    """Silence in the tunnel says something about GRE only once the server has accepted the call over TCP."""
+    if reason is reasons.GRE_BLOCKED and not any(_ESTABLISHED.match(line) for line in lines):
+        return reasons.SERVER_UNREACHABLE
+    return reason
 
 
 def _own_words(line: str) -> str:

@@ -45,7 +45,7 @@ ROWS = [
     ("/usr/sbin/pppd: In file /etc/ppp/peers/x: unrecognized option 'foo'", reasons.BAD_CONFIGURATION),
     ("anon warn[open_inetsock:pptp_callmgr.c:346]: connect: Connection refused", reasons.SERVER_REFUSED),
     ("anon warn[open_inetsock:pptp_callmgr.c:346]: connect: No route to host", reasons.SERVER_UNREACHABLE),
-    ("LCP: timeout sending Config-Requests", reasons.GRE_BLOCKED),
+    ("LCP: timeout sending Config-Requests", reasons.SERVER_UNREACHABLE),
     ("No response to 4 echo-requests", reasons.PATH_LOST),
     ("LCP terminated by peer (Session-Timeout)", reasons.TERMINATED_BY_PEER),
     ("LCP terminated by peer (^Ag^PM-^F^@<M-Mt^@^@^BM-3)", reasons.AUTHENTICATION_FAILED),
@@ -112,3 +112,8 @@ def test_a_servers_error_code_is_understood() -> None:
 def test_an_end_that_nobody_saw_has_a_reason_too() -> None:
     assert classify([], None, False) is reasons.FAILED
     assert classify(["Modem hangup"], None, False) is reasons.HANGUP
+
+
+def test_silence_in_a_tunnel_that_was_accepted_is_blocked_gre() -> None:
+    lines = [*CALL.splitlines()[:5], "LCP: timeout sending Config-Requests"]
+    assert classify(lines, Exit(code=10), False) is reasons.GRE_BLOCKED

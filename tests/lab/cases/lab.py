@@ -160,7 +160,8 @@ class Monitor:
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
         self._synchronize()
         return self
 
@@ -168,6 +169,7 @@ class Monitor:
         if error[0] is None:
             self._synchronize()
         self._process.terminate()
+        self._reader.join()
         self._process.wait()
 
     def _synchronize(self) -> None:
@@ -181,14 +183,13 @@ class Monitor:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if not line.startswith("{"):
-                continue
-            message = json.loads(line)
-            if message.get("member") == "Ping":
-                self._pings += 1
-            elif message.get("type") in ("signal", "method_call"):
-                self.messages.put({**message, "heard": time.time()})
+        with self._process.stdout as lines:
+            for line in lines:
+                message = json.loads(line) if line.startswith("{") else {}
+                if message.get("member") == "Ping":
+                    self._pings += 1
+                elif message.get("type") in ("signal", "method_call"):
+                    self.messages.put({**message, "heard": time.time()})
 
 
 class Signals:
