@@ -150,6 +150,7 @@ class Monitor:
 
     def __init__(self, *rules: str, ping: tuple[str, ...], via: tuple[str, ...] = ()) -> None:
         self.messages: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._via = via
         bus = ("--user",) if via else ("--system",)
         self._ping = (*via, "busctl", *bus, "call", *ping, "org.freedesktop.DBus.Peer", "Ping")
         matches = [f"--match={rule}" for rule in (*rules, f"type='method_call',member='Ping',path='{ping[1]}'")]
@@ -169,6 +170,9 @@ class Monitor:
         if error[0] is None:
             self._synchronize()
         self._process.terminate()
+        if self._via:
+            # It was started for us by another process, which does not pass the signal on.
+            run("pkill", "-u", "alice", "-x", "busctl", check=False)
         self._reader.join()
         self._process.wait()
 
