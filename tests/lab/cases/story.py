@@ -53,11 +53,12 @@ class Desktop:
     def __init__(self) -> None:
         lab.run("desktop", "start", timeout=180)
         lab.eventually(lambda: self._shows("xfce4-panel"), 60, "the panel is on the screen", 0.5)
-        empty = self.picture("empty")
+        empty = self._settled_picture("empty")
         lab.run("desktop", "spawn", "applet", "cablecar-applet", "--autostart")
         lab.eventually(lambda: "StatusNotifierItem" in self._items(), 60, "the applet registers its tray icon")
         lab.eventually(lambda: self._difference(empty, self.picture("1-down")), 60, "the icon is on the panel", 0.5)
         width, height, left, top = map(int, self._difference(empty, RESULTS / "1-down.png"))
+        assert width <= 64, f"something {width}x{height} has changed on the screen, and that is no tray icon"
         empty.unlink()
         self.icon = (left + width // 2, top + height // 2)
 
@@ -80,6 +81,20 @@ class Desktop:
     def close(self) -> None:
         lab.run("desktop", "run", "systemctl", "--user", "stop", "applet.service", check=False)
         lab.run("desktop", "stop", check=False)
+
+    def _settled_picture(self, name: str) -> Path:
+        """Take pictures until two in a row are the same: a panel is there before it is painted."""
+        before = self.picture(f"{name}-before")
+
+        def same() -> bool:
+            after = self.picture(name)
+            equal = not self._difference(before, after)
+            before.write_bytes(after.read_bytes())
+            return equal
+
+        lab.eventually(same, 60, "the screen is at rest", 0.2)
+        before.unlink()
+        return RESULTS / f"{name}.png"
 
     @staticmethod
     def _shows(program: str) -> bool:
