@@ -197,7 +197,8 @@ class Links:
     async def begin(self, at_boot: bool) -> None:
         """Load the links, take over calls that run, stop calls without settings, dial what is wanted; call once.
 
-        `at_boot` is for the first start since the machine's: links that are to be dialed then are. This is all the recovery there is after a crash: routes of links that are not up are swept by `reconcile`.
+        `at_boot` is for the first start since the machine's: links that are to be dialed then are. This is all the
+        recovery there is after a crash: routes of links that are not up are swept by `reconcile`.
         """
         for name, settings in self._machinery.store.load_links().items():
             await self._make(name, settings)

@@ -12,10 +12,10 @@ from typing import Final
 from cablecar.helper import names, reasons
 from cablecar.helper.reasons import Reason
 
+_ESTABLISHED: Final = re.compile(r"anon log\[[^]]*\]: Outgoing call established")
 # What a line says about how far the call has come. The first line of pptp that shows a reply of the server, then
 # pppd's notices; none of them needs `debug`. All are matched from the line's beginning: further on stands what the
 # server chose to say.
-_ESTABLISHED: Final = re.compile(r"anon log\[[^]]*\]: Outgoing call established")
 _PHASES: Final = (
     (_ESTABLISHED, names.AUTHENTICATING),
     (re.compile(r"(?:PAP|CHAP|MS-?CHAP|EAP)[\w -]* authentication succeeded"), names.CONFIGURING),

@@ -150,7 +150,7 @@ class Routes:
 
     async def want(self, link: str, wanted: Wanted) -> list[IPv4Address]:
         """Make the network what the link needs from now on; return the pins that the cable has a way to."""
-        self._wanted[link] = wanted
+        self.expect(link, wanted)
         await self.reconcile()
         return [address for address in wanted.pins if address in self._reached]
 
