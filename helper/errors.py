@@ -4,6 +4,7 @@
     ├── NotAuthorized, NotAuthorizedCanObtain, NotAuthorizedDismissed, AuthorityUnavailable
     ├── InvalidName, InvalidSetting, InvalidPassword, InvalidArgument
     ├── NoSuchLink, LinkExists, PeerFileExists, LimitExceeded, StorageFailed
+    ├── NoSuchPeer, PeerNotUsable
     ├── CallFailed              its D-Bus name is that of the reason (`reasons.py`)
     └── Failed                  anything unforeseen; the cause goes to the journal only
 
@@ -111,6 +112,18 @@ class StorageFailed(CablecarError):
     name = "StorageFailed"
 
 
+class NoSuchPeer(CablecarError):
+    """Nothing of this name could be imported; `ListPeers` names what can."""
+
+    name = "NoSuchPeer"
+
+
+class PeerNotUsable(CablecarError):
+    """A foreign configuration that does not say enough, or is not safe to read."""
+
+    name = "PeerNotUsable"
+
+
 class CallFailed(CablecarError):
     """A call that did not come up, or was given up; carries the reason."""
 
@@ -139,4 +152,6 @@ ALL: Final = (
     PeerFileExists,
     LimitExceeded,
     StorageFailed,
+    NoSuchPeer,
+    PeerNotUsable,
 )

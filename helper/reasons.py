@@ -19,12 +19,14 @@ class Reason:
         error: Last part of the D-Bus error name that `Connect` fails with, e.g. `AuthenticationFailed`.
         sentence: What happened and what to do, in English, for people.
         retry: Whether dialing again by itself can help. False puts the link into state `failed`.
+        pause: Seconds before the next try, at least.
     """
 
     id: str
     error: str
     sentence: str
     retry: bool = True
+    pause: float = 0.0
 
 
 NONE: Final = Reason("", "Failed", "")
