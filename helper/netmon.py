@@ -9,14 +9,10 @@ import errno
 import logging
 import threading
 from collections.abc import Callable
-from typing import Final
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.rtnl import RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV4_RULE, RTMGRP_LINK
+from cablecar.helper.netlink import CHANGES, RTM_DELLINK, Netlink
 
 log = logging.getLogger(__name__)
-
-_GROUPS: Final = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE
 
 
 class NetworkMonitor:
@@ -54,19 +50,17 @@ class NetworkMonitor:
             self._bound.set()
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        with IPRoute() as netlink:
-            netlink.bind(_GROUPS)
+        with Netlink(CHANGES) as netlink:
             self._bound.set()
             while not loop.is_closed():
                 try:
-                    messages = list(netlink.get())
+                    gone = netlink.hear(RTM_DELLINK)
                 except OSError as error:
                     if error.errno != errno.ENOBUFS:
                         raise
                     # Events were lost in a burst. Whoever is told of a change dumps the whole state anyway.
                     log.warning("network events were lost: %s", error)
-                    messages = []
-                for message in messages:
-                    if message.get("event") == "RTM_DELLINK":
-                        loop.call_soon_threadsafe(self._on_gone, message.get_attr("IFLA_IFNAME"))
+                    gone = []
+                for message in gone:
+                    loop.call_soon_threadsafe(self._on_gone, message.get_attr("IFLA_IFNAME"))
                 loop.call_soon_threadsafe(self._on_change)

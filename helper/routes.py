@@ -9,27 +9,31 @@ crash are one thing, and doing it twice changes nothing.
     rule 31800      everything but default routes from `main`, so that pins and the local network keep working
     rule 31801+n    then the table of slot n; when that is empty, the lookup goes on to `main` as before
 
-The cable's own default route is never touched. pyroute2's synchronous socket lives in one worker thread, because
-the versions that Debian 12 and 13 package have no asynchronous one.
+The cable's own default route is never touched. The kernel is asked from one worker thread, because a socket blocks.
 """
 
 import asyncio
 import errno
 import logging
-import os
 import socket
-import struct
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final, TypeVar
 
-from pyroute2 import IPRoute
-from pyroute2.netlink import NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST
-from pyroute2.netlink.exceptions import NetlinkError
-from pyroute2.netlink.rtnl import RTM_DELROUTE, RTM_NEWROUTE
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
+from cablecar.helper.netlink import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    RTM_DELROUTE,
+    RTM_DELRULE,
+    RTM_NEWROUTE,
+    RTM_NEWRULE,
+    Netlink,
+    NetlinkError,
+    fibmsg,
+    rtmsg,
+)
 
 log = logging.getLogger(__name__)
 
@@ -130,13 +134,13 @@ class Routes:
         self._slots: dict[str, int] = {}  # which link has which table
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="routes")
         self._lock = asyncio.Lock()
-        self._socket: IPRoute | None = None
+        self._socket: Netlink | None = None
         self._standing: frozenset[Route | Rule] = frozenset()  # what we last made the kernel have
         self._reached: frozenset[IPv4Address] = frozenset()  # the pins that there was a way to then
 
     async def begin(self) -> None:
         """Open the socket; call once."""
-        self._socket = await asyncio.get_running_loop().run_in_executor(self._thread, IPRoute)
+        self._socket = await asyncio.get_running_loop().run_in_executor(self._thread, Netlink)
 
     async def close(self) -> None:
         """Close the socket; the kernel keeps what it has."""
@@ -184,7 +188,7 @@ class Routes:
     # From here on everything runs in the worker thread.
 
     @property
-    def _netlink(self) -> Any:
+    def _netlink(self) -> Netlink:
         if self._socket is None:
             raise RuntimeError("begin() has not been called")
         return self._socket
@@ -195,14 +199,14 @@ class Routes:
         lost = self._standing & ((routes - snapshot.ours) | (rules - snapshot.our_rules))
         # First what leads somewhere, then the rules that send packets there; the other way round when removing.
         for route in routes - snapshot.ours:
-            _add_route(route)
+            self._add_route(route)
         # The rule for `main` comes first and goes last: without it the tunnel's own packets would go into the tunnel.
         for rule in sorted(rules - snapshot.our_rules, key=_priority):
-            self._rule("add", rule)
+            self._add_rule(rule)
         for rule in sorted(snapshot.our_rules - rules, key=_priority, reverse=True):
-            self._rule("del", rule)
+            self._delete_rule(rule)
         for route in snapshot.ours - routes:
-            _delete_route(route)
+            self._delete_route(route)
         self._standing = frozenset(routes | rules)
         return bool(lost)
 
@@ -229,13 +233,13 @@ class Routes:
         return routes, rules
 
     def _snapshot(self) -> Snapshot:
-        interfaces = [_interface(message) for message in self._netlink.get_links()]
+        interfaces = [_interface(message) for message in self._netlink.links()]
         routes = [
             (message["proto"], _route(message))
-            for message in self._netlink.get_routes(family=socket.AF_INET)
+            for message in self._netlink.routes()
             if message["type"] == _UNICAST and message.get_attr("RTA_OIF") is not None
         ]
-        rules = self._netlink.get_rules(family=socket.AF_INET)
+        rules = self._netlink.rules()
         return Snapshot(
             {interface.name: interface for interface in interfaces},
             tuple(route for protocol, route in routes if protocol != PROTOCOL and route.table == MAIN),
@@ -243,20 +247,23 @@ class Routes:
             frozenset(_rule(rule) for rule in rules if rule.get_attr("FRA_PROTOCOL") == PROTOCOL),
         )
 
-    def _rule(self, verb: str, rule: Rule) -> None:
-        arguments: dict[str, Any] = {
-            "family": socket.AF_INET,
-            "priority": rule.priority,
-            "table": rule.table,
-            "action": _TO_TABLE,
-            "FRA_PROTOCOL": PROTOCOL,
-        }
-        if rule.suppress_defaults:
-            arguments["FRA_SUPPRESS_PREFIXLEN"] = 0
-        _attempt(lambda: self._netlink.rule(verb, **arguments), errno.EEXIST, errno.ENOENT)
+    def _add_route(self, route: Route) -> None:
+        # "Prepend": with NLM_F_EXCL it would fail beside the kernel's own route to a peer that is the server, with
+        # NLM_F_REPLACE it would destroy that one, with NLM_F_APPEND it would lose against it.
+        _attempt(lambda: self._netlink.change(_message(route), RTM_NEWROUTE, NLM_F_CREATE), errno.EEXIST)
+
+    def _delete_route(self, route: Route) -> None:
+        _attempt(lambda: self._netlink.change(_message(route), RTM_DELROUTE), errno.ESRCH, errno.ENODEV)
+
+    def _add_rule(self, rule: Rule) -> None:
+        flags = NLM_F_CREATE | NLM_F_EXCL
+        _attempt(lambda: self._netlink.change(_rule_message(rule), RTM_NEWRULE, flags), errno.EEXIST)
+
+    def _delete_rule(self, rule: Rule) -> None:
+        _attempt(lambda: self._netlink.change(_rule_message(rule), RTM_DELRULE), errno.ENOENT)
 
     def _counters(self, interface: str) -> tuple[int, int]:
-        for message in self._netlink.get_links():
+        for message in self._netlink.links():
             if message.get_attr("IFLA_IFNAME") == interface:
                 stats = message.get_attr("IFLA_STATS64") or {}
                 return int(stats.get("rx_bytes", 0)), int(stats.get("tx_bytes", 0))
@@ -274,16 +281,6 @@ def _attempt(change: Callable[[], object], *harmless: int) -> None:
     except NetlinkError as error:
         if error.code not in harmless:
             log.warning("a route or rule could not be changed: %s", error)
-
-
-def _add_route(route: Route) -> None:
-    # "Prepend": with NLM_F_EXCL it would fail beside the kernel's own route to a peer that is the server, with
-    # NLM_F_REPLACE it would destroy that one, with NLM_F_APPEND it would lose against it.
-    _attempt(lambda: _request(_message(route), RTM_NEWROUTE, NLM_F_CREATE), errno.EEXIST)
-
-
-def _delete_route(route: Route) -> None:
-    _attempt(lambda: _request(_message(route), RTM_DELROUTE, 0), errno.ESRCH, errno.ENODEV)
 
 
 def _message(route: Route) -> Any:
@@ -304,15 +301,15 @@ def _message(route: Route) -> Any:
     return message
 
 
-def _request(message: Any, kind: int, flags: int) -> None:
-    """Send one request that no verb of pyroute2 stands for; its sender for those differs between its versions."""
-    message["header"] = {"type": kind, "flags": NLM_F_REQUEST | NLM_F_ACK | flags, "sequence_number": 1, "pid": 0}
-    message.encode()
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as netlink:
-        netlink.send(bytes(message.data))
-        (code,) = struct.unpack_from("i", netlink.recv(4096), 16)  # netlink(7): struct nlmsgerr after the header
-    if code:
-        raise NetlinkError(-code, os.strerror(-code))
+def _rule_message(rule: Rule) -> Any:
+    message = fibmsg()
+    message["family"] = socket.AF_INET
+    message["table"] = rule.table if rule.table < 256 else 0  # then FRA_TABLE counts
+    message["action"] = _TO_TABLE
+    message["attrs"] = [("FRA_PRIORITY", rule.priority), ("FRA_TABLE", rule.table), ("FRA_PROTOCOL", PROTOCOL)]
+    if rule.suppress_defaults:
+        message["attrs"].append(("FRA_SUPPRESS_PREFIXLEN", 0))
+    return message
 
 
 def _interface(message: Any) -> Interface:

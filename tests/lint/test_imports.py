@@ -14,7 +14,7 @@ SHARED = {"names", "reasons"}
 # The only modules that may import a library.
 ONLY_IN = {
     "dbus_next": {"helper/bus.py", "helper/wire.py"},
-    "pyroute2": {"helper/netmon.py", "helper/routes.py"},
+    "pyroute2": {"helper/netlink.py"},
 }
 # Modules that decide and do no I/O, and all that they may import beside each other.
 PURE = {"errors", "link", "names", "pppd", "reasons", "redial", "settings"}
@@ -92,7 +92,7 @@ def test_module_calls_only_what_it_may(module: Path) -> None:
 def test_every_module_named_here_exists() -> None:
     assert {path.as_posix() for path in MODULES} >= {f"helper/{name}.py" for name in PURE} | set.union(
         *ONLY_IN.values()
-    ) - {"helper/netmon.py"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_wrong_import_is_seen(module: str, source: str) -> None:
         ("applet/client.py", "from cablecar.helper.names import BUS_NAME"),
         ("applet/client.py", "from PyQt6.QtDBus import QDBusMessage"),
         ("helper/bus.py", "from dbus_next.aio import MessageBus"),
-        ("helper/routes.py", "from pyroute2 import IPRoute"),
+        ("helper/netlink.py", "from pyroute2 import IPRoute"),
         ("helper/link.py", "from cablecar.helper import reasons"),
         ("helper/link.py", "from collections.abc import Callable"),
     ],
