@@ -1,0 +1,169 @@
+"""The quoter of the peer file before its judges: a model of pppd's word grammar, and the installed pppd itself."""
+
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import hostile
+import pytest
+import realpppd
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cablecar.helper import pppfiles
+from cablecar.helper.settings import Settings, parse
+
+SERVER = IPv4Address("203.0.113.7")
+SAMPLES = 10_000
+
+# Options whose value is a string that pppd takes as it is, and dumps. `pty` is among them: it is dialed with.
+STRING_OPTIONS = (
+    "user", "remotename", "name", "ipparam", "linkname", "init", "connect", "disconnect", "welcome", "ip-up-script",
+    "ip-down-script", "pty",
+)  # fmt: skip
+
+# All that pppd takes from the peer file of a link `yosefcom` with plain settings: options, their values as it prints
+# them. A line more or less here is a decision about every call.
+GOLDEN = {
+    b"hide-password": b"",
+    b"ipcp-accept-local": b"",
+    b"ipcp-accept-remote": b"",
+    b"ipparam": b"yosefcom",
+    b"lcp-echo-failure": b"4",
+    b"lcp-echo-interval": b"5",
+    b"lcp-max-configure": b"6",
+    b"linkname": b"yosefcom",
+    b"maxfail": b"1",
+    b"mru": b"1436",
+    b"mtu": b"1436",
+    b"noauth": b"",
+    b"nobsdcomp": b"",
+    b"nodefaultroute": b"",
+    b"nodeflate": b"",
+    b"noipdefault": b"",
+    b"noipv6": b"",
+    b"nomppe": b"",
+    b"nopersist": b"",
+    b"noproxyarp": b"",
+    b"novj": b"",
+    b"password": b"??????",
+    b"pty": b"/usr/sbin/pptp 203.0.113.7 --nolaunchpppd --nohostroute --loglevel 1",
+    b"refuse-eap": b"",
+    b"refuse-mschap": b"",
+    b"remotename": b"yosefcom",
+    b"usepeerdns": b"",
+    b"user": b"customer@C012",
+}
+
+_ESCAPES = {b"n": b"\n", b"t": b"\t", b"s": b" ", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"r": b"\r"}
+
+
+def words(text: bytes) -> list[bytes]:
+    """The words of an option file (`getword` in pppd's options.c): they end at white space or `#`, quotes group, and a
+    backslash escapes inside quotes too."""
+    found: list[bytes] = []
+    word: bytes | None = None
+    quote, position = b"", 0
+    while position < len(text):
+        char = text[position : position + 1]
+        position += 1
+        if char == b"\\":
+            octal = text[position : position + 3]
+            if len(octal) == 3 and all(0x30 <= byte < 0x38 for byte in octal):
+                word = (word or b"") + bytes([int(octal, 8) & 0xFF])
+                position += 3
+            else:
+                following = text[position : position + 1]
+                word = (word or b"") + _ESCAPES.get(following, following)
+                position += 1
+        elif quote:
+            word, quote = (word, b"") if char == quote else ((word or b"") + char, quote)
+        elif char in b"\"'":
+            word, quote = word or b"", char
+        elif char.isspace() or char == b"#":
+            if word is not None:
+                found.append(word)
+            word = None
+            if char == b"#":
+                position = (text + b"\n").index(b"\n", position)
+        else:
+            word = (word or b"") + char
+    return found if word is None else [*found, word]
+
+
+def quoted(values: list[bytes]) -> bytes:
+    """An option file that gives each of the values to one of `STRING_OPTIONS`."""
+    lines = [f"{option} {pppfiles.quote(value)}\n" for option, value in zip(STRING_OPTIONS, values, strict=True)]
+    return "".join(lines).encode() + b"noauth\n"
+
+
+def every_value() -> list[bytes]:
+    """Random bytes by hypothesis, each judged by the model at once, and the hostile strings."""
+    texts = (*hostile.USERS_CARRIED, *hostile.PASSWORDS_CARRIED, *hostile.RANDOM_PASSWORDS, *hostile.TITLES_CARRIED,
+             *hostile.NAMES_REFUSED, *hostile.USERS_REFUSED, *hostile.SERVERS_REFUSED)  # fmt: skip
+    data = (text.encode() for text in texts)
+    values = [value for value in data if 0 < len(value) <= 255 and b"\0" not in value]
+    edges = st.text("\"'\\#\n\r\t abnrstx01789,@/\xff", min_size=1, max_size=60).map(
+        lambda text: text.encode("latin-1")
+    )
+    anything = st.binary(min_size=1, max_size=255).filter(lambda value: b"\0" not in value)
+
+    @settings(max_examples=SAMPLES, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(edges | anything)
+    def judge(value: bytes) -> None:
+        assert words(b"user " + pppfiles.quote(value).encode() + b" noauth") == [b"user", value, b"noauth"]
+        values.append(value)
+
+    judge()
+    assert len(values) >= SAMPLES
+    return values
+
+
+def test_a_quoted_value_is_for_pppd_what_it_was(tmp_path: Path) -> None:
+    values = every_value()
+    values += [b"x"] * (-len(values) % len(STRING_OPTIONS))
+    rows = [values[start : start + len(STRING_OPTIONS)] for start in range(0, len(values), len(STRING_OPTIONS))]
+    for row, dump in zip(rows, realpppd.dumps([quoted(row) for row in rows], tmp_path), strict=True):
+        understood = {option.name.decode(): option for option in dump}
+        assert set(understood) == {*STRING_OPTIONS, "noauth"}
+        assert len(dump) == len(understood)
+        for name, value in zip(STRING_OPTIONS, row, strict=True):
+            assert understood[name].is_of(value), (name, value, understood[name])
+
+
+def test_the_judge_sees_an_injection(tmp_path: Path) -> None:
+    (dump,) = realpppd.dumps([b'user "u" maxfail "7"\npty x\nnoauth\n'], tmp_path)
+    assert {(option.name, option.printed) for option in dump} >= {(b"user", b"u"), (b"maxfail", b"7")}
+    assert not realpppd.Option(b"user", b"a\\\\b", False).is_of(b"a\\\\b")
+    with realpppd.memory(b'password "abcdef"\n', tmp_path) as memory:
+        assert b"abcdef\0" in memory
+        assert b"abcdeg\0" not in memory
+
+
+def hostile_links() -> list[tuple[Settings, bytes]]:
+    """Links with every user, password and title that are accepted; the shorter lists are repeated."""
+    passwords = [*hostile.PASSWORDS_CARRIED, *hostile.RANDOM_PASSWORDS]
+    links = []
+    for number, password in enumerate(passwords):
+        user = hostile.USERS_CARRIED[number % len(hostile.USERS_CARRIED)]
+        title = hostile.TITLES_CARRIED[number % len(hostile.TITLES_CARRIED)]
+        links.append((parse({"server": str(SERVER), "user": user, "title": title}), password.encode()))
+    return links
+
+
+def test_the_options_of_a_peer_file_are_the_golden_ones_whoever_the_user_is(tmp_path: Path) -> None:
+    plain = Settings(str(SERVER), "customer@C012", title="Yosefcom"), b"secret"
+    links = [plain, *hostile_links()]
+    files = [pppfiles.render("yosefcom", link, SERVER, password) for link, password in links]
+    for (link, _), dump in zip(links, realpppd.dumps(files, tmp_path), strict=True):
+        expected = {**GOLDEN, b"user": link.user.encode()}
+        assert sorted(option.name for option in dump) == sorted(expected)
+        for option in dump:
+            assert option.is_of(expected[option.name]), (link, option)
+
+
+@pytest.mark.parametrize("number", range(len(hostile.PASSWORDS_CARRIED)))
+def test_pppd_holds_the_very_bytes_of_user_and_password(number: int, tmp_path: Path) -> None:
+    settings, password = hostile_links()[number]
+    with realpppd.memory(pppfiles.render("yosefcom", settings, SERVER, password), tmp_path) as memory:
+        assert settings.user.encode() + b"\0" in memory
+        assert password + b"\0" in memory
