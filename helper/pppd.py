@@ -1,81 +1,204 @@
-"""What pppd and pptp say, put into a link's phases, facts and reasons.
+"""What pppd, pptp, xl2tpd and the provider's server say, put into a link's phases, facts and reasons.
 
 Pure: lines in, values out. The log decides before the exit code does, because pppd answers 16 (hangup) whenever
 the pty closes, whatever the cause was.
+
+Two kinds of words are kept apart. What the programs of this machine say is matched from a line's beginning only
+(`_ROWS`): the server's text stands further on, so it cannot pass for theirs. The server's own text is looked at only
+where pppd says that the server refused the login or ended the call, only by `_SERVER_ROWS`, and can only say more
+exactly why.
 """
 
+import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import groupby
 from typing import Final
 
 from cablecar.helper import names, reasons
 from cablecar.helper.reasons import Reason
 
+_BEGINNING: Final = re.compile(r"pppd \S+ started by ")
 _ESTABLISHED: Final = re.compile(r"anon log\[[^]]*\]: Outgoing call established")
 # What a line says about how far the call has come. The first line of pptp that shows a reply of the server, then
-# pppd's notices; none of them needs `debug`. All are matched from the line's beginning: further on stands what the
-# server chose to say.
+# pppd's notices; none of them needs `debug`.
 _PHASES: Final = (
     (_ESTABLISHED, names.AUTHENTICATING),
     (re.compile(r"(?:PAP|CHAP|MS-?CHAP|EAP)[\w -]* authentication succeeded"), names.CONFIGURING),
 )
+_METHOD: Final = re.compile(r"(PAP|CHAP) authentication succeeded")
 _INTERFACE: Final = re.compile(r"Using interface (ppp[0-9]+)")
 _LOCAL: Final = re.compile(r"local +IP address ([0-9.]+)")
 _REMOTE: Final = re.compile(r"remote IP address ([0-9.]+)")
-_DNS: Final = re.compile(r"(?:primary|secondary) +DNS address ([0-9.]+)")
+_DNS: Final = re.compile(r"(primary|secondary) +DNS address ([0-9.]+)")
+_COUNTED: Final = re.compile(r"Sent (\d{1,20}) bytes, received (\d{1,20}) bytes")
+_CONNECT_TIME: Final = re.compile(r"Connect time (\d{1,9}\.\d) minutes")
 
-# First row that any line matches wins: causes stand before their consequences.
+# Who says it: pppd's option parser puts its name and the file first, pptp and xl2tpd their own headings.
+_PPPD: Final = r"(?:\S*pppd: )?"
+_PPTP: Final = r"(?:\w+ \w+\[[^]]*\]: )?"
+_XL2TPD: Final = r"(?:xl2tpd\[\d+\]: )?(?:\w+ ?: )?"
+_KERNEL: Final = r"(?:kernel: )?"
+
+# The first row that any line matches wins: causes stand before their consequences.
 _ROWS: Final[tuple[tuple[str, Reason], ...]] = (
-    (r"recursion detected|Serial line is looped back", reasons.LOOP),
-    (r"E=64[6789]|E=709|[Aa]ccount (?:disabled|expired)|[Rr]estricted logon hours", reasons.ACCOUNT_REFUSED),
-    (r"(?:PAP|CHAP) authentication failed due to protocol-reject", reasons.METHOD_REFUSED),
-    (r"MS-CHAPv2 mutual authentication failed", reasons.METHOD_REFUSED),
-    (r"(?:PAP|CHAP) authentication failed|E=691", reasons.AUTHENTICATION_FAILED),
-    (r"No (?:CHAP|PAP) secret found|No secret found for PAP login|no PAP secret found", reasons.NO_PASSWORD),
-    (r"peer refused to authenticate: terminating link|No auth is possible", reasons.METHOD_REFUSED),
-    (r"MPPE required, but kernel has no support", reasons.NO_KERNEL_SUPPORT),
+    # Packets in circles.
+    (_KERNEL + r"ppp\d+: recursion detected", reasons.LOOP),
+    (r"Sent \d{8,} bytes, received 0 bytes", reasons.LOOP),
+    # This machine.
+    (_PPPD + r"Couldn't load plugin", reasons.PLUGIN_MISSING),
+    (_PPPD + r"Can't safely use .*(?:not owned by root|group or other writable)", reasons.UNSAFE_FILE),
+    (_PPPD + r"(?:In file \S+: |unrecognized option )", reasons.BAD_CONFIGURATION),
+    (r"\S*sh: (?:line )?(?:\d+: )?\S+/(?:pptp|xl2tpd): (?:not found|No such file)", reasons.PROGRAM_MISSING),
+    (r"Couldn't open the /dev/ppp device|(?:Sorry - t|T)his system lacks ", reasons.NO_KERNEL_SUPPORT),
+    (r"PPPoL2TP kernel driver not installed|Linux kernel does not support PPPoE", reasons.NO_KERNEL_SUPPORT),
+    # pptp that could not call hangs the line up; pppd then finds no discipline either.
+    (r"Couldn't (?:set tty to PPP discipline|get channel number): (?!Input/output)", reasons.NO_KERNEL_SUPPORT),
+    (r"Device \S+ is locked by pid", reasons.DEVICE_LOCKED),
+    (r"Interface index .* failed to get renamed by a pre-up script|Couldn't rename ", reasons.INTERFACE_NAME),
+    # The way to the server.
+    (_PPTP + r"Call manager for \S+ is already running", reasons.EARLIER_CALL),
+    (_PPTP + r"connect: Connection refused", reasons.SERVER_REFUSED),
+    (_PPTP + r"connect: Network is unreachable", reasons.NO_CABLE),
+    (_PPTP + r"connect: (?:No route to host|Connection timed out)", reasons.SERVER_UNREACHABLE),
+    (_PPTP + r"(?:getaddrinfo\(\): |Host '.*' possesses no IPv4 address)", reasons.SERVER_NOT_FOUND),
+    (_XL2TPD + r"Host name lookup failed", reasons.SERVER_NOT_FOUND),
+    (_XL2TPD + r"Unable to bind (?:UDP )?socket: .* Terminating", reasons.L2TP_PORT_IN_USE),
+    (_XL2TPD + r"(?:M|m)aximum retries exceeded", reasons.L2TP_NO_ANSWER),
+    (r"Timeout waiting for PADS packets|PADS: \S+-Error: ", reasons.NO_SESSION),
+    (r"Unable to complete PPPoE Discovery phase 2", reasons.NO_SESSION),
+    (r"Timeout waiting for PADO packets|Unable to complete PPPoE Discovery", reasons.NO_CONCENTRATOR),
+    (_PPTP + r"Reply result code is 3 'Command Channel Already Exists'", reasons.ALREADY_CONNECTED),
+    (_PPTP + r"Reply result code is \d+ '(?:Requester is not Auth|Not Acc|Do Not Acc)", reasons.NOT_ADMITTED),
+    (_PPTP + r"Reply result code is \d+ '(?:Busy|No Carrier|No Dial Tone|Time Out)", reasons.SERVER_BUSY),
+    (_PPTP + r"Our outgoing call request .*has not been accepted", reasons.SERVER_BUSY),
+    (_PPTP + r"Negative reply received to our Start Control Connection Request", reasons.SERVER_REFUSED),
+    (_PPTP + r"(?:short read|write)\b.*: Operation not permitted", reasons.LOCAL_FIREWALL),
+    (r"Serial line is looped back", reasons.LOOPBACK),
+    (r"LCP: timeout sending Config-Requests", reasons.GRE_BLOCKED),
+    (_PPTP + r"short read .*: Protocol not available", reasons.GRE_BLOCKED),
+    # The login.
+    (r"MS-CHAPv2 (?:mutual authentication failed|Success packet is badly formed)", reasons.SERVER_NOT_GENUINE),
+    (r"(?:PAP|CHAP|EAP) authentication failed due to [Pp]rotocol-[Rr]eject", reasons.METHOD_REFUSED),
+    (r"No CHAP secret found for authenticating us|No secret found for PAP|no PAP secret found", reasons.NO_PASSWORD),
+    (r"(?:PAP|CHAP|MS-CHAP|EAP) authentication failed|Unknown MS-CHAP auth", reasons.AUTHENTICATION_FAILED),
+    (r"No response to PAP authenticate-requests|CHAP authentication timed out", reasons.AUTHENTICATION_TIMEOUT),
+    (r"peer refused to authenticate: terminating link", reasons.PEER_NOT_AUTHENTICATED),
+    (r"No auth is possible|eap required to authenticate us but no suitable secrets", reasons.METHOD_REFUSED),
+    # What is agreed upon with the server.
+    (r"MPPE required, but kernel has no support|MPPE required but not available in", reasons.NO_KERNEL_SUPPORT),
     (r"MPPE required", reasons.ENCRYPTION_MISMATCH),
-    (r"Couldn't open the /dev/ppp device|This system lacks kernel support for PPP", reasons.NO_KERNEL_SUPPORT),
-    (r"unrecognized option|Couldn't load plugin|in file /etc/ppp/.*: ", reasons.BAD_CONFIGURATION),
-    (r"/usr/sbin/pptp: (?:not found|No such file)", reasons.PROGRAM_MISSING),
-    (r"connect: Connection refused", reasons.SERVER_REFUSED),
-    (r"connect: (?:Network is unreachable|No route to host|Connection timed out)", reasons.SERVER_UNREACHABLE),
-    (r"getaddrinfo\(\):", reasons.SERVER_NOT_FOUND),
-    (r"Our outgoing call request .* has not been accepted", reasons.SERVER_REFUSED),
-    (r"Negative reply received to our Start Control Connection Request", reasons.SERVER_REFUSED),
-    (r"LCP: timeout sending Config-Requests|short read .*: Protocol not available", reasons.GRE_BLOCKED),
+    (r"Too many MPPE errors|MPPE disabled", reasons.ENCRYPTION_LOST),
+    (r"Peer refused to agree to (?:our|his) IP address", reasons.ADDRESS_REFUSED),
+    (r"Could not determine local IP address", reasons.NO_ADDRESS),
+    (r"No network protocols running|IPCP: timeout sending Config-Requests", reasons.NEGOTIATION_FAILED),
+    # The end of a call that was up.
+    (r"Terminating connection due to lack of activity", reasons.IDLE),
+    (r"Connect time expired", reasons.TIME_LIMIT),
+    (r"Traffic limit reached", reasons.TRAFFIC_LIMIT),
     (r"No response to \d+ echo-requests|Serial link appears to be disconnected", reasons.PATH_LOST),
-    (r"closing control connection due to missing echo reply", reasons.PATH_LOST),
-    (r"No response to PAP authenticate-requests|No network protocols running", reasons.NEGOTIATION_FAILED),
-    (r"Could not determine local IP address|Peer refused to agree to", reasons.NEGOTIATION_FAILED),
-    (r"LCP terminated by peer|Received Stop Control Connection Request|Call disconnect", reasons.TERMINATED_BY_PEER),
-    (r"Terminating on signal (?:2|15)|Hangup \(SIGHUP\)", reasons.HUNG_UP_HERE),
-    (r"Modem hangup|read returned zero, peer has closed", reasons.HANGUP),
+    (_PPTP + r"closing control connection due to missing echo reply", reasons.PATH_LOST),
+    (_PPTP + r"Result code is \d+ 'Administrative Shutdown'", reasons.SERVER_SHUTDOWN),
+    # The fourth, "(your) Request", only answers our own goodbye.
+    (_PPTP + r"Result code is \d+ '(?:Lost Carrier|General Error|Unknown)", reasons.TERMINATED_BY_PEER),
+    (r"LCP terminated by peer", reasons.TERMINATED_BY_PEER),
+    (_PPTP + r"Received Stop Control Connection Request", reasons.TERMINATED_BY_PEER),
+    (r"Terminating on signal (?:2|15)\b|Hangup \(SIGHUP\)", reasons.HUNG_UP_HERE),
+    # What a call may well survive, and what it says when nothing better is known.
+    (_PPTP + r"transmitted GRE packet triggered an ICMP .*exceeds the MTU", reasons.MTU_TOO_LARGE),
+    (r"Lost compression sync", reasons.ENCRYPTION_LOST),
+    (_XL2TPD + r"(?:Can not find tunnel \d+|unable to find call or tunnel)", reasons.L2TP_CALL_LOST),
+    (_XL2TPD + r"L2TP kernel support not detected", reasons.NO_KERNEL_SUPPORT),
+    (r"Failed to create (?:pid file|/etc/ppp/resolv\.conf)", reasons.UNWRITABLE_FILE),
+    (r"Modem hangup", reasons.HANGUP),
+    (_PPTP + r"read returned zero, peer has closed", reasons.HANGUP),
 )
 _COMPILED: Final = tuple((re.compile(pattern), reason) for pattern, reason in _ROWS)
+# What keeps a call from coming up is not why one that was up has ended.
+_ONLY_BEFORE_UP: Final = frozenset(
+    {
+        reasons.BAD_CONFIGURATION,
+        reasons.INTERFACE_NAME,
+        reasons.NO_KERNEL_SUPPORT,
+        reasons.PLUGIN_MISSING,
+        reasons.PROGRAM_MISSING,
+        reasons.UNSAFE_FILE,
+        reasons.UNWRITABLE_FILE,
+    }
+)
 
-_ERROR_CODE: Final = re.compile(r"E=\d{3}")  # RFC 2759, section 6
-_TERMINATED: Final = re.compile(r"^(LCP terminated by peer).*")
-
-# pppd(8), EXIT STATUS, and pppd.h for 20 and 21.
-_EXITS: Final = {
-    2: reasons.BAD_CONFIGURATION,
-    3: reasons.BAD_CONFIGURATION,
-    4: reasons.NO_KERNEL_SUPPORT,
-    5: reasons.HUNG_UP_HERE,
-    9: reasons.PROGRAM_MISSING,
-    10: reasons.NEGOTIATION_FAILED,
-    11: reasons.METHOD_REFUSED,
-    15: reasons.PATH_LOST,
-    16: reasons.HANGUP,
-    17: reasons.LOOP,
-    19: reasons.AUTHENTICATION_FAILED,
-}
+# Where the server's own words stand. Its answer to a login may say anything when the login succeeds, too.
+_LOGIN_ANSWER: Final = re.compile(
+    r"(?:Remote message|(?:MS-)?CHAP authentication failed|Unknown MS-CHAP authentication failure): (.*)"
+)
+_LAST_WORDS: Final = re.compile(r"LCP terminated by peer \((.*?)\)?$")
+# E=NNN are the codes of RFC 2759, section 6.
+_SERVER_ROWS: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), reason)
+    for pattern, reason in (
+        (r"\bE=646\b|restricted logon hours", reasons.LOGON_HOURS),
+        (r"\bE=647\b|account (?:is )?(?:disabled|suspended|blocked)", reasons.ACCOUNT_DISABLED),
+        (r"\bE=(?:648|709)\b|password (?:has )?expired", reasons.PASSWORD_EXPIRED),
+        (r"\bE=649\b|no dial-?in permission", reasons.ACCOUNT_REFUSED),
+        (r"simultaneous use|already logged in", reasons.ALREADY_CONNECTED),
+        (r"session-timeout", reasons.SESSION_LIMIT),
+        (r"^peer refused to authenticate$", reasons.METHOD_REFUSED),
+        (r"^MPPE required but ", reasons.ENCRYPTION_REQUIRED),
+        (r"\bE=691\b|request denied|failed to authenticate", reasons.AUTHENTICATION_FAILED),
+    )
+)
 
 # The marker and tail of a Microsoft server's binary Terminate-Request, in pppd's `%v` notation.
 _RAS_MARKER: Final = "^@<M-Mt"
-_RAS: Final = {691: reasons.AUTHENTICATION_FAILED, 742: reasons.ENCRYPTION_MISMATCH}
+_RAS: Final = {
+    691: reasons.AUTHENTICATION_FAILED,
+    742: reasons.ENCRYPTION_REQUIRED,
+    812: reasons.METHOD_REFUSED,
+    930: reasons.AUTHENTICATION_TIMEOUT,
+}
+_RAS_NO_AGREEMENT: Final = 732  # seen in CCP only, which does not end the call
+
+_COMPRESSION_ENDED: Final = re.compile(r"CCP terminated by peer \((.*?)\)?$")
+_NOT_UNDERSTOOD: Final = re.compile(r"Protocol-Reject for unsupported protocol|Unsupported protocol .*received")
+_FLOOD: Final = 5  # such lines on end: each of our packets is noise to the other side, or each of theirs to us
+_FLOOD_LIMIT: Final = 5.0  # minutes; a longer call did carry something
+_PPPOE_SESSION: Final = re.compile(r"PPP session is \d+|Sent PADT")
+_PPPOE_LIMIT: Final = 0.5  # minutes; a concentrator that has one session too many ends the new one at once
+
+# pppd(8), EXIT STATUS, and pppd.h for 20 and 21.
+_EXITS: Final = {
+    0: reasons.TERMINATED_BY_PEER,
+    1: reasons.FAILED,
+    2: reasons.BAD_CONFIGURATION,
+    3: reasons.NO_PRIVILEGE,
+    4: reasons.NO_KERNEL_SUPPORT,
+    5: reasons.HUNG_UP_HERE,
+    6: reasons.DEVICE_LOCKED,
+    7: reasons.FAILED,
+    8: reasons.FAILED,
+    9: reasons.PROGRAM_MISSING,
+    10: reasons.NEGOTIATION_FAILED,
+    11: reasons.PEER_NOT_AUTHENTICATED,
+    12: reasons.IDLE,
+    13: reasons.TIME_LIMIT,
+    14: reasons.NEGOTIATION_FAILED,
+    15: reasons.PATH_LOST,
+    16: reasons.HANGUP,
+    17: reasons.LOOPBACK,
+    18: reasons.BAD_CONFIGURATION,
+    19: reasons.AUTHENTICATION_FAILED,
+    20: reasons.TRAFFIC_LIMIT,
+    21: reasons.PEER_NOT_AUTHENTICATED,
+}
+_EXIT_BELOW_XL2TPD: Final = re.compile(_XL2TPD + r"pppd exited for call \d+ with code (\d{1,3})")
+
+# With `show-password` among root's own options a login stands in the packet dumps; an answer to a challenge can be
+# tried against a list of passwords.
+_SECRETS: Final = (
+    (re.compile(r'\bpassword="(?:[^"\\]|\\.)*"?'), "password=<hidden>"),
+    (re.compile(r"(\[CHAP Response id=\w+ )<[^>,]*>?"), r"\1<hidden>"),
+)
 
 
 @dataclass(slots=True)
@@ -85,39 +208,71 @@ class Facts:
     Attributes:
         phase: The last phase that a line showed.
         interface: The ppp interface, empty before pppd has one.
+        method: How we logged in: `pap`, or `chap` for MD5 and MS-CHAP alike; empty before it succeeded.
         local: Our address in the tunnel, as text.
         remote: The peer's address, as text; once known, IPCP is up.
-        dns: The peer's DNS servers, as text.
-        lines: The lines that told these facts.
+        sent: Bytes that went out, once pppd has counted at the end.
+        received: Bytes that came in, likewise.
     """
 
     phase: str = names.CONNECTING
     interface: str = ""
+    method: str = ""
     local: str = ""
     remote: str = ""
-    dns: list[str] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
+    sent: int = 0
+    received: int = 0
+    _dns: dict[str, str] = field(default_factory=dict)
+    _told: dict[str, str] = field(default_factory=dict)  # fact and the newest line that told it
 
     @property
     def is_up(self) -> bool:
         """Whether the interface carries addresses."""
         return bool(self.interface and self.local and self.remote)
 
+    @property
+    def dns(self) -> list[str]:
+        """The peer's DNS servers, as text."""
+        return list(dict.fromkeys(self._dns.values()))
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines that told these facts; read again in this order, they tell the same."""
+        return list(dict.fromkeys(self._told.values()))
+
     def read(self, line: str) -> None:
-        """Take in one line."""
+        """Take in one line; one that begins a call makes the facts of the call before void."""
+        if _BEGINNING.match(line):
+            fresh = Facts()
+            for fact in fields(self):
+                setattr(self, fact.name, getattr(fresh, fact.name))
+            return
         for pattern, phase in _PHASES:
             if pattern.match(line):
                 self.phase = phase
-        if match := _INTERFACE.match(line):
+                self._tell("phase", line)
+        if match := _METHOD.match(line):
+            self.method = match[1].lower()
+            self._tell("method", line)
+        elif match := _INTERFACE.match(line):
             self.interface = match[1]
+            self._tell("interface", line)
         elif match := _LOCAL.match(line):
             self.local = match[1]
+            self._tell("local", line)
         elif match := _REMOTE.match(line):
             self.remote = match[1]
-        elif (match := _DNS.match(line)) and match[1] not in self.dns:
-            self.dns.append(match[1])
-        if match:
-            self.lines.append(line)
+            self._tell("remote", line)
+        elif match := _DNS.match(line):
+            self._dns[match[1]] = match[2]
+            self._tell(match[1], line)
+        elif match := _COUNTED.match(line):
+            self.sent, self.received = int(match[1]), int(match[2])
+            self._tell("counted", line)
+
+    def _tell(self, fact: str, line: str) -> None:
+        self._told.pop(fact, None)
+        self._told[fact] = line
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,44 +295,100 @@ def classify(lines: Sequence[str], ended: Exit | None, stopped_by_us: bool) -> R
     """
     if ended is not None and ended.signal:
         return reasons.INTERRUPTED
-    if (reason := _ras_reason(lines)) is not None:
-        return reason
-    own = [_own_words(line) for line in lines]
+    said = _last_call(lines)
+    return _refined(_reason_of_lines(said, stopped_by_us) or _reason_of_exit(said, ended), said)
+
+
+def masked(line: str) -> str:
+    """Return a line without what would give a password away."""
+    for pattern, shown in _SECRETS:
+        line = pattern.sub(shown, line)
+    return line
+
+
+def _last_call(lines: Sequence[str]) -> Sequence[str]:
+    beginnings = [number for number, line in enumerate(lines) if _BEGINNING.match(line)]
+    return lines[beginnings[-1] :] if beginnings else lines
+
+
+def _reason_of_lines(lines: Sequence[str], stopped_by_us: bool) -> Reason | None:
+    came_up = _came_up(lines)
     for pattern, reason in _COMPILED:
-        if reason is reasons.HUNG_UP_HERE and stopped_by_us:
+        if (reason is reasons.HUNG_UP_HERE and stopped_by_us) or (reason in _ONLY_BEFORE_UP and came_up):
             continue
-        if any(pattern.search(line) for line in own):
-            return _unless_never_reached(reason, lines)
-    return _EXITS.get(ended.code, reasons.FAILED) if ended is not None else reasons.FAILED
-
-
-def _unless_never_reached(reason: Reason, lines: Sequence[str]) -> Reason:
-    """Silence in the tunnel says something about GRE only once the server has accepted the call over TCP."""
-    if reason is reasons.GRE_BLOCKED and not any(_ESTABLISHED.match(line) for line in lines):
-        return reasons.SERVER_UNREACHABLE
-    return reason
-
-
-def _own_words(line: str) -> str:
-    """Return a line without what the server put into it, but for its error code: its text must not pass for pppd's."""
-    head, said, text = line.partition("Remote message:")
-    if said and not head:
-        code = _ERROR_CODE.search(text)
-        return code[0] if code else ""
-    return _TERMINATED.sub(r"\1", line)
-
-
-def _ras_reason(lines: Iterable[str]) -> Reason | None:
-    for line in lines:
-        if "LCP terminated by peer" in line and (code := _ras_code(line)) in _RAS:
-            return _RAS[code]
+        if any(pattern.match(line) for line in lines):
+            return reason
     return None
 
 
-def _ras_code(line: str) -> int:
+def _reason_of_exit(lines: Sequence[str], ended: Exit | None) -> Reason:
+    codes = [int(match[1]) for line in lines if (match := _EXIT_BELOW_XL2TPD.match(line))]
+    if ended is not None and not codes:
+        codes = [ended.code]
+    return _EXITS.get(codes[-1], reasons.FAILED) if codes else reasons.FAILED
+
+
+def _refined(reason: Reason, lines: Sequence[str]) -> Reason:
+    """Say a reason more exactly, where the other lines of the call tell it apart from another."""
+    if reason is reasons.GRE_BLOCKED and not any(_ESTABLISHED.match(line) for line in lines):
+        # Silence in the tunnel says something about GRE only once the server has accepted the call over TCP.
+        return reasons.SERVER_UNREACHABLE
+    if reason in (reasons.AUTHENTICATION_FAILED, reasons.TERMINATED_BY_PEER):
+        for text in _words_of_the_server(lines, reason is reasons.AUTHENTICATION_FAILED):
+            if (understood := _understood(text)) is not None:
+                return understood
+    if reason in (reasons.TERMINATED_BY_PEER, reasons.HANGUP, reasons.NEGOTIATION_FAILED):
+        if _encryption_differs(lines):
+            return reasons.ENCRYPTION_MISMATCH
+        if _one_session_too_many(lines):
+            return reasons.ALREADY_CONNECTED
+    return reason
+
+
+def _words_of_the_server(lines: Sequence[str], login_refused: bool) -> Iterator[str]:
+    patterns = (_LOGIN_ANSWER, _LAST_WORDS) if login_refused else (_LAST_WORDS,)
+    return (match[1] for pattern in patterns for line in lines if (match := pattern.match(line)))
+
+
+def _understood(text: str) -> Reason | None:
+    if (reason := _RAS.get(_ras_code(text))) is not None:
+        return reason
+    return next((reason for pattern, reason in _SERVER_ROWS if pattern.search(text)), None)
+
+
+def _encryption_differs(lines: Sequence[str]) -> bool:
+    """Whether one side encrypts and the other does not, as far as the call shows it by its way of failing."""
+    if not _came_up(lines):
+        ended = (match for line in lines if (match := _COMPRESSION_ENDED.match(line)))
+        if any(_ras_code(match[1]) == _RAS_NO_AGREEMENT for match in ended):
+            return True
+    runs = (len(list(run)) for noise, run in groupby(lines, lambda line: bool(_NOT_UNDERSTOOD.match(line))) if noise)
+    return max(runs, default=0) >= _FLOOD and _minutes(lines) < _FLOOD_LIMIT
+
+
+def _one_session_too_many(lines: Sequence[str]) -> bool:
+    """Whether a PPPoE server let us log in and then ended the session within seconds."""
+    return (
+        any(_PPPOE_SESSION.match(line) for line in lines)
+        and any(_METHOD.match(line) for line in lines)
+        and _minutes(lines) < _PPPOE_LIMIT
+    )
+
+
+def _came_up(lines: Sequence[str]) -> bool:
+    return any(_REMOTE.match(line) for line in lines)
+
+
+def _minutes(lines: Sequence[str]) -> float:
+    """Return how long the call was up, by pppd's own count at its end."""
+    counted = [float(match[1]) for line in lines if (match := _CONNECT_TIME.match(line))]
+    return max(counted, default=math.inf if _came_up(lines) else 0.0)
+
+
+def _ras_code(text: str) -> int:
     """Return the RAS error code in a binary Terminate-Request, 0 when there is none."""
-    head, marker, tail = line.rpartition(_RAS_MARKER)
-    code = _unescape(tail.removesuffix(")")) if marker and head else b""
+    head, marker, tail = text.rpartition(_RAS_MARKER)
+    code = _unescape(tail) if marker and head else b""
     return int.from_bytes(code, "big") if len(code) == 4 else 0
 
 
