@@ -2,24 +2,30 @@
 
 With `wire.py` the only module that imports dbus-next, and the place of the cures for its defects: a method knows its
 caller, polkit is asked before the method's body runs, an unforeseen exception goes to the journal and not to the
-peer, and no file descriptor is ever accepted.
+peer, no file descriptor is ever accepted, and a message that is too large is skipped without being decoded: anybody
+may send one of 32 MiB, and decoding it would stop the helper for half a minute and take 1 GiB.
 """
 
 import asyncio
 import inspect
+import io
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+import socket
+import struct
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
 
+from dbus_next._private.unmarshaller import Unmarshaller
 from dbus_next.aio import MessageBus
 from dbus_next.constants import BusType, MessageFlag, MessageType, NameFlag, RequestNameReply
 from dbus_next.errors import DBusError
 from dbus_next.message import Message
 from dbus_next.service import ServiceInterface
+from dbus_next.signature import SignatureTree
 
-from cablecar.helper.errors import CablecarError, Failed, NotAuthorized
+from cablecar.helper.errors import CablecarError, Failed, LimitExceeded, NotAuthorized
 from cablecar.helper.names import LINK_PATH_PREFIX, MANAGER_PATH
 from cablecar.helper.wire import OPEN
 
@@ -27,6 +33,11 @@ log = logging.getLogger(__name__)
 
 DBUS: Final = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 DEFAULT_TIMEOUT: Final = 25.0  # seconds, as libdbus has it
+BODY_LIMIT: Final = 64 * 1024  # bytes, of what anybody may send
+REPLY_LIMIT: Final = 4 * 1024 * 1024  # the bus lets only those through that we asked for
+_HEADER_LIMIT: Final = 64 * 1024  # an object path has no limit of its own
+_CHUNK: Final = 64 * 1024
+_SIGNATURES: Final = 100  # twice what honest messages have
 
 SignalHandler = Callable[[list[Any]], None]
 
@@ -82,6 +93,7 @@ class Bus(MessageBus):
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending: set[asyncio.Future[Message | None]] = set()
         self._signal_handlers: dict[tuple[str, str, str], SignalHandler] = {}
+        self._frames = _frames(self._sock)
         self.add_message_handler(self._dispatch_signal)
 
     # What we ask of others.
@@ -187,7 +199,28 @@ class Bus(MessageBus):
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("unhandled in a task", exc_info=error)
 
-    # What others ask of us; three private methods of dbus-next 0.2.3 are overridden.
+    # What others send us; three private methods of dbus-next 0.2.3 are overridden.
+
+    def _message_reader(self) -> None:
+        # dbus-next's own decodes a message of any size, and goes on as long as there are any. This one takes one at a
+        # time, so that a flood of them leaves the loop its turns; it is called again while there is more to read.
+        try:
+            frame = next(self._frames)
+        except Exception as error:  # noqa: BLE001 - any: the next frame could not be found
+            self._finalize(error)  # type: ignore[no-untyped-call]
+            return
+        if frame is not None and (message := _decode(frame.data)) is not None:
+            if frame.dropped:
+                self._refuse(message, frame.dropped)
+            else:
+                self._on_message(message)  # type: ignore[no-untyped-call]
+
+    def _refuse(self, message: Message, size: int) -> None:
+        if message.message_type is MessageType.METHOD_CALL:
+            text = f"The message is too large: {size} bytes, and {BODY_LIMIT} are allowed."
+            self._send_reply(message).send_error(LimitExceeded(text))
+        else:
+            log.warning("a message of %d bytes was dropped", size)
 
     def _dispatch_signal(self, message: Message) -> None:
         if message.message_type is MessageType.SIGNAL:
@@ -230,9 +263,71 @@ class Bus(MessageBus):
             raise NotAuthorized("The caller has left the bus.") from None
         who = Caller(message.sender, uid, bool(message.flags & MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION))
         _CALLER.set(who)
-        # Which link it is about: the object's, or the first argument of a method of the manager.
-        link = message.path.removeprefix(LINK_PATH_PREFIX) if message.path != MANAGER_PATH else message.body[0]
+        # Which link it is about: the object's, or the first argument of a method of the manager, or none.
+        named = message.body[0] if message.body and isinstance(message.body[0], str) else ""
+        link = message.path.removeprefix(LINK_PATH_PREFIX) if message.path != MANAGER_PATH else named
         await self.guard.demand(who, action, {"link": link})
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A message as it came: all of it, or a header that promises no body, and how many bytes of body were dropped."""
+
+    data: bytes
+    dropped: int = 0
+
+
+def _frames(connection: socket.socket) -> Iterator[_Frame | None]:
+    """Yield message after message; None each time that the rest of one is still to come."""
+    while True:
+        # The fixed part of a header: byte order, type, flags, version; the lengths of body and header fields.
+        fixed = yield from _read(connection, 16)
+        order = {ord("l"): "<", ord("B"): ">"}[fixed[0]]
+        body, _, fields = struct.unpack_from(f"{order}III", fixed, 4)
+        fields += -fields % 8
+        if fields > _HEADER_LIMIT:
+            yield from _skip(connection, fields + body)  # and whom to tell is unknown
+            continue
+        header = fixed + (yield from _read(connection, fields))
+        replies = (MessageType.METHOD_RETURN.value, MessageType.ERROR.value)
+        if body > (REPLY_LIMIT if fixed[1] in replies else BODY_LIMIT):
+            yield _Frame(header[:4] + bytes(4) + header[8:], body)
+            yield from _skip(connection, body)
+        else:
+            yield _Frame(header + (yield from _read(connection, body)))
+
+
+def _read(connection: socket.socket, size: int) -> Generator[None, None, bytes]:
+    data = bytearray()
+    while len(data) < size:
+        try:
+            chunk = connection.recv(min(size - len(data), _CHUNK))
+        except BlockingIOError:
+            yield
+            continue
+        if not chunk:
+            raise EOFError("the bus has closed the connection")
+        data += chunk
+    return bytes(data)
+
+
+def _skip(connection: socket.socket, size: int) -> Iterator[None]:
+    while size:
+        size -= len((yield from _read(connection, min(size, _CHUNK))))
+        yield  # the loop's turn
+
+
+def _decode(data: bytes) -> Message | None:
+    try:
+        return Unmarshaller(io.BytesIO(data)).unmarshall()  # type: ignore[no-untyped-call, no-any-return]
+    except Exception:
+        # It is whole, and the next one begins after it: one that dbus-next cannot read must not end the connection.
+        log.warning("a message that cannot be decoded was dropped", exc_info=True)
+        return None
+    finally:
+        # dbus-next keeps every signature that it has ever seen, parsed: 75 KB a signature at worst.
+        if len(SignatureTree._cache) > _SIGNATURES:
+            SignatureTree._cache.clear()
 
 
 class _Reply:

@@ -247,7 +247,7 @@ async def test_no_exception_text_reaches_a_caller(
     ("member", "signature", "body", "error"),
     [
         ("AddLink", "sa{sv}", ["../x", {}], "InvalidName"),
-        ("AddLink", "sa{sv}", ["x" * 2**20, {}], "InvalidName"),
+        ("AddLink", "sa{sv}", ["x" * 2**15, {}], "InvalidName"),
         ("AddLink", "sa{sv}", ["x", {"plugin": Variant("s", "/tmp/p.so")}], "InvalidSetting"),
         ("AddLink", "sa{sv}", ["x", {"server": Variant("av", [Variant("s", "a")])}], "InvalidSetting"),
         ("RemoveLink", "s", ["nothere"], "NoSuchLink"),
