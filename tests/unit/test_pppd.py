@@ -469,6 +469,7 @@ def test_the_server_cannot_speak_for_this_machine(said: str) -> None:
 def test_an_end_that_nobody_saw_has_a_reason_too() -> None:
     assert classify([], None, False) is reasons.FAILED
     assert classify(["Modem hangup"], None, False) is reasons.HANGUP
+    assert classify([PPTP + "read returned zero, peer has closed"], None, False) is reasons.HANGUP
 
 
 def test_the_log_of_an_earlier_call_does_not_count() -> None:
