@@ -376,13 +376,17 @@ def _one_session_too_many(lines: Sequence[str]) -> bool:
 
 
 def _came_up(lines: Sequence[str]) -> bool:
-    return any(_REMOTE.match(line) for line in lines)
+    # The first lines of a long call may be gone, and no call negotiates for a minute.
+    return any(_REMOTE.match(line) for line in lines) or any(minutes >= 1.0 for minutes in _counted(lines))
 
 
 def _minutes(lines: Sequence[str]) -> float:
-    """Return how long the call was up, by pppd's own count at its end."""
-    counted = [float(match[1]) for line in lines if (match := _CONNECT_TIME.match(line))]
-    return max(counted, default=math.inf if _came_up(lines) else 0.0)
+    """Return how long the call was up; one that came up and was not counted may have been long."""
+    return max(_counted(lines), default=math.inf if _came_up(lines) else 0.0)
+
+
+def _counted(lines: Sequence[str]) -> list[float]:
+    return [float(match[1]) for line in lines if (match := _CONNECT_TIME.match(line))]
 
 
 def _ras_code(text: str) -> int:

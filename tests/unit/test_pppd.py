@@ -189,7 +189,7 @@ ROWS: list[tuple[str, str | list[str], Reason]] = [
     ("61", ["PPP session is 7", "PAP authentication succeeded", "LCP terminated by peer"], reasons.ALREADY_CONNECTED),
     (
         "61",
-        ["PPP session is 7", "PAP authentication succeeded", *UP, "Connect time 0.1 minutes.", "Sent PADT"],
+        ["PPP session is 7", "PAP authentication succeeded", *UP, "Connect time 0.0 minutes.", "Sent PADT"],
         reasons.ALREADY_CONNECTED,
     ),
     ("10.1", ["MS-CHAPv2 mutual authentication failed.", "CHAP authentication failed"], reasons.SERVER_NOT_GENUINE),
@@ -297,6 +297,11 @@ SAID_EARLY = [said for row, said, reason in ROWS if reason in ABOUT_THIS_MACHINE
 @pytest.mark.parametrize("said", SAID_EARLY)
 def test_a_call_that_came_up_did_not_end_for_what_was_said_before(said: str | list[str]) -> None:
     assert classify([*in_a_list(said), *UP, *AFTERWARDS], Exit(code=16), False) is reasons.HANGUP
+
+
+def test_a_long_call_came_up_even_if_its_first_lines_are_gone() -> None:
+    lines = ["Can't safely use /etc/ppp/ip-down (not owned by root)", "Connect time 600.0 minutes.", *AFTERWARDS]
+    assert classify(lines, Exit(code=16), False) is reasons.HANGUP
 
 
 @pytest.mark.parametrize(
