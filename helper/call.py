@@ -9,27 +9,31 @@ import asyncio
 import contextlib
 import logging
 import os
-import socket
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Final, Protocol
 
 from cablecar.helper import names, pppd, pppfiles, reasons
 from cablecar.helper.bus import CallError
+from cablecar.helper.byhand import PID_FOLDERS, HandMade
 from cablecar.helper.calllog import FOLDER, CallLog
 from cablecar.helper.errors import CablecarError, CallFailed
+from cablecar.helper.history import History
+from cablecar.helper.imports import Foreign
+from cablecar.helper.lookup import Lookup
 from cablecar.helper.pppd import Exit, Facts
+from cablecar.helper.providers import Provider
 from cablecar.helper.reasons import Reason
-from cablecar.helper.routes import Routes, Wanted
-from cablecar.helper.settings import Settings, check_server_address
+from cablecar.helper.routes import ANYWHERE, Routes, Wanted
+from cablecar.helper.settings import Settings
 from cablecar.helper.store import Store
 from cablecar.helper.units import Units
 
 log = logging.getLogger(__name__)
 
-RESOLVE_LIMIT: Final = 10.0  # seconds for the server's name
 STOP_LIMIT: Final = 2.0  # seconds for systemd's word on a unit that has ended already
 
 
@@ -51,25 +55,39 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Machinery:
-    """What a call works with."""
+    """What links and their calls work with.
+
+    Attributes:
+        providers: Reads the presets anew.
+        spawn: Runs a coroutine as a task.
+        peers: `/etc/ppp/peers`.
+        logs: `/run/cablecar`.
+        pids: Where pppd writes pid files.
+    """
 
     store: Store
+    history: History
     units: Units
     routes: Routes
+    lookup: Lookup
+    foreign: Foreign
+    providers: Callable[[], Mapping[str, Provider]]
     spawn: Callable[..., asyncio.Task[None]]
     peers: Path = pppfiles.PEERS
     logs: Path = FOLDER
+    pids: Sequence[Path] = PID_FOLDERS
 
 
 class Dialer:
     """The calls of one link; there is at most one at a time."""
 
     def __init__(self, link: str, settings: Settings, machinery: Machinery, listener: Listener) -> None:
+        self.settings = settings  # of the next call
         self._link = link
-        self._settings = settings
         self._machinery = machinery
         self._listener = listener
         self._call: Call | None = None  # the present or the last one
+        self._dials = 0
 
     async def follow(self) -> None:
         """Follow the link's unit from now on; call once, before anything else."""
@@ -81,11 +99,13 @@ class Dialer:
 
     def dial(self) -> None:
         """Begin a call."""
-        self._new_call().dial()
+        self._new_call(self.settings).dial(self._dials)
+        self._dials += 1
 
-    def adopt(self) -> None:
-        """Take over a call whose unit is running already."""
-        self._new_call().adopt()
+    def adopt(self, by_hand: HandMade | None = None) -> None:
+        """Take over a call that is running already: its unit's, or one that was dialed by hand."""
+        known = self._machinery.store.dialed(self._link) if by_hand is None else None
+        self._new_call(known or self.settings).adopt(by_hand)
 
     async def adopted(self) -> None:
         """Return when an adopted call that is up has been told so."""
@@ -107,12 +127,17 @@ class Dialer:
         """What the present or last call has told of itself."""
         return self._call.facts if self._call is not None else Facts()
 
+    @property
+    def call(self) -> "Call | None":
+        """The present or the last call."""
+        return self._call
+
     def log_lines(self, count: int) -> list[str]:
         """Return the last `count` lines of the present or last call."""
         return list(self._call.log.lines)[-count:] if self._call is not None else []
 
-    def _new_call(self) -> "Call":
-        self._call = Call(self._link, self._settings, self._machinery, self._listener)
+    def _new_call(self, settings: Settings) -> "Call":
+        self._call = Call(self._link, settings, self._machinery, self._listener)
         return self._call
 
     def _on_end(self, ended: Exit) -> None:
@@ -125,12 +150,15 @@ class Call:
 
     def __init__(self, link: str, settings: Settings, machinery: Machinery, listener: Listener) -> None:
         self.facts = Facts()
+        self.dialed_at = 0.0  # seconds of the wall clock, 0 when nothing was dialed, or it is not known
+        self.connected_at = 0.0
         self.log = CallLog(link, self._on_line, lambda: self.facts.lines, machinery.logs)
         self._link = link
         self._settings = settings
         self._machinery = machinery
         self._listener = listener
         self._pins: tuple[IPv4Address, ...] = ()
+        self._by_hand: HandMade | None = None
         self._preparing = False
         self._in_unit = False  # the unit has processes, or is about to
         self._stopping = False  # by our own wish
@@ -139,18 +167,21 @@ class Call:
         self._task: asyncio.Task[None] | None = None
         self._routing: asyncio.Task[None] | None = None
 
-    def dial(self) -> None:
-        """Begin."""
+    def dial(self, turn: int) -> None:
+        """Begin; `turn` counts the calls of this link, so that each tries another of the server's addresses."""
         self._preparing = True
-        self._task = self._machinery.spawn(self._run(self._dial()))
+        self._task = self._machinery.spawn(self._run(self._dial(turn)))
 
-    def adopt(self) -> None:
-        """Take over the unit that is running.
+    def adopt(self, by_hand: HandMade | None) -> None:
+        """Take over the unit that is running, or the call that was dialed by hand.
 
         What it needs of the network is noted at once, so that the first `reconcile` after a start sweeps nothing of it.
         """
         log.info("link %s: its call is running already, taken over", self._link)
         self._in_unit = True
+        self._by_hand = by_hand
+        if by_hand is not None:
+            by_hand.follow(lambda: self.unit_ended(None))
         try:
             server = pppfiles.dialled_server(self._link, self._machinery.peers)
             self._pins = (server,) if server is not None else ()
@@ -190,7 +221,7 @@ class Call:
 
     def _wanted(self) -> Wanted:
         tunnel = self.facts.interface if self.facts.is_up else ""
-        return Wanted(self._pins, self._settings.interface, tunnel, self._settings.route == "all")
+        return Wanted(self._pins, self._settings.interface, tunnel, _networks(self._settings.route))
 
     async def _run(self, work: Coroutine[None, None, Reason]) -> None:
         try:
@@ -215,12 +246,13 @@ class Call:
             log.exception("link %s: its routes could not be released", self._link)
         self._listener.ended(reason)
 
-    async def _dial(self) -> Reason:
+    async def _dial(self, turn: int) -> Reason:
         try:
-            await self._prepare()
+            await self._prepare(turn)
         finally:
             self._preparing = False
         log.info("link %s: dialing", self._link)
+        self.dialed_at = time.time()
         self.log.begin(fresh=True)
         self._in_unit = True
         self._listener.progress(names.CONNECTING)
@@ -228,11 +260,11 @@ class Call:
         return await self._outcome()
 
     async def _adopt(self) -> Reason:
-        if not await self._machinery.units.is_running(self._link):
+        if self._by_hand is None and not await self._machinery.units.is_running(self._link):
             self.unit_ended(None)  # it ended before its end could be followed
         return await self._outcome()
 
-    async def _prepare(self) -> None:
+    async def _prepare(self, turn: int) -> None:
         """Make everything ready for the unit.
 
         Raises:
@@ -244,11 +276,13 @@ class Call:
         password = self._machinery.store.password(self._link)
         if password is None:
             raise CallFailed(reasons.NO_PASSWORD)
-        self._pins = tuple(await resolve(self._settings.server))
+        self._pins = tuple(await self._machinery.lookup.addresses(self._link, self._settings.server))
         pinned = await self._machinery.routes.want(self._link, self._wanted())
         if not pinned:
             raise CallFailed(reasons.NO_CABLE)
-        pppfiles.write(self._link, self._settings, pinned[0], password, self._machinery.peers)
+        server = pinned[turn % len(pinned)]
+        pppfiles.write(self._link, self._settings, server, password, self._machinery.peers)
+        self._machinery.store.save_dialed(self._link, self._settings)
 
     async def _outcome(self) -> Reason:
         ended = await self._end
@@ -259,6 +293,9 @@ class Call:
         return reason
 
     async def _stop_unit(self) -> None:
+        if self._by_hand is not None:
+            self._by_hand.hang_up()
+            return
         try:
             await self._machinery.units.stop(self._link)
             if not await self._machinery.units.is_running(self._link):
@@ -290,27 +327,12 @@ class Call:
             return
         if not self._over and not self._stopping:
             log.info("link %s: up on %s", self._link, self.facts.interface)
+            self.connected_at = time.time()
             self._listener.answered(self.facts.interface)
 
 
-async def resolve(server: str) -> list[IPv4Address]:
-    """Return the addresses of a server, the one to dial first.
-
-    Raises:
-        CallFailed: The name leads nowhere, or to an address that no server can have.
-    """
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(RESOLVE_LIMIT):
-            found = await loop.getaddrinfo(server, None, family=socket.AF_INET, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError, UnicodeError):
-        raise CallFailed(reasons.SERVER_NOT_FOUND) from None
-    addresses = []
-    for *_, place in found:
-        address = IPv4Address(place[0])
-        with contextlib.suppress(ValueError):
-            check_server_address(address)
-            addresses.append(address)
-    if not addresses:
-        raise CallFailed(reasons.SERVER_NOT_FOUND)
-    return list(dict.fromkeys(addresses))
+def _networks(route: str | tuple[str, ...]) -> tuple[IPv4Network, ...]:
+    """Return the destinations that a link with this setting `route` leads to."""
+    if isinstance(route, str):
+        return (ANYWHERE,) if route == "all" else ()
+    return tuple(IPv4Network(prefix) for prefix in route)

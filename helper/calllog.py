@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from cablecar.helper.pppd import masked
+
 FOLDER: Final = Path("/run/cablecar")
 MAX_LINES: Final = 1000
 MAX_LINE: Final = 1024  # characters
@@ -74,7 +76,7 @@ class CallLog:
         *lines, self._rest = (self._rest + data).split(b"\n")
         self._rest = self._rest[-MAX_LINE:]
         for line in lines:
-            text = printable(line[:MAX_LINE])
+            text = masked(printable(line[:MAX_LINE]))
             self.lines.append(text)
             self._on_line(text)
         if self._offset >= MAX_FILE:

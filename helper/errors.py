@@ -65,9 +65,13 @@ class InvalidName(CablecarError):
 
 
 class InvalidSetting(CablecarError):
-    """An unknown setting, or a value that the setting does not take."""
+    """An unknown setting, or a value that the setting does not take; `key` says which, if it is known."""
 
     name = "InvalidSetting"
+
+    def __init__(self, sentence: str, key: str = "") -> None:
+        super().__init__(sentence)
+        self.key = key
 
 
 class InvalidPassword(CablecarError):

@@ -62,6 +62,9 @@ class Port(Protocol):
     def publish(self, status: Status) -> None:
         """Show the status to everybody."""
 
+    def record(self, reason: Reason) -> None:
+        """Write down that a call is over, for `reason`."""
+
     def connected(self, interface: str) -> None:
         """Tell that the link is up."""
 
@@ -88,7 +91,8 @@ class Link:
         self._port = port
         self._clock = clock
         self._redial = redial
-        self._reconnects = reconnects
+        self._by_hand = False  # the call is somebody's `pon`, and nobody asked us to keep it up
+        self.reconnects = reconnects
         self._after = After.DECIDE
         self._cause: Reason | None = None  # why we are stopping, when we know better than the call
         self._up_since: float | None = None
@@ -97,6 +101,7 @@ class Link:
 
     def connect(self) -> None:
         """The link is wanted."""
+        self._by_hand = False
         match self.status.state:
             case "down" | "failed" | "waiting":
                 self._redial.reset()
@@ -155,7 +160,10 @@ class Link:
         self._port.wake_after(None)
         seconds_up = None if self._up_since is None else self._clock() - self._up_since
         self._up_since = None
-        again = after is After.DIAL or (after is After.DECIDE and cause.retry and self._reconnects)
+        keep_up = self.reconnects and not self._by_hand
+        again = after is After.DIAL or (after is After.DECIDE and cause.retry and keep_up)
+        self._by_hand = False
+        self._port.record(cause)
         if seconds_up is not None:
             self._port.disconnected(cause, again)
         if after is After.DIAL:
@@ -181,11 +189,19 @@ class Link:
         if self.status.state == WAITING and self.status.reason in (reasons.NO_CABLE, reasons.SERVER_NOT_FOUND):
             self._dial(self.status.reason)
 
-    def adopt(self) -> None:
-        """A call of this link is running already; `answered` follows when it is up."""
-        if self.status.state == DOWN:
-            self._port.wake_after(DIAL_LIMIT)
-            self._publish(Status(DIALING, CONNECTING, since=self._clock()))
+    def adopt(self, by_hand: bool = False) -> None:
+        """A call of this link is running already; `answered` follows when it is up.
+
+        With `by_hand` somebody else dialed it: unless the link is wanted anyway, it is not dialed again when it ends.
+        """
+        self._by_hand = by_hand and self.status.state != WAITING
+        self._port.wake_after(DIAL_LIMIT)
+        self._publish(Status(DIALING, CONNECTING, since=self._clock()))
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether no call of ours exists or is about to."""
+        return self.status.state in (DOWN, WAITING, FAILED)
 
     # Transitions.
 
@@ -209,7 +225,8 @@ class Link:
             # Nothing was dialed: it counts as no try, and the cable itself wakes us.
             self._wait(cause, NO_CABLE_PAUSE)
             return
-        delay = self._redial.after_failure() if seconds_up is None else self._redial.after_drop(seconds_up)
+        pause = cause.pause
+        delay = self._redial.after_failure(pause) if seconds_up is None else self._redial.after_drop(seconds_up, pause)
         self._port.reconnecting(self._redial.attempt, delay)
         if delay:
             self._wait(cause, delay)

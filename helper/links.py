@@ -7,17 +7,26 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
-from cablecar.helper import names, pppfiles
+from cablecar.helper import byhand, names, pppfiles
 from cablecar.helper.call import Dialer, Machinery
-from cablecar.helper.errors import CallFailed, LimitExceeded, LinkExists, NoSuchLink, StorageFailed
+from cablecar.helper.errors import (
+    CablecarError,
+    CallFailed,
+    LimitExceeded,
+    LinkExists,
+    NoSuchLink,
+    StorageFailed,
+)
+from cablecar.helper.history import Record
 from cablecar.helper.link import Link, Status
+from cablecar.helper.providers import Provider
 from cablecar.helper.reasons import Reason
 from cablecar.helper.redial import Redial
-from cablecar.helper.settings import Settings
+from cablecar.helper.settings import Settings, check_password, fill, merge, parse
 from cablecar.helper.store import AUTOMATIC
 
 log = logging.getLogger(__name__)
@@ -44,6 +53,18 @@ class Audience(Protocol):
     def reconnecting(self, attempt: int, seconds: float) -> None:
         """The link will be dialed by itself."""
 
+    def settings_changed(self) -> None:
+        """The link has new settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a reload has changed: names of links, and a sentence for each file that is not in order."""
+
+    added: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
 
 @dataclass(frozen=True, slots=True)
 class Details:
@@ -64,14 +85,27 @@ class ManagedLink:
 
     def __init__(self, name: str, settings: Settings, machinery: Machinery) -> None:
         self.name = name
-        self.settings = settings
         self.audience: Audience | None = None
         self.removed = False
         self._machinery = machinery
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
-        self.machine = Link(self, _clock, Redial(random.uniform), settings.reconnect)
+        self._redial = Redial(random.uniform)
+        self.machine = Link(self, _clock, self._redial, settings.reconnect)
         self.dialer = Dialer(name, settings, machinery, self.machine)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that the next call is dialed with."""
+        return self.dialer.settings
+
+    def use(self, settings: Settings, redial_minimum: float) -> None:
+        """Take new settings for the next call."""
+        self.dialer.settings = settings
+        self.machine.reconnects = settings.reconnect
+        self._redial.minimum = redial_minimum
+        if self.audience is not None:
+            self.audience.settings_changed()
 
     @property
     def status(self) -> Status:
@@ -168,10 +202,33 @@ class ManagedLink:
         except StorageFailed as error:
             log.error("link %s: %s", self.name, error)
 
+    def record(self, reason: Reason) -> None:
+        """Add the call that is over to the history, if it was dialed at all."""
+        call = self.dialer.call
+        if call is not None and (call.dialed_at or call.connected_at):
+            dialed, connected, now = (
+                round(moment * 1_000_000) for moment in (call.dialed_at, call.connected_at, time.time())
+            )
+            record = Record(dialed, connected, now, reason.id, call.facts.received, call.facts.sent)
+            self._machinery.history.add(self.name, record)
+
     def connected(self, interface: str) -> None:
-        """Tell the audience."""
+        """Tell the audience, and hold the provider to what it has shown it can do."""
+        self._pin_authentication()
         if self.audience is not None:
             self.audience.connected(interface)
+
+    def _pin_authentication(self) -> None:
+        # PAP hands the password to whoever asks: once the provider has shown CHAP, only an impostor asks for less.
+        if self.settings.authentication or self.dialer.facts.method != "chap":
+            return
+        pinned = replace(self.settings, authentication=("chap", "mschapv2"))
+        try:
+            self._machinery.store.save_link(self.name, pinned)
+            self.use(pinned, self._redial.minimum)
+            log.info("link %s: the provider uses CHAP; it may not ask for PAP from now on", self.name)
+        except CablecarError as error:
+            log.error("link %s: %s", self.name, error)
 
     def disconnected(self, reason: Reason, will_reconnect: bool) -> None:
         """Tell the audience."""
@@ -190,6 +247,7 @@ class Links:
     def __init__(self, machinery: Machinery) -> None:
         self.by_name: dict[str, ManagedLink] = {}
         self._machinery = machinery
+        self._providers: Mapping[str, Provider] | None = None  # read when they are needed
         self._begun = False  # before that, a repair would sweep what running calls need
         self._repair: asyncio.TimerHandle | None = None
         self._repairs: list[float] = []
@@ -200,31 +258,56 @@ class Links:
         `at_boot` is for the first start since the machine's: links that are to be dialed then are. This is all the
         recovery there is after a crash: routes of links that are not up are swept by `reconcile`.
         """
-        for name, settings in self._machinery.store.load_links().items():
+        for name, settings in self._machinery.store.load_links(self.providers).links.items():
             await self._make(name, settings)
         running = await self._machinery.units.running()
         for name in running:
-            if (link := self.by_name.get(name)) is not None:
-                link.machine.adopt()
-                link.dialer.adopt()
+            await self._take_over(name)
         self._begun = True
         await self._machinery.routes.reconcile()
         for name in running:
             await self._settle_running(name)
+        self._find_calls_by_hand()
         for name, link in self.by_name.items():
             if at_boot and link.settings.autoconnect and link.wanted_by is None:
                 self._machinery.store.save_wish(name, AUTOMATIC)
-            if name not in running and link.wanted_by is not None:
+            if link.machine.is_at_rest and link.wanted_by is not None:
                 link.machine.connect()
+
+    async def _take_over(self, name: str) -> None:
+        if name not in self.by_name and self._machinery.store.has_link(name):
+            # Its file is broken, which the log has told: what it was dialed with still holds for the call that runs.
+            if (dialed := self._machinery.store.dialed(name)) is None:
+                return
+            await self._make(name, dialed)
+        if (link := self.by_name.get(name)) is not None:
+            link.machine.adopt()
+            link.dialer.adopt()
 
     async def _settle_running(self, name: str) -> None:
         if (link := self.by_name.get(name)) is not None:
             await link.dialer.adopted()  # so that nobody ever sees such a link as anything but up
             if link.wanted_by is None:
                 link.machine.disconnect()
+        elif self._machinery.store.has_link(name):
+            log.error("a call of link %s runs, but its settings cannot be read: it is left alone", name)
         else:
-            log.warning("a call of link %s runs, but there are no settings in order for it: stopped", name)
+            log.warning("a call of link %s runs, but there are no settings for it: stopped", name)
             await self._machinery.units.stop(name)
+            pppfiles.remove(name, self._machinery.peers)
+            self._machinery.store.forget(name)
+
+    def _find_calls_by_hand(self) -> None:
+        for link in self.by_name.values():
+            if link.machine.is_at_rest and (found := byhand.find(link.name, self._machinery.pids)) is not None:
+                link.machine.adopt(by_hand=True)
+                link.dialer.adopt(found)
+
+    def providers(self) -> Mapping[str, Provider]:
+        """Return the presets."""
+        if self._providers is None:
+            self._providers = self._machinery.providers()
+        return self._providers
 
     def get(self, name: str) -> ManagedLink:
         """Return the link called `name`.
@@ -236,18 +319,19 @@ class Links:
             raise NoSuchLink("There is no link of this name. ListLinks names those that there are.")
         return link
 
-    async def add(self, name: str, settings: Settings) -> ManagedLink:
-        """Make a new link and store it.
+    async def add(self, name: str, values: Mapping[str, Any], remarks: Sequence[str] = ()) -> ManagedLink:
+        """Make a new link of these settings and store it, with `remarks` for whoever reads the file.
 
         Raises:
-            LinkExists, PeerFileExists, LimitExceeded, StorageFailed: Nothing was written.
+            InvalidSetting, LinkExists, PeerFileExists, LimitExceeded, StorageFailed: Nothing was written.
         """
+        settings = parse(fill(values, self.providers()) if "provider" in values else values)
         if name in self.by_name:
             raise LinkExists("A link of this name exists already. Remove it first, or choose another name.")
         if len(self.by_name) >= MAX_LINKS:
             raise LimitExceeded(f"There are {MAX_LINKS} links already. Remove one first.")
         pppfiles.check_free(name, self._machinery.peers)
-        self._machinery.store.save_link(name, settings)
+        self._machinery.store.save_link(name, settings, remarks)
         return await self._make(name, settings)
 
     async def remove(self, name: str) -> None:
@@ -264,12 +348,79 @@ class Links:
         try:
             await link.disconnect()
             pppfiles.remove(name, self._machinery.peers)  # the password is in it
+            self._machinery.history.forget(name)
             self._machinery.store.forget(name)
         except BaseException:
             link.removed = False
             raise
         await link.dialer.unfollow()
         self.by_name.pop(name, None)
+
+    async def import_peer(self, peer: str) -> ManagedLink:
+        """Make a link of what somebody set up by hand; what could not be taken over stands in its settings file.
+
+        Raises:
+            NoSuchPeer, PeerNotUsable, InvalidSetting, LimitExceeded, StorageFailed: Nothing was made.
+        """
+        found = self._machinery.foreign.read(peer)
+        link = await self.add(self._free_name(found.name), found.settings, (*found.left_out, *found.dials_too))
+        if found.password is not None:
+            self.set_password(link.name, check_password(found.password))
+        return link
+
+    def _free_name(self, wish: str) -> str:
+        for number in range(1, MAX_LINKS + 2):
+            name = wish if number == 1 else f"{wish[:28]}_{number}"
+            if name not in self.by_name and not (self._machinery.peers / name).exists():
+                return name
+        raise LimitExceeded(f"There are too many links or peer files called {wish}.")
+
+    def history(self, name: str, count: int) -> list[Record]:
+        """Return the last `count` calls of a link, the newest last."""
+        return self._machinery.history.read(name, count)
+
+    def update(self, name: str, values: Mapping[str, Any]) -> None:
+        """Change some settings of a link; the next dial uses them.
+
+        What people have changed in the file meanwhile is taken in, not overwritten.
+
+        Raises:
+            NoSuchLink: There is none.
+            InvalidSetting: A value is wrong, or the file as it stands is; nothing was written.
+            StorageFailed: It could not be written; the old file is intact.
+        """
+        link = self.get(name)
+        try:
+            present = self._machinery.store.load_link(name, self.providers)
+        except FileNotFoundError:
+            present = link.settings
+        settings = parse(fill(merge(present, values), self.providers() if "provider" in values else {}))
+        self._machinery.store.save_link(name, settings)
+        self._use(link, settings)
+
+    async def reload(self) -> Changes:
+        """Read all files again: new links appear, changed ones take their new settings, removed ones are taken down.
+
+        A link whose file is broken keeps what it has.
+        """
+        self._providers = None
+        loaded = self._machinery.store.load_links(self.providers)
+        changes = Changes(broken=list(loaded.broken.values()))
+        for name in [name for name in self.by_name if name not in loaded.links and name not in loaded.broken]:
+            await self.remove(name)
+            changes.removed.append(name)
+        for name, settings in loaded.links.items():
+            if (link := self.by_name.get(name)) is None:
+                await self._make(name, settings)
+                changes.added.append(name)
+            elif link.settings != settings:
+                self._use(link, settings)
+        return changes
+
+    async def restore_network(self) -> None:
+        """Take every link down and leave nothing of ours in the network."""
+        await asyncio.gather(*(link.disconnect() for link in self.by_name.values()))
+        await self._machinery.routes.reconcile()
 
     def set_password(self, name: str, password: bytes) -> None:
         """Store a link's password; the next dial uses it.
@@ -303,13 +454,19 @@ class Links:
         if await self._machinery.routes.reconcile():
             self._repairs.append(_clock())
             log.info("routes or rules of ours were missing and have been put back")
+        self._find_calls_by_hand()
         for link in self.by_name.values():
             link.machine.cable_changed()
 
     async def _make(self, name: str, settings: Settings) -> ManagedLink:
         link = self.by_name[name] = ManagedLink(name, settings, self._machinery)
         await link.dialer.follow()
+        self._use(link, settings)
         return link
+
+    def _use(self, link: ManagedLink, settings: Settings) -> None:
+        provider = self.providers().get(settings.provider) if settings.provider else None
+        link.use(settings, provider.redial_minimum if provider is not None else 0.0)
 
 
 def _clock() -> float:
@@ -318,5 +475,6 @@ def _clock() -> float:
 
 
 def plain_details(details: Details) -> dict[str, Any]:
-    """Return the details that are known, by name."""
-    return {key: value for key in Details.__slots__ if (value := getattr(details, key)) not in ("", (), 0)}
+    """Return the details that are known, by name, as plain values."""
+    known = {key: value for key in Details.__slots__ if (value := getattr(details, key)) not in ("", (), 0)}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in known.items()}

@@ -4,7 +4,6 @@ Starting is recovering: whatever ended the last helper, this reads the settings,
 them agree. Stopping leaves the calls alone, so that an upgrade or a crash costs nobody the connection.
 """
 
-import argparse
 import asyncio
 import logging
 import os
@@ -13,12 +12,15 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from cablecar.helper import __version__
+from cablecar.helper import __version__, providers
 from cablecar.helper.authority import Authority
 from cablecar.helper.bus import Bus, CallError
 from cablecar.helper.call import Machinery
 from cablecar.helper.calllog import FOLDER
+from cablecar.helper.history import History
+from cablecar.helper.imports import Foreign
 from cablecar.helper.links import Links
+from cablecar.helper.lookup import Lookup
 from cablecar.helper.names import BUS_NAME
 from cablecar.helper.netmon import NetworkMonitor
 from cablecar.helper.routes import Routes
@@ -33,6 +35,19 @@ STARTED_MARK: Final = "started"  # in /run/cablecar, which a boot empties and a 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the helper; return its exit status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    sweep, debug = _parse(given) if given else (False, False)
+    _set_up_logging(logging.DEBUG if debug else logging.INFO)
+    os.umask(0o077)
+    if os.geteuid() != 0:
+        log.error("cablecar-helper is started by systemd as root: systemctl start cablecar-helper")
+        return 1
+    return asyncio.run(_sweep() if sweep else _serve())
+
+
+def _parse(arguments: list[str]) -> tuple[bool, bool]:
+    import argparse  # here, because the unit gives no arguments, and the start must be short
+
     parser = argparse.ArgumentParser(
         prog="cablecar-helper",
         description="Cablecar's root helper. systemd starts it when somebody calls org.cablecar1 on the system bus.",
@@ -41,12 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sweep", action="store_true", help="remove all of Cablecar's routes and rules, and end")
     parser.add_argument("--debug", action="store_true", help="log every step")
     options = parser.parse_args(arguments)
-    _set_up_logging(logging.DEBUG if options.debug else logging.INFO)
-    os.umask(0o077)
-    if os.geteuid() != 0:
-        log.error("cablecar-helper is started by systemd as root: systemctl start cablecar-helper")
-        return 1
-    return asyncio.run(_sweep() if options.sweep else _serve())
+    return options.sweep, options.debug
 
 
 async def _sweep() -> int:
@@ -66,7 +76,10 @@ async def _serve() -> int:
         return 1
     bus.guard = Authority(bus)
     units, routes = Units(bus), Routes()
-    links = Links(Machinery(Store(), units, routes, bus.spawn))
+    machinery = Machinery(
+        Store(), History(), units, routes, Lookup(units, FOLDER), Foreign(), providers.load, bus.spawn
+    )
+    links = Links(machinery)
     blind = asyncio.Event()
     monitor = NetworkMonitor(links.network_changed, links.interface_gone, blind.set)
     try:
@@ -74,7 +87,7 @@ async def _serve() -> int:
         await routes.begin()
         await monitor.begin()
         await links.begin(_first_start())
-        Manager(bus, links).export()
+        Manager(bus, links, machinery).export()
         if not await bus.own(BUS_NAME):
             log.error("%s has another owner on the bus", BUS_NAME)
             return 1

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from cablecar.helper import safefile
+from cablecar.helper.calllog import FOLDER
 from cablecar.helper.errors import PeerFileExists, StorageFailed
 from cablecar.helper.settings import AUTHENTICATION_METHODS, Settings
 
 PEERS: Final = Path("/etc/ppp/peers")
 PPTP: Final = "/usr/sbin/pptp"
+HOOKS: Final = "/usr/lib/cablecar"  # dbus/ip-hook: they have the scripts run outside of pppd's cage
 AUTOMATIC_MTU: Final = 1436  # bytes: 1500 less IPv4 (20), GRE with both numbers (16), PPP (4), rest for VLAN tags
 ECHO_INTERVAL: Final = 5  # seconds between LCP echo requests
 ECHO_FAILURES: Final = 4  # unanswered ones that end the call
@@ -25,7 +27,7 @@ ECHO_FAILURES: Final = 4  # unanswered ones that end the call
 LCP_TRIES: Final = 6
 
 _SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@:/+=,-")
-_REFUSE: Final = {"pap": "refuse-pap", "chap": "refuse-chap", "mschapv2": "refuse-mschap-v2"}
+_REFUSE: Final = {"pap": "refuse-pap", "chap": "refuse-chap", "mschapv2": "refuse-mschap-v2", "eap": "refuse-eap"}
 _ENCRYPTION: Final = {"no": ["nomppe"], "if-offered": [], "required": ["require-mppe"]}
 _FIXED: Final = (
     "noauth",
@@ -33,8 +35,6 @@ _FIXED: Final = (
     "ipcp-accept-local",
     "ipcp-accept-remote",
     "nodefaultroute",
-    "usepeerdns",
-    "noipv6",
     "noproxyarp",
     "hide-password",
     "nobsdcomp",
@@ -42,9 +42,9 @@ _FIXED: Final = (
     "novj",
     "nopersist",
     "maxfail 1",
-    # One offered method is enough for an old EAP hole or a downgrade: these are never answered.
-    "refuse-eap",
-    "refuse-mschap",
+    f"ip-up-script {HOOKS}/ip-up",
+    f"ip-down-script {HOOKS}/ip-down",
+    "refuse-mschap",  # MS-CHAP version 1: nobody asks for it any more, except to downgrade
     f"lcp-echo-interval {ECHO_INTERVAL}",
     f"lcp-echo-failure {ECHO_FAILURES}",
     f"lcp-max-configure {LCP_TRIES}",
@@ -79,17 +79,20 @@ def render(name: str, settings: Settings, server: IPv4Address, password: bytes) 
         f"linkname {name}",
         f"ipparam {name}",
         f"remotename {name}",
+        f"logfile {FOLDER / name}.log",
         f'pty "{PPTP} {server} --nolaunchpppd --nohostroute --loglevel 1"',
         f"user {quote(settings.user.encode())}",
         f"password {quote(password)}",
         *_FIXED,
         f"mtu {mtu}",
         f"mru {mtu}",
-        *(_REFUSE[method] for method in AUTHENTICATION_METHODS if method not in settings.authentication),
+        *(_REFUSE[method] for method in AUTHENTICATION_METHODS if method not in settings.methods),
         *_ENCRYPTION[settings.encryption],
+        "+ipv6" if settings.ipv6 else "noipv6",
+        *(["usepeerdns"] if settings.dns == "peer" else []),
+        *(["debug"] if settings.debug else []),
+        *settings.ppp_options,
     ]
-    if settings.debug:
-        lines.append("debug")
     return ("\n".join(lines) + "\n").encode("ascii")
 
 

@@ -20,10 +20,12 @@ class Redial:
     Attributes:
         uniform: Returns a random number between its two arguments; a test passes its own.
         attempt: Tries since the link was last stable or first wanted.
+        minimum: Seconds between two dials that the provider asks for (its preset).
     """
 
     uniform: Callable[[float, float], float]
     attempt: int = 0
+    minimum: float = 0.0
     _delay: float = 0.0
 
     def reset(self) -> None:
@@ -31,21 +33,22 @@ class Redial:
         self.attempt = 0
         self._delay = 0.0
 
-    def after_drop(self, seconds_up: float) -> float:
-        """Return how long to wait after a link that was up is up no longer, in seconds."""
+    def after_drop(self, seconds_up: float, pause: float = 0.0) -> float:
+        """Return how long to wait after a link that was up is up no longer, in seconds; at least `pause`."""
         if seconds_up >= STABLE:
             self.reset()
         self.attempt += 1
+        least = max(pause, self.minimum)
         if self.attempt == 1:
-            return 0.0
-        return self._longer()
+            return least
+        return self._longer(least)
 
-    def after_failure(self) -> float:
-        """Return how long to wait after a dial that failed, in seconds."""
+    def after_failure(self, pause: float = 0.0) -> float:
+        """Return how long to wait after a dial that failed, in seconds; at least `pause`."""
         self.attempt += 1
-        return self._longer()
+        return self._longer(max(pause, self.minimum))
 
-    def _longer(self) -> float:
+    def _longer(self, least: float) -> float:
         # Decorrelated jitter: many customers whom the same server dropped do not come back in step.
         self._delay = min(CAP, self.uniform(BASE, max(BASE, self._delay * 3)))
-        return self._delay
+        return max(self._delay, least)

@@ -5,9 +5,12 @@ adds what is missing and deletes what is too much. So adding, removing, repairin
 crash are one thing, and doing it twice changes nothing.
 
     main table      metric-0 host routes to each link's server, through the cable: the pins
-    table 5200+n    the default route through the link in slot n; it dies with the ppp device, by the kernel's hand
+    table 5200+n    the routes through the link in slot n: the default, or the chosen prefixes; they die with the ppp
+                    device, by the kernel's hand
     rule 31800      everything but default routes from `main`, so that pins and the local network keep working
-    rule 31801+n    then the table of slot n; when that is empty, the lookup goes on to `main` as before
+    rule 31801+n    then the tables of links that take chosen prefixes, before those that take everything
+    rule 31865+n    then the tables of links that take everything; when all are empty, the lookup goes on to `main` as
+                    before
 
 The cable's own default route is never touched. The kernel is asked from one worker thread, because a socket blocks.
 """
@@ -43,13 +46,14 @@ PROTOCOL: Final = 201  # in no list of rt_protos(5) that distributions ship
 MAIN: Final = 254
 FIRST_TABLE: Final = 5200
 MAIN_RULE: Final = 31800
-FIRST_LINK_RULE: Final = 31801
+FIRST_PREFIX_RULE: Final = 31801
+FIRST_DEFAULT_RULE: Final = 31865
 SLOTS: Final = 64  # links that can be up at once
 _UNICAST: Final = 1  # rtnetlink(7), RTN_UNICAST
 _SCOPE_LINK: Final = 253
 _SCOPE_UNIVERSE: Final = 0
 _TO_TABLE: Final = 1  # FR_ACT_TO_TBL
-_ANYWHERE: Final = IPv4Network("0.0.0.0/0")
+ANYWHERE: Final = IPv4Network("0.0.0.0/0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +85,13 @@ class Wanted:
         pins: The servers that stay on the cable.
         cable: The interface that they stay on; empty means the one that the best route takes.
         tunnel: The ppp interface while up, otherwise empty.
-        default: Whether the default route leads through the tunnel.
+        through: The destinations that the tunnel leads to; `ANYWHERE` alone is the default route.
     """
 
     pins: tuple[IPv4Address, ...] = ()
     cable: str = ""
     tunnel: str = ""
-    default: bool = False
+    through: tuple[IPv4Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,28 @@ class Snapshot:
     our_rules: frozenset[Rule]
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How an address is reached.
+
+    Attributes:
+        interface: The interface that packets leave by; empty when there is none.
+        is_pinned: Whether our host route holds them there.
+    """
+
+    interface: str = ""
+    is_pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What the kernel should have of ours, and the pins that there is a way to."""
+
+    routes: frozenset[Route]
+    rules: frozenset[Rule]
+    reached: frozenset[IPv4Address]
+
+
 def underlay(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Route | None:
     """Return the pin for `address`: the way that a packet to it takes when no tunnel of ours exists.
 
@@ -124,6 +150,28 @@ def underlay(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iter
         return None
     best = max(routes, key=lambda route: (route.destination.prefixlen, -route.metric))
     return Route(IPv4Network(address), MAIN, best.output, best.gateway, 0, best.source)
+
+
+def goal(snapshot: Snapshot, wanted: Mapping[str, Wanted], slots: Mapping[str, int]) -> Goal:
+    """Return what the kernel should have of ours."""
+    routes: set[Route] = set()
+    rules: set[Rule] = set()
+    reached: set[IPv4Address] = set()
+    tunnels = [one.tunnel for one in wanted.values() if one.tunnel]
+    for link, one in wanted.items():
+        for address in one.pins:
+            if (pin := underlay(snapshot, address, one.cable, tunnels)) is not None:
+                routes.add(pin)
+                reached.add(address)
+            else:
+                # Without a way there is nothing to pin to; what still stands is left until there is one.
+                routes |= {route for route in snapshot.ours if route.destination == IPv4Network(address)}
+        if one.through and one.tunnel in snapshot.interfaces:
+            table = FIRST_TABLE + slots[link]
+            first = FIRST_DEFAULT_RULE if ANYWHERE in one.through else FIRST_PREFIX_RULE
+            routes |= {Route(network, table, snapshot.interfaces[one.tunnel].index) for network in one.through}
+            rules |= {Rule(MAIN_RULE, MAIN, True), Rule(first + slots[link], table)}
+    return Goal(frozenset(routes), frozenset(rules), frozenset(reached))
 
 
 class Routes:
@@ -169,13 +217,19 @@ class Routes:
         async with self._lock:
             # Copies: the worker thread must not see a change in the middle.
             wanted = dict(self._wanted)
-            slots = {link: self._slot(link) for link in wanted if wanted[link].default}
+            slots = {link: self._slot(link) for link in wanted if wanted[link].through}
             return await self._in_thread(lambda: self._reconcile(wanted, slots))
 
     def _slot(self, link: str) -> int:
         if link not in self._slots:
             self._slots[link] = min(set(range(SLOTS)) - set(self._slots.values()))
         return self._slots[link]
+
+    async def way(self, address: IPv4Address, cable: str) -> Way:
+        """Return how packets to `address` go when no tunnel of ours exists, by `cable` if one is named."""
+        async with self._lock:
+            tunnels = [one.tunnel for one in self._wanted.values() if one.tunnel]
+            return await self._in_thread(lambda: self._way(address, cable, tunnels))
 
     async def counters(self, interface: str) -> tuple[int, int]:
         """Return the bytes that the interface has received and sent; zeros when it is gone."""
@@ -195,42 +249,22 @@ class Routes:
 
     def _reconcile(self, wanted: Mapping[str, Wanted], slots: Mapping[str, int]) -> bool:
         snapshot = self._snapshot()
-        routes, rules = self._goal(snapshot, wanted, slots)
-        lost = self._standing & ((routes - snapshot.ours) | (rules - snapshot.our_rules))
+        wished = goal(snapshot, wanted, slots)
+        missing_routes, missing_rules = wished.routes - snapshot.ours, wished.rules - snapshot.our_rules
+        lost = self._standing & (missing_routes | missing_rules)
         # First what leads somewhere, then the rules that send packets there; the other way round when removing.
-        for route in routes - snapshot.ours:
+        for route in missing_routes:
             self._add_route(route)
         # The rule for `main` comes first and goes last: without it the tunnel's own packets would go into the tunnel.
-        for rule in sorted(rules - snapshot.our_rules, key=_priority):
+        for rule in sorted(missing_rules, key=_priority):
             self._add_rule(rule)
-        for rule in sorted(snapshot.our_rules - rules, key=_priority, reverse=True):
+        for rule in sorted(snapshot.our_rules - wished.rules, key=_priority, reverse=True):
             self._delete_rule(rule)
-        for route in snapshot.ours - routes:
+        for route in snapshot.ours - wished.routes:
             self._delete_route(route)
-        self._standing = frozenset(routes | rules)
+        self._standing = wished.routes | wished.rules
+        self._reached = wished.reached
         return bool(lost)
-
-    def _goal(
-        self, snapshot: Snapshot, wanted: Mapping[str, Wanted], slots: Mapping[str, int]
-    ) -> tuple[set[Route], set[Rule]]:
-        routes: set[Route] = set()
-        rules: set[Rule] = set()
-        reached: set[IPv4Address] = set()
-        tunnels = [one.tunnel for one in wanted.values() if one.tunnel]
-        for link, one in wanted.items():
-            for address in one.pins:
-                if (pin := underlay(snapshot, address, one.cable, tunnels)) is not None:
-                    routes.add(pin)
-                    reached.add(address)
-                else:
-                    # Without a way there is nothing to pin to; what still stands is left until there is one.
-                    routes |= {route for route in snapshot.ours if route.destination == IPv4Network(address)}
-            if one.default and one.tunnel in snapshot.interfaces:
-                table, priority = FIRST_TABLE + slots[link], FIRST_LINK_RULE + slots[link]
-                routes.add(Route(_ANYWHERE, table, snapshot.interfaces[one.tunnel].index))
-                rules |= {Rule(MAIN_RULE, MAIN, True), Rule(priority, table)}
-        self._reached = frozenset(reached)
-        return routes, rules
 
     def _snapshot(self) -> Snapshot:
         interfaces = [_interface(message) for message in self._netlink.links()]
@@ -254,6 +288,14 @@ class Routes:
 
     def _delete_route(self, route: Route) -> None:
         _attempt(lambda: self._netlink.change(_message(route), RTM_DELROUTE), errno.ESRCH, errno.ENODEV)
+
+    def _way(self, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Way:
+        snapshot = self._snapshot()
+        route = underlay(snapshot, address, cable, tunnels)
+        if route is None:
+            return Way()
+        (name,) = (one.name for one in snapshot.interfaces.values() if one.index == route.output)
+        return Way(name, route in snapshot.ours)
 
     def _add_rule(self, rule: Rule) -> None:
         flags = NLM_F_CREATE | NLM_F_EXCL

@@ -45,7 +45,7 @@ def read(path: Path) -> bytes:
 
     Raises:
         FileNotFoundError: There is none.
-        StorageFailed: It is no plain file, not ours, too large or unreadable.
+        StorageFailed: It is no plain file, not ours alone, too large or unreadable.
     """
     try:
         # O_NONBLOCK: a FIFO put in its place must not hold us.
@@ -58,6 +58,8 @@ def read(path: Path) -> bytes:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_size > MAX_BYTES:
             raise StorageFailed(f"{path} is not a plain file of root's with at most {MAX_BYTES} bytes.")
+        if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise StorageFailed(f"{path} can be written by others than root. Try: chmod go-w {path}")
         return file.read(MAX_BYTES)
 
 

@@ -5,22 +5,27 @@ runs. After that the link is looked up again, because it may have been removed w
 No `from __future__ import annotations` here: dbus-next reads the annotations as signatures.
 """
 
+import dataclasses
 import time
+from collections.abc import Callable
 from typing import Any, Final, TypedDict
 
 from cablecar.helper import __version__, names
 from cablecar.helper.bus import Bus, caller
-from cablecar.helper.errors import InvalidArgument, NoSuchLink
+from cablecar.helper.call import Machinery
+from cablecar.helper.diagnose import Diagnosis
+from cablecar.helper.errors import InvalidArgument, InvalidSetting, NoSuchLink
 from cablecar.helper.link import Status
 from cablecar.helper.links import Links, ManagedLink, plain_details
 from cablecar.helper.names import LINK_INTERFACE, MANAGER_INTERFACE, MANAGER_PATH, link_path
 from cablecar.helper.reasons import Reason
-from cablecar.helper.settings import check_name, check_password, parse
+from cablecar.helper.settings import check_from_bus, check_name, check_password, full_dict, parse
 from cablecar.helper.store import AUTOMATIC
 from cablecar.helper.wire import (
     OPEN,
     DBusBool,
     DBusDict,
+    DBusDicts,
     DBusDrop,
     DBusLinks,
     DBusPath,
@@ -36,10 +41,14 @@ from cablecar.helper.wire import (
     dbus_readonly,
     dbus_signal,
     plain,
+    variants,
 )
 
 MAX_LOG_LINES: Final = 1000
-_DETAIL_TYPES: Final = {"dns": "as", "received": "t", "sent": "t"}  # the others are strings
+MAX_PEER_NAME: Final = 255  # a file name
+MAX_RECORDS: Final = 300
+_COUNTERS: Final = {"received": "t", "sent": "t"}
+_RECORD: Final = {"dialed": "t", "connected": "t", "ended": "t", **_COUNTERS}
 
 
 class _Shown(TypedDict):
@@ -56,21 +65,37 @@ class _Shown(TypedDict):
 
 def _check_add(name: str, settings: dict[str, Any]) -> None:
     check_name(name)
-    parse(plain(settings))
+    values = plain(settings)
+    check_from_bus(values)
+    if "provider" not in values:  # else the preset may complete them, and that is a file
+        parse(values)
 
 
-def _check_lines(lines: int) -> None:
-    if not 1 <= lines <= MAX_LOG_LINES:
-        raise InvalidArgument(f"The number of lines must be from 1 to {MAX_LOG_LINES}.")
+def _check_update(settings: dict[str, Any]) -> None:
+    check_from_bus(plain(settings))
+
+
+def _check_peer(peer: str) -> None:
+    if not 1 <= len(peer) <= MAX_PEER_NAME:
+        raise InvalidArgument(f"The name must have 1 to {MAX_PEER_NAME} characters. ListPeers tells what there is.")
+
+
+def _at_most(limit: int) -> Callable[[int], None]:
+    def check(count: int) -> None:
+        if not 1 <= count <= limit:
+            raise InvalidArgument(f"The number must be from 1 to {limit}.")
+
+    return check
 
 
 class Manager(ServiceInterface):
     """/org/cablecar1: the links that there are."""
 
-    def __init__(self, bus: Bus, links: Links) -> None:
+    def __init__(self, bus: Bus, links: Links, machinery: Machinery) -> None:
         super().__init__(MANAGER_INTERFACE)
         self._bus = bus
         self._links = links
+        self._machinery = machinery
         self._objects: dict[str, LinkObject] = {}
 
     def export(self) -> None:
@@ -91,20 +116,50 @@ class Manager(ServiceInterface):
     @dbus_method("AddLink", names.ACTION_MODIFY, _check_add)
     async def add_link(self, name: DBusStr, settings: DBusDict) -> DBusPath:
         """Make a link."""
-        link = await self._links.add(name, parse(plain(settings)))
-        self._export(link)
-        self.link_added(link_path(name))
-        self._links_changed()
-        return link_path(name)
+        return self._show(await self._links.add(name, plain(settings)))
 
     @dbus_method("RemoveLink", names.ACTION_MODIFY, check_name)
     async def remove_link(self, name: DBusStr) -> None:
         """Disconnect and forget a link."""
         await self._links.remove(name)
-        shown = self._objects.pop(name)
-        self._bus.unexport(link_path(name), shown)
-        self.link_removed(link_path(name))
-        self._links_changed()
+        self._hide(name)
+
+    @dbus_method("ListPeers", names.ACTION_VIEW_DETAILS)
+    def list_peers(self) -> DBusStrings:
+        """Return what could be imported."""
+        return self._machinery.foreign.list()
+
+    @dbus_method("ImportPeer", names.ACTION_MODIFY, _check_peer)
+    async def import_peer(self, peer: DBusStr) -> DBusPath:
+        """Make a link of what somebody set up by hand."""
+        return self._show(await self._links.import_peer(peer))
+
+    @dbus_method("Providers", OPEN)
+    def providers(self) -> DBusDicts:
+        """Return the presets."""
+        return [variants(provider.as_dict()) for provider in self._links.providers().values()]
+
+    @dbus_method("Diagnose", names.ACTION_VIEW_DETAILS, check_name)
+    async def diagnose(self, link: DBusStr) -> DBusDicts:
+        """Run the checks of a link."""
+        findings = await Diagnosis(self._links.get(link), self._links, self._machinery).run()
+        return [variants({"id": name, **dataclasses.asdict(found)}) for name, found in findings.items()]
+
+    @dbus_method("RestoreNetwork", names.ACTION_SYSTEM)
+    async def restore_network(self) -> None:
+        """Take everything down."""
+        await self._links.restore_network()
+
+    @dbus_method("Reload", names.ACTION_MODIFY)
+    async def reload(self) -> None:
+        """Read the files again."""
+        changes = await self._links.reload()
+        for name in changes.removed:
+            self._hide(name)
+        for name in changes.added:
+            self._show(self._links.get(name))
+        if changes.broken:
+            raise InvalidSetting(" ".join([*changes.broken, "All other files were read."]))
 
     @dbus_signal("LinkAdded")
     def link_added(self, path: str) -> DBusPath:
@@ -125,6 +180,17 @@ class Manager(ServiceInterface):
     def links(self) -> DBusPaths:
         """The paths of all links."""
         return [link_path(name) for name in sorted(self._links.by_name)]
+
+    def _show(self, link: ManagedLink) -> str:
+        self._export(link)
+        self.link_added(link_path(link.name))
+        self._links_changed()
+        return link_path(link.name)
+
+    def _hide(self, name: str) -> None:
+        self._bus.unexport(link_path(name), self._objects.pop(name))
+        self.link_removed(link_path(name))
+        self._links_changed()
 
     def _links_changed(self) -> None:
         self.emit_properties_changed({"Links": [link_path(name) for name in sorted(self._links.by_name)]})
@@ -169,13 +235,25 @@ class LinkObject(ServiceInterface):
     @dbus_method("Details", names.ACTION_VIEW_DETAILS)
     async def details(self) -> DBusDict:
         """Return what is not for everybody."""
-        known = plain_details(await self._present().details())
-        return {
-            key: Variant(_DETAIL_TYPES.get(key, "s"), list(value) if isinstance(value, tuple) else value)
-            for key, value in known.items()
-        }
+        return variants(plain_details(await self._present().details()), _COUNTERS)
 
-    @dbus_method("Log", names.ACTION_VIEW_DETAILS, _check_lines)
+    @dbus_method("Settings", names.ACTION_VIEW_DETAILS)
+    def settings(self) -> DBusDict:
+        """Return the settings of the next call."""
+        return variants(full_dict(self._present().settings))
+
+    @dbus_method("Update", names.ACTION_MODIFY, _check_update)
+    def update(self, settings: DBusDict) -> None:
+        """Change some settings."""
+        self._links.update(self._present().name, plain(settings))
+
+    @dbus_method("History", names.ACTION_VIEW_DETAILS, _at_most(MAX_RECORDS))
+    def history(self, entries: DBusUInt32) -> DBusDicts:
+        """Return past calls."""
+        records = self._links.history(self._present().name, entries)
+        return [variants(dataclasses.asdict(record), _RECORD) for record in records]
+
+    @dbus_method("Log", names.ACTION_VIEW_DETAILS, _at_most(MAX_LOG_LINES))
     def log(self, lines: DBusUInt32) -> DBusStrings:
         """Return the last lines of the call."""
         return self._present().dialer.log_lines(lines)
@@ -220,6 +298,17 @@ class LinkObject(ServiceInterface):
     def reconnecting(self, attempt: int, seconds: float) -> None:
         """Send the signal."""
         self._reconnecting(attempt, round(seconds * 1000))
+
+    def settings_changed(self) -> None:
+        """Announce the properties that follow from the settings."""
+        settings = self._link.settings
+        self.emit_properties_changed(
+            {
+                "Title": settings.title or self._link.name,
+                "Protocol": settings.protocol,
+                "Autoconnect": settings.autoconnect,
+            }
+        )
 
     # Properties: what every local user may know.
 

@@ -2,6 +2,7 @@
 
 One vocabulary for the bus (`a{sv}`) and the file (TOML). `parse` takes plain Python values, refuses unknown keys
 and values by name, and returns an immutable `Settings`. Pure: no file, no resolver, no interface is looked at.
+What the vocabulary has and this version does not do yet is refused by name as well: nothing is taken and ignored.
 """
 
 import dataclasses
@@ -10,16 +11,22 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from cablecar.helper.errors import InvalidName, InvalidPassword, InvalidSetting
 from cablecar.helper.names import LINK_NAME
 
-AUTHENTICATION_METHODS: Final = ("pap", "chap", "mschapv2")
+AUTHENTICATION_METHODS: Final = ("pap", "chap", "mschapv2", "eap")  # the weakest first
+# EAP only when asked for by name: a hole in pppd's EAP code once was open before authentication (CVE-2020-8597).
+OFFERED_BY_DEFAULT: Final = ("pap", "chap", "mschapv2")
 ENCRYPTION: Final = ("no", "if-offered", "required")
 MAX_TITLE: Final = 64  # characters; longer ones do not fit a menu
 MAX_CREDENTIAL: Final = 255  # bytes; one length byte in PAP (RFC 1334) and pppd's MAXNAMELEN, MAXSECRETLEN
 MTU_RANGE: Final = (576, 1500)  # bytes; RFC 791's minimum to Ethernet
+MAX_PREFIXES: Final = 64  # of `route`
+MAX_OPTIONS: Final = 32  # of `ppp_options`
+PRESET_KEYS: Final = ("protocol", "server", "authentication", "encryption", "mtu")  # what a provider's preset fills in
+FILE_ONLY: Final = ("ppp_options",)  # pppd options can run programs as root: only who can edit root's file sets them
 
 # A host name as RFC 1123 has it. It is never given to a shell or an option file: only the address that it
 # resolves to is. `\Z`-like anchoring by fullmatch.
@@ -27,6 +34,14 @@ _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _INTERFACE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")  # IFNAMSIZ is 16 with the final NUL
 _NO_CABLE: Final = ("lo", "all", "default")
+_PROVIDER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+class Preset(Protocol):
+    """What `fill` needs of a provider's preset (`providers.py`)."""
+
+    def defaults(self, protocol: str) -> Mapping[str, object]:
+        """Return what the preset says of the keys `PRESET_KEYS`; an empty `protocol` means its first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,37 +53,72 @@ class Settings:
         user: The name at the provider, its suffix (`@C012`) included.
         protocol: `pptp`.
         title: Free text shown to people; empty means the link's name.
-        authentication: The methods that the server may ask for; asking for another ends the call.
+        provider: The id of the preset that filled in what was left out; empty means none.
+        authentication: The methods that the server may ask for; asking for another ends the call. Empty means
+            automatic: all but EAP until the first success, then nothing weaker than what was used.
         encryption: MPPE: `no`, `if-offered` or `required`.
         interface: The cable's interface; empty means the one that the route to the server takes.
         autoconnect: Dial at boot.
         reconnect: Dial again after a drop.
-        route: `all` sends the default route through the link, `none` leaves routing alone.
+        route: `all` sends the default route through the link, `none` leaves routing alone; or the prefixes that
+            alone go through it, such as `198.51.100.0/24`.
+        strict: Let nothing but the tunnel leave by the cable.
+        dns: `peer` takes the provider's DNS servers, `none` leaves DNS alone.
+        firewall: `leave` leaves the firewall alone.
+        share: Internal interfaces whose hosts use the link too.
         mtu: Bytes; 0 means automatic.
+        ipv6: Let the peer negotiate IPv6 as well.
         debug: Let pppd log every packet of the negotiation.
+        ppp_options: Lines added to the peer file as they are.
     """
 
     server: str
     user: str
     protocol: str = "pptp"
     title: str = ""
-    authentication: tuple[str, ...] = ("pap", "chap", "mschapv2")
+    provider: str = ""
+    authentication: tuple[str, ...] = ()
     encryption: str = "no"
     interface: str = ""
     autoconnect: bool = False
     reconnect: bool = True
-    route: str = "all"
+    route: str | tuple[str, ...] = "all"
+    strict: bool = False
+    dns: str = "peer"
+    firewall: str = "leave"
+    share: tuple[str, ...] = ()
     mtu: int = 0
+    ipv6: bool = False
     debug: bool = False
+    ppp_options: tuple[str, ...] = ()
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods of authentication that the server may ask for."""
+        return self.authentication or OFFERED_BY_DEFAULT
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings that differ from the defaults, as plain values; `parse` takes them back."""
+        """Return what a file of these settings says, as plain values; `parse` takes them back.
+
+        Left out is what equals the default, unless a preset could fill in something else.
+        """
         values = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.default is dataclasses.MISSING or value != field.default:
+            if field.name in ("server", "user") or value != field.default or self._filled(field.name):
                 values[field.name] = list(value) if isinstance(value, tuple) else value
         return values
+
+    def _filled(self, key: str) -> bool:
+        return bool(self.provider) and key in PRESET_KEYS
+
+
+def full_dict(settings: Settings) -> dict[str, Any]:
+    """Return every setting that may be shown on the bus, defaults included."""
+    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    return {
+        key: list(value) if isinstance(value, tuple) else value for key, value in values.items() if key not in FILE_ONLY
+    }
 
 
 def check_name(name: str) -> str:
@@ -96,27 +146,72 @@ def check_password(password: str) -> bytes:
         raise InvalidPassword(f"The password {error}.") from None
 
 
+def check(key: str, value: object) -> Any:
+    """Return the value of one setting as `Settings` has it.
+
+    Raises:
+        InvalidSetting: There is no such setting, or it does not take this value.
+    """
+    if (convert := _CHECKS.get(key)) is None:
+        raise InvalidSetting(f"There is no setting {_shown(key)}. Known are: {', '.join(_CHECKS)}.")
+    try:
+        return convert(value)
+    except ValueError as error:
+        raise InvalidSetting(f"The setting `{key}` {error}.", key) from None
+
+
+def check_from_bus(values: Mapping[str, Any]) -> None:
+    """Make sure that values from the bus are each allowed; together they may still be incomplete.
+
+    Raises:
+        InvalidSetting: A key is unknown or not for the bus, or a value is not one that the key takes.
+    """
+    for key, value in values.items():
+        if key in FILE_ONLY:
+            raise InvalidSetting(f"The setting `{key}` can only be set in the link's file, by root.", key)
+        check(key, value)
+
+
+def fill(values: Mapping[str, Any], presets: Mapping[str, Preset]) -> dict[str, Any]:
+    """Return `values` with what the preset they name says of the keys that they leave out.
+
+    Raises:
+        InvalidSetting: There is no such preset.
+    """
+    if not (wanted := values.get("provider", "")):
+        return dict(values)
+    if (preset := presets.get(check("provider", wanted))) is None:
+        raise InvalidSetting("The setting `provider` names no preset. The method Providers lists them.", "provider")
+    return {
+        **preset.defaults(check("protocol", values.get("protocol", "pptp")) if "protocol" in values else ""),
+        **values,
+    }
+
+
+def merge(settings: Settings, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of `settings` with `values` in their place; a new provider makes room for its preset."""
+    kept = settings.as_dict()
+    if "provider" in values:
+        kept = {key: value for key, value in kept.items() if key not in PRESET_KEYS}
+    return {**kept, **values}
+
+
 def parse(values: Mapping[str, Any]) -> Settings:
     """Validate `values` and return them as settings.
 
     Raises:
         InvalidSetting: A key is unknown or missing, or a value is not one that the key takes.
     """
-    checked: dict[str, Any] = {}
-    for key, value in values.items():
-        check = _CHECKS.get(key)
-        if check is None:
-            raise InvalidSetting(f"There is no setting {_shown(key)}. Known are: {', '.join(_CHECKS)}.")
-        try:
-            checked[key] = check(value)
-        except ValueError as error:
-            raise InvalidSetting(f"The setting `{key}` {error}.") from None
+    checked = {key: check(key, value) for key, value in values.items()}
     for key in ("server", "user"):
         if key not in checked:
             raise InvalidSetting(f"The setting `{key}` is missing.")
-    if checked.get("encryption") == "required" and "mschapv2" not in checked.get("authentication", ("mschapv2",)):
-        raise InvalidSetting("The setting `encryption` = required needs `mschapv2` in `authentication` (RFC 3079).")
-    return Settings(**checked)
+    settings = Settings(**checked)
+    if settings.encryption == "required" and "mschapv2" not in settings.methods:
+        raise InvalidSetting(
+            "The setting `encryption` = required needs `mschapv2` in `authentication` (RFC 3079).", "encryption"
+        )
+    return settings
 
 
 def _shown(key: object) -> str:
@@ -196,9 +291,55 @@ def _interface(value: object) -> str:
 
 
 def _authentication(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not value or any(item not in AUTHENTICATION_METHODS for item in value):
-        raise ValueError(f"must be a list out of {', '.join(AUTHENTICATION_METHODS)}")
+    if not isinstance(value, list | tuple) or any(item not in AUTHENTICATION_METHODS for item in value):
+        raise ValueError(f"must be a list out of {', '.join(AUTHENTICATION_METHODS)}, or empty")
     return tuple(method for method in AUTHENTICATION_METHODS if method in value)
+
+
+def _provider(value: object) -> str:
+    text = _text(value)
+    if text and _PROVIDER.fullmatch(text) is None:
+        raise ValueError("must be the id of a preset, or empty")
+    return text
+
+
+def _route(value: object) -> str | tuple[str, ...]:
+    if value in ("all", "none"):
+        return str(value)
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_PREFIXES:
+        raise ValueError(f"must be all, none, or a list of 1 to {MAX_PREFIXES} IPv4 prefixes")
+    return tuple(dict.fromkeys(_prefix(item) for item in value))
+
+
+def _prefix(value: object) -> str:
+    text = _text(value)
+    try:
+        prefix = ipaddress.IPv4Network(text)
+    except ValueError:
+        raise ValueError("must have IPv4 prefixes without host bits, such as 198.51.100.0/24") from None
+    if prefix.prefixlen == 0:
+        raise ValueError("must say all instead of 0.0.0.0/0")
+    return str(prefix)
+
+
+def _ppp_options(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or len(value) > MAX_OPTIONS:
+        raise ValueError(f"must be a list of at most {MAX_OPTIONS} pppd options")
+    for item in value:
+        # One option a line, and the line ends where it should: a comment or an open quote would take more with it.
+        if not 1 <= len(_plain(_text(item))) <= 255 or not item.isascii() or not _is_closed(item):
+            raise ValueError("must have one pppd option each, in ASCII, without # \\ and '; quotes must be closed")
+    return tuple(value)
+
+
+def _is_closed(option: str) -> bool:
+    return not set("#\\'") & set(option) and option.count('"') % 2 == 0
+
+
+def _not_yet(value: object, now: object, what: str) -> Any:
+    if type(value) is not type(now) or value != now:
+        raise ValueError(f"can only be {what} in this version")
+    return value
 
 
 def _one_of(*choices: str) -> Callable[[object], str]:
@@ -225,6 +366,7 @@ def _mtu(value: object) -> int:
 
 _CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
     "title": _title,
+    "provider": _provider,
     "protocol": _one_of("pptp"),
     "server": _server,
     "user": _user,
@@ -233,7 +375,13 @@ _CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
     "interface": _interface,
     "autoconnect": _flag,
     "reconnect": _flag,
-    "route": _one_of("all", "none"),
+    "route": _route,
+    "strict": lambda value: _not_yet(value, False, "false"),
+    "dns": _one_of("peer", "none"),
+    "firewall": _one_of("leave"),
+    "share": lambda value: tuple(_not_yet(value, [], "an empty list")),
     "mtu": _mtu,
+    "ipv6": _flag,
     "debug": _flag,
+    "ppp_options": _ppp_options,
 }

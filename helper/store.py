@@ -3,24 +3,44 @@
     /etc/cablecar/links/NAME.toml     settings, for people to read and edit
     /etc/cablecar/secrets/NAME        the password, as bytes
     /var/lib/cablecar/wishes/NAME     the uid of who wants the link up; no file means down. A wish outlives a reboot
+    /run/cablecar/NAME.json           the settings that the running call was dialed with
 
 A file that cannot be read harms no other link: it is reported and left alone.
 """
 
+import json
 import logging
+import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 from cablecar.helper import safefile
-from cablecar.helper.errors import CablecarError, StorageFailed
+from cablecar.helper.errors import CablecarError, InvalidSetting, StorageFailed
 from cablecar.helper.names import LINK_NAME
-from cablecar.helper.settings import Settings, parse
+from cablecar.helper.settings import Preset, Settings, check, fill, parse
 
 log = logging.getLogger(__name__)
 
-AUTOMATIC = -1  # in place of a uid: nobody asked, the link is to be up since boot
+AUTOMATIC: Final = -1  # in place of a uid: nobody asked, the link is to be up since boot
+_HEAD: Final = "A Cablecar link. After editing: busctl call org.cablecar1 /org/cablecar1 org.cablecar1.Manager Reload"
+
+Presets = Callable[[], Mapping[str, Preset]]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the settings files say.
+
+    Attributes:
+        links: The settings of each link whose file is in order.
+        broken: A sentence with file name and line for each of the others.
+    """
+
+    links: dict[str, Settings] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +50,79 @@ class Store:
     Attributes:
         configuration: `/etc/cablecar`.
         state: `/var/lib/cablecar`.
+        run: `/run/cablecar`.
     """
 
     configuration: Path = Path("/etc/cablecar")
     state: Path = Path("/var/lib/cablecar")
+    run: Path = Path("/run/cablecar")
 
-    def load_links(self) -> dict[str, Settings]:
-        """Return every link whose file is in order; name the others in the log with the reason."""
-        found = {}
+    def load_links(self, presets: Presets) -> Loaded:
+        """Return what all settings files say; `presets` is only called when one of them names a provider."""
+        loaded = Loaded()
         for path in sorted(self._folder(self.configuration / "links").glob("*.toml")):
             try:
-                found[path.stem] = _load(path)
-            except (CablecarError, OSError, ValueError) as error:
+                if LINK_NAME.fullmatch(path.stem) is None:
+                    raise InvalidSetting("Its name is not one that a link can have ([a-z][a-z0-9_]{0,30}).")
+                loaded.links[path.stem] = self.load_link(path.stem, presets)
+            except (CablecarError, OSError) as error:
+                loaded.broken[path.stem] = str(error)
                 log.error("%s is left out: %s", path, error)
-        return found
+        return loaded
 
-    def save_link(self, name: str, settings: Settings) -> None:
-        """Write a link's settings.
+    def has_link(self, name: str) -> bool:
+        """Return whether there is a settings file of this name, in order or not."""
+        return self._settings_path(name).exists()
+
+    def load_link(self, name: str, presets: Presets) -> Settings:
+        """Return what a link's file says.
+
+        Raises:
+            FileNotFoundError: There is none.
+            InvalidSetting: It says something wrong; the sentence names the file and, where known, the line.
+            StorageFailed: It is not safe to read.
+        """
+        path = self._settings_path(name)
+        text = ""
+        try:
+            text = safefile.read(path).decode()
+            values = tomllib.loads(text)
+            return parse(_filled(path, values, presets) if "provider" in values else values)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InvalidSetting(f"{path}: {error}.") from None
+        except InvalidSetting as error:
+            line = _line_of(error.key, text)
+            raise InvalidSetting(f"{path}{f', line {line}' if line else ''}: {error}", error.key) from None
+
+    def save_link(self, name: str, settings: Settings, remarks: Sequence[str] = ()) -> None:
+        """Write a link's settings; what people wrote around them in the file stays. A new file begins with `remarks`.
 
         Raises:
             StorageFailed: They could not be written; nothing changed.
         """
-        safefile.replace(self._settings_path(name), _toml(settings))
+        path = self._settings_path(name)
+        try:
+            old = safefile.read(path).decode()
+        except FileNotFoundError:
+            old = "".join(f"# {line}\n" for line in (_HEAD, *remarks))
+        safefile.replace(path, _edited(old, settings))
+
+    def save_dialed(self, name: str, settings: Settings) -> None:
+        """Remember the settings that a call is about to be dialed with, for a helper that takes it over."""
+        safefile.replace(self.run / f"{name}.json", json.dumps(settings.as_dict()).encode())
+
+    def dialed(self, name: str) -> Settings | None:
+        """Return the settings that the last call of a link was dialed with, None when they are not known."""
+        try:
+            values = json.loads(safefile.read(self.run / f"{name}.json"))
+            if type(values) is not dict:
+                raise ValueError("no settings in it")
+            return parse(values)
+        except FileNotFoundError:
+            return None
+        except (CablecarError, ValueError) as error:
+            log.warning("what the call of link %s was dialed with cannot be read: %s", name, error)
+            return None
 
     def save_password(self, name: str, password: bytes) -> None:
         """Store a link's password, readable by root only.
@@ -97,6 +168,7 @@ class Store:
             StorageFailed: Something could not be removed.
         """
         self.save_wish(name, None)
+        safefile.remove(self.run / f"{name}.json")
         safefile.remove(self._secret_path(name))
         safefile.remove(self._settings_path(name))
 
@@ -115,19 +187,36 @@ class Store:
         return path
 
 
-def _load(path: Path) -> Settings:
-    if LINK_NAME.fullmatch(path.stem) is None:
-        raise ValueError("its name is not one that a link can have ([a-z][a-z0-9_]{0,30})")
-    return parse(tomllib.loads(safefile.read(path).decode()))
+def _filled(path: Path, values: Mapping[str, object], presets: Presets) -> Mapping[str, object]:
+    try:
+        return fill(values, presets())
+    except InvalidSetting as error:
+        # A preset that is no more must not take down a link whose file says all that is needed.
+        if "server" not in values:
+            raise
+        log.warning("%s: %s", path, error)
+        return values
 
 
-def _toml(settings: Settings) -> bytes:
+def _line_of(key: str, text: str) -> int:
+    """Return the number of the line that sets `key`, 0 when none does."""
+    match = re.search(rf"^[ \t]*[\"']?{re.escape(key)}[\"']?[ \t]*=", text, re.MULTILINE) if key else None
+    return text.count("\n", 0, match.start()) + 1 if match else 0
+
+
+def _edited(old: str, settings: Settings) -> bytes:
     # Imported where it is needed: writing is rare, and tomlkit is large.
     import tomlkit
 
-    document = tomlkit.document()
-    document.add(tomlkit.comment("A Cablecar link. After editing: systemctl restart cablecar-helper (links stay up)."))
-    values: dict[str, Any] = settings.as_dict()
+    document = tomlkit.parse(old)
+    present = document.unwrap()
+    values = settings.as_dict()
+    for key in present:
+        # What a file says is never taken out, only changed: a comment beside it may be somebody's.
+        if key not in values:
+            values[key] = getattr(settings, key)
     for key, value in values.items():
-        document.add(key, value)
+        plain = list(value) if isinstance(value, tuple) else value
+        if key not in present or check(key, present[key]) != check(key, plain):
+            document[key] = plain
     return tomlkit.dumps(document).encode()

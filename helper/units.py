@@ -4,6 +4,7 @@ PID 1 holds the processes of each call, so they outlive the helper. This module 
 units; what runs in them is written in the unit file and the peer file.
 """
 
+import asyncio
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -81,6 +82,25 @@ class Units:
             CallError: systemd refuses.
         """
         await self._bus.ask(SYSTEMD, "StopUnit", "ss", [unit_name(link), "replace"])
+
+    async def finish(self, unit: str) -> None:
+        """Start a oneshot unit and return when it has ended, however it did; one at a time.
+
+        Raises:
+            CallError: systemd refuses.
+        """
+        over = asyncio.Event()
+
+        def on_removed(body: list[Any]) -> None:
+            if body[2] == unit:
+                over.set()
+
+        await self._bus.follow(SYSTEMD[0], SYSTEMD[1], SYSTEMD[2], "JobRemoved", on_removed)
+        try:
+            await self._bus.ask(SYSTEMD, "StartUnit", "ss", [unit, "replace"])
+            await over.wait()
+        finally:
+            await self._bus.unfollow(SYSTEMD[0], SYSTEMD[1], SYSTEMD[2], "JobRemoved")
 
     async def is_running(self, link: str) -> bool:
         """Return whether the link's unit has processes."""

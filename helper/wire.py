@@ -5,7 +5,7 @@ forgetting one cannot open a hole; `bus.py` asks polkit before the method's body
 must not postpone annotations: dbus-next would see the alias's name instead of its signature.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from dbus_next.constants import PropertyAccess
@@ -16,6 +16,7 @@ __all__ = [
     "OPEN",
     "DBusBool",
     "DBusDict",
+    "DBusDicts",
     "DBusDrop",
     "DBusLinks",
     "DBusPath",
@@ -32,6 +33,7 @@ __all__ = [
     "dbus_readonly",
     "dbus_signal",
     "plain",
+    "variants",
 ]
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     DBusPaths = list[str]
     DBusStrings = list[str]
     DBusDict = dict[str, Variant]
+    DBusDicts = list[dict[str, Variant]]
     DBusLinks = list[list[str]]
     DBusDrop = list[str | bool]
     DBusTry = list[int]
@@ -55,6 +58,7 @@ else:
     DBusPaths = "ao"
     DBusStrings = "as"
     DBusDict = "a{sv}"
+    DBusDicts = "aa{sv}"
     DBusLinks = "a(sos)"
     DBusDrop = "ssb"
     DBusTry = "uu"
@@ -102,6 +106,24 @@ def dbus_signal(name: str) -> Callable[[F], F]:
 def dbus_readonly(name: str) -> Callable[[Callable[[Any], T]], ReadOnly[T]]:
     """Export a read-only property. Writable ones would go round authorization: there are none."""
     return cast("Callable[[Callable[[Any], T]], ReadOnly[T]]", dbus_property(PropertyAccess.READ, name))
+
+
+def variants(values: Mapping[str, Any], types: Mapping[str, str] | None = None) -> dict[str, Variant]:
+    """Return plain values as an `a{sv}`.
+
+    Args:
+        values: Text, flags, numbers and lists of text.
+        types: The D-Bus type of those that are none of `s`, `b`, `u` and `as`.
+    """
+    return {key: Variant((types or {}).get(key) or _type_of(value), value) for key, value in values.items()}
+
+
+def _type_of(value: object) -> str:
+    if isinstance(value, bool):
+        return "b"
+    if isinstance(value, int):
+        return "u"
+    return "as" if isinstance(value, list) else "s"
 
 
 def plain(value: object) -> Any:

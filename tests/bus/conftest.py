@@ -18,13 +18,16 @@ from dbus_next.constants import BusType, MessageFlag, MessageType
 from dbus_next.message import Message
 from dbus_next.signature import Variant
 
-from cablecar.helper import names
+from cablecar.helper import names, providers
 from cablecar.helper.authority import Authority
 from cablecar.helper.bus import Bus
 from cablecar.helper.call import Machinery
+from cablecar.helper.history import History
+from cablecar.helper.imports import Foreign
 from cablecar.helper.links import Links
+from cablecar.helper.lookup import Lookup
 from cablecar.helper.pppd import Exit
-from cablecar.helper.routes import Wanted
+from cablecar.helper.routes import Wanted, Way
 from cablecar.helper.service import Manager
 from cablecar.helper.store import Store
 
@@ -63,6 +66,7 @@ class FakeUnits:
     on_end: dict[str, Callable[[Exit], None]] = field(default_factory=dict)
     active: set[str] = field(default_factory=set)
     started: int = 0
+    answers: dict[str, list[str]] = field(default_factory=dict)
 
     async def running(self) -> list[str]:
         return sorted(self.active)
@@ -79,6 +83,13 @@ class FakeUnits:
     async def start(self, link: str) -> None:
         self.active.add(link)
         self.started += 1
+
+    async def finish(self, unit: str) -> None:
+        """Plays the lookup: `answers` are the addresses of the name that was asked for."""
+        link = unit.removeprefix("cablecar-lookup@").removesuffix(".service")
+        name = (self.logs / f"{link}.lookup").read_text().removeprefix("SERVER=").strip()
+        lines = [f"{address} STREAM {name}\n" for address in self.answers.get(name, [])]
+        (self.logs / f"{link}.addresses").write_text("".join(lines))
 
     async def stop(self, link: str) -> None:
         self.end(link, Exit(code=5))
@@ -113,6 +124,9 @@ class FakeRoutes:
     async def reconcile(self) -> bool:
         self.reconciled.append(set(self.wanted))
         return False
+
+    async def way(self, address: IPv4Address, cable: str) -> Way:
+        return Way("eth0", any(address in one.pins for one in self.wanted.values())) if self.reached else Way()
 
     async def counters(self, interface: str) -> tuple[int, int]:
         return 11, 22
@@ -237,18 +251,30 @@ class Stage:
 async def stage(private_bus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", private_bus)
     monkeypatch.setattr(os, "access", lambda path, mode: True)  # pptp need not be on this host
-    store = Store(tmp_path / "etc", tmp_path / "var")
-    for folder in ("etc", "var", "peers", "run"):
+    store = Store(tmp_path / "etc", tmp_path / "var", tmp_path / "run")
+    for folder in ("etc", "var", "peers", "run", "foreign"):
         (tmp_path / folder).mkdir()
     bus = Bus()
     await bus.connect()
     bus.guard = Authority(bus)
     units = FakeUnits(tmp_path / "run")
     routes = FakeRoutes()
-    machinery = Machinery(store, units, routes, bus.spawn, tmp_path / "peers", tmp_path / "run")  # type: ignore[arg-type]
+    machinery = Machinery(
+        store,
+        History(tmp_path / "var/history"),
+        units,  # type: ignore[arg-type]
+        routes,  # type: ignore[arg-type]
+        Lookup(units, tmp_path / "run"),  # type: ignore[arg-type]
+        Foreign(tmp_path / "foreign"),
+        lambda: providers.load(tmp_path / "etc/providers.d"),
+        bus.spawn,
+        tmp_path / "peers",
+        tmp_path / "run",
+        [tmp_path / "run"],
+    )
     links = Links(machinery)
     await links.begin(at_boot=False)
-    Manager(bus, links).export()
+    Manager(bus, links, machinery).export()
     assert await bus.own(names.BUS_NAME)
     connections: list[MessageBus] = []
 

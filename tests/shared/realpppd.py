@@ -1,7 +1,7 @@
 """What the real pppd understands of an option file: the judge of our quoting.
 
 pppd runs in a mount namespace of its own, as root of a user namespace when the tests are not root's. There /dev/ppp is
-the null device and /etc/ppp and root's home are empty, so nothing of the host's is read and nothing can be dialed.
+the null device, and /etc/ppp, /run and root's home are empty: nothing of the host's is read, and nothing can be dialed.
 """
 
 import os
@@ -21,17 +21,19 @@ PATIENCE = 10.0
 _STAGE = """
 set -eu
 mount -t tmpfs none /mnt
-mkdir /mnt/dev /mnt/ppp
+mkdir -p /mnt/dev /mnt/ppp /mnt/run/cablecar
 touch /mnt/dev/null /mnt/dev/ppp /mnt/ppp/options
 mount --bind /dev/null /mnt/dev/null
 mount --bind /dev/null /mnt/dev/ppp
 mount --rbind /mnt/dev /dev
 mount --bind /mnt/ppp /etc/ppp
 mount --bind /mnt/ppp ~root
+mount --bind /mnt/run /run
 """
+# Last, so that the dump does not go where a `logfile` of the file's says.
 _DUMP_EACH = """
 for file in "$@"; do
-    ./pppd file "./$file" dump dryrun nodetach >"$file.dump" </dev/null 2>&1 || echo "status $?" >>"$file.dump"
+    ./pppd file "./$file" dump dryrun nodetach logfd 1 >"$file.dump" </dev/null 2>&1 || echo "status $?" >>"$file.dump"
 done
 """
 _OPTION = re.compile(rb"(?P<name>\S+)(?: (?P<value>.*?))?(?P<cut>\n?)\t\t# \(from (?P<source>.*?)\)\n", re.DOTALL)
@@ -105,16 +107,17 @@ def _in_namespaces(script: str, *arguments: str) -> list[str]:
 
 
 def _options(dump: bytes, source: bytes) -> list[Option]:
-    heading, _, listed = dump.partition(b"pppd options in effect:\n")
+    heading, found, listed = dump.partition(b"pppd options in effect:\n")
+    assert found, dump
     assert not heading, dump
-    position, found = 0, []
+    position, options = 0, []
     while position < len(listed):
         match = _OPTION.match(listed, position)
         assert match is not None, dump
         position = match.end()
         if match["source"] == b"./" + source:  # else it is from our command line
-            found.append(Option(match["name"], match["value"] or b"", bool(match["cut"])))
-    return found
+            options.append(Option(match["name"], match["value"] or b"", bool(match["cut"])))
+    return options
 
 
 def _open_when_read(fifo: Path) -> int:

@@ -23,6 +23,7 @@ class World:
     alarm: float | None = None
     statuses: list[Status] = field(default_factory=list)
     told: list[tuple[object, ...]] = field(default_factory=list)
+    records: list[str] = field(default_factory=list)
 
     def dial(self) -> None:
         assert self.calls == 0, "a second call beside the first"
@@ -38,6 +39,9 @@ class World:
 
     def publish(self, status: Status) -> None:
         self.statuses.append(status)
+
+    def record(self, reason: Reason) -> None:
+        self.records.append(reason.id)
 
     def connected(self, interface: str) -> None:
         self.told.append(("connected", interface))
@@ -63,6 +67,12 @@ class Play:
     def end(self, reason: Reason) -> None:
         self.world.calls -= 1
         self.link.ended(reason)
+
+    def adopt(self) -> None:
+        """Somebody dials by hand; it is seen only while no call of ours exists."""
+        if self.link.is_at_rest:
+            self.world.calls += 1
+            self.link.adopt(by_hand=True)
 
     def up(self) -> "Play":
         self.link.connect()
@@ -105,6 +115,7 @@ EVENTS: dict[str, Callable[[Play], None]] = {
     "lost": lambda play: play.link.lost(),
     "wake": lambda play: play.link.wake(),
     "cable": lambda play: play.link.cable_changed(),
+    "adopt": lambda play: play.adopt(),
 }
 # What each event makes of each state. A state that is missing stays as it is.
 BECOMES: dict[str, dict[str, str]] = {
@@ -122,6 +133,7 @@ BECOMES: dict[str, dict[str, str]] = {
     "lost": {"up": "stopping"},
     "wake": {"waiting": "dialing", "dialing": "stopping"},
     "cable": {},
+    "adopt": {"down": "dialing", "waiting": "dialing", "failed": "dialing"},
 }
 
 
@@ -147,7 +159,9 @@ def test_every_end_of_a_call_leads_somewhere(state: str, reason: Reason) -> None
     elif not reason.retry:
         assert play.state == "failed"
     else:
-        assert play.state == ("dialing" if state == "up" and reason is not reasons.NO_CABLE else "waiting")
+        at_once = state == "up" and reason is not reasons.NO_CABLE and not reason.pause
+        assert play.state == ("dialing" if at_once else "waiting")
+    assert len(play.world.records) == 1
 
 
 def test_a_drop_is_told_and_dialed_again_at_once() -> None:
@@ -271,6 +285,48 @@ def test_an_adopted_call_comes_up() -> None:
     play.link.adopt()
     play.link.answered("ppp3")
     assert (play.state, play.world.dials) == ("up", 0)
+
+
+@pytest.mark.parametrize("state", ["down", "failed"])
+def test_a_call_by_hand_is_not_dialed_again_when_it_ends(state: str) -> None:
+    play = in_state(state)
+    play.adopt()
+    play.link.answered("ppp0")
+    dials = play.world.dials
+    play.end(reasons.HANGUP)
+    assert (play.state, play.world.dials) == ("down", dials)
+    assert play.world.told[-1] == ("disconnected", "hangup", False)
+
+
+def test_a_call_by_hand_of_a_link_that_is_wanted_is_kept_up() -> None:
+    play = in_state("waiting")
+    play.adopt()
+    play.link.answered("ppp0")
+    play.end(reasons.HANGUP)
+    assert play.state in ("dialing", "waiting")
+
+
+def test_who_connects_a_call_by_hand_wants_it_kept_up() -> None:
+    play = Play()
+    play.adopt()
+    play.link.answered("ppp0")
+    play.link.connect()
+    play.end(reasons.HANGUP)
+    assert play.state == "dialing"
+
+
+def test_a_provider_who_locks_fast_dialers_is_dialed_slowly() -> None:
+    redial = Redial(lambda low, high: low, minimum=1000.0)
+    assert redial.after_drop(1.0) == 1000.0
+    assert redial.after_drop(1.0) == 1000.0
+    assert redial.after_failure() == 1000.0
+
+
+def test_a_reason_may_ask_for_a_pause() -> None:
+    redial = Redial(lambda low, high: low)
+    assert redial.after_drop(STABLE, 60.0) == 60.0
+    assert redial.after_failure(60.0) == 60.0
+    assert redial.after_failure() < 60.0
 
 
 def test_reason_ids_and_errors_are_a_closed_table() -> None:

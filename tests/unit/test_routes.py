@@ -4,7 +4,18 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from cablecar.helper.routes import MAIN, Interface, Route, Snapshot, underlay
+from cablecar.helper.routes import (
+    ANYWHERE,
+    MAIN,
+    MAIN_RULE,
+    Interface,
+    Route,
+    Rule,
+    Snapshot,
+    Wanted,
+    goal,
+    underlay,
+)
 
 SERVER = IPv4Address("203.0.113.7")
 GATEWAY = IPv4Address("10.20.30.1")
@@ -44,3 +55,31 @@ def test_the_way_to_the_server(routes: list[Route], cable: str, expected: Route 
 def test_a_cable_without_carrier_leads_nowhere() -> None:
     unplugged = Interface(2, "eth0", False)
     assert underlay(snapshot(route("0.0.0.0/0", ETH0, GATEWAY), interfaces=(unplugged,)), SERVER, "", []) is None
+
+
+def test_chosen_prefixes_come_before_everything_else() -> None:
+    office = IPv4Network("198.51.100.0/24")
+    wanted = {"home": Wanted((SERVER,), "", "ppp0", (ANYWHERE,)), "office": Wanted((SERVER,), "", "ppp1", (office,))}
+    ppp1 = Interface(10, "ppp1", True)
+    seen = snapshot(route("0.0.0.0/0", ETH0, GATEWAY), interfaces=(ETH0, PPP0, ppp1))
+    found = goal(seen, wanted, {"home": 0, "office": 1})
+    assert found.routes == {
+        pin(ETH0, GATEWAY),
+        Route(ANYWHERE, 5200, PPP0.index),
+        Route(office, 5201, ppp1.index),
+    }
+    priority = {rule.table: rule.priority for rule in found.rules}
+    assert MAIN_RULE == priority[MAIN] < priority[5201] < priority[5200]
+    assert Rule(MAIN_RULE, MAIN, True) in found.rules
+
+
+def test_a_link_that_leaves_routing_alone_has_its_pin_only() -> None:
+    found = goal(snapshot(route("0.0.0.0/0", ETH0, GATEWAY)), {"home": Wanted((SERVER,), "", "ppp0")}, {})
+    assert (found.routes, found.rules, found.reached) == ({pin(ETH0, GATEWAY)}, frozenset(), {SERVER})
+
+
+def test_a_pin_stays_while_there_is_no_cable_to_pin_to() -> None:
+    old = pin(ETH0, GATEWAY)
+    seen = Snapshot({"eth0": ETH0}, (), frozenset({old}), frozenset())
+    found = goal(seen, {"home": Wanted((SERVER,))}, {})
+    assert (found.routes, found.reached) == ({old}, frozenset())

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cablecar.helper.errors import InvalidName, InvalidPassword, InvalidSetting
-from cablecar.helper.settings import Settings, check_name, check_password, parse
+from cablecar.helper.settings import Settings, check_from_bus, check_name, check_password, fill, full_dict, merge, parse
 
 GOOD = {"server": "203.0.113.7", "user": "customer@C012"}
 
@@ -78,9 +78,13 @@ def test_interfaces_that_cannot_be_the_cable_are_refused(value: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("protocol", "gopher"), ("protocol", 1), ("authentication", []), ("authentication", "pap"),
+        ("protocol", "gopher"), ("protocol", 1), ("authentication", "pap"),
         ("authentication", ["eap-tls"]), ("encryption", "yes"), ("autoconnect", 1), ("autoconnect", "true"),
-        ("reconnect", None), ("route", "some"), ("mtu", -1), ("mtu", 67), ("mtu", 575), ("mtu", 65536), ("mtu", True),
+        ("reconnect", None), ("route", "some"), ("route", []), ("route", ["198.51.100.1/24"]), ("route", ["0.0.0.0/0"]),
+        ("route", ["::/0"]), ("route", ["198.51.100.0/24 dev eth0"]), ("route", [["198.51.100.0/24"]]), ("dns", "cable"),
+        ("dns", ["8.8.8.8\nnameserver 6.6.6.6"]), ("strict", True), ("strict", 0), ("share", ["eth1"]), ("firewall", "open"),
+        ("ipv6", "yes"), ("provider", "../x"), ("provider", "A"), ("ppp_options", "debug"), ("ppp_options", ["a\nb"]),
+        ("ppp_options", ["user \"open"]), ("ppp_options", ["a # b"]), ("ppp_options", ["a\\"]), ("ppp_options", [""]), ("mtu", -1), ("mtu", 67), ("mtu", 575), ("mtu", 65536), ("mtu", True),
         ("mtu", "1400 plugin x"), ("debug", []), ("title", "a" * 65), ("title", "a\nb"), ("server", 5), ("user", ["u"]),
     ],
 )  # fmt: skip
@@ -89,7 +93,7 @@ def test_values_that_a_key_does_not_take_are_refused_by_name(key: str, value: An
         parse({**GOOD, key: value})
 
 
-@pytest.mark.parametrize("key", ["pty", "plugin", "password", "ppp_options", "Server", "ser\nver", "\x1b[2J"])
+@pytest.mark.parametrize("key", ["pty", "plugin", "password", "Server", "ser\nver", "\x1b[2J"])
 def test_unknown_keys_are_refused_without_being_echoed(key: str) -> None:
     with pytest.raises(InvalidSetting) as refusal:
         parse({**GOOD, key: "x"})
@@ -105,6 +109,40 @@ def test_what_is_missing_is_named(missing: str) -> None:
 def test_encryption_needs_the_method_that_gives_it_keys() -> None:
     with pytest.raises(InvalidSetting, match="encryption"):
         parse({**GOOD, "encryption": "required", "authentication": ["pap"]})
+
+
+def test_eap_is_only_answered_when_it_is_asked_for() -> None:
+    assert parse(GOOD).methods == ("pap", "chap", "mschapv2")
+    assert parse({**GOOD, "authentication": ["eap"]}).methods == ("eap",)
+
+
+def test_pppd_options_are_for_roots_file_alone() -> None:
+    assert parse({**GOOD, "ppp_options": ["mppe-stateful"]}).ppp_options == ("mppe-stateful",)
+    with pytest.raises(InvalidSetting, match="`ppp_options`"):
+        check_from_bus({"ppp_options": ["mppe-stateful"]})
+    assert "ppp_options" not in full_dict(parse({**GOOD, "ppp_options": ["password x"]}))
+
+
+def test_prefixes_pass() -> None:
+    assert parse({**GOOD, "route": ["10.0.0.0/8", "198.51.100.7/32"]}).route == ("10.0.0.0/8", "198.51.100.7/32")
+
+
+def test_a_preset_gives_way_to_the_caller() -> None:
+    class Preset:
+        def defaults(self, protocol: str) -> dict[str, object]:
+            return {"protocol": protocol or "pptp", "server": "vpn.example", "mtu": 1460}
+
+    filled = fill({"provider": "isp", "user": "u", "mtu": 1400}, {"isp": Preset()})
+    assert filled == {"provider": "isp", "protocol": "pptp", "server": "vpn.example", "mtu": 1400, "user": "u"}
+    with pytest.raises(InvalidSetting, match="names no preset"):
+        fill({"provider": "other"}, {"isp": Preset()})
+    assert fill({"user": "u"}, {}) == {"user": "u"}
+
+
+def test_a_new_provider_makes_room_for_its_preset() -> None:
+    settings = parse({**GOOD, "mtu": 1400, "title": "T"})
+    assert merge(settings, {"provider": "isp"}) == {"user": GOOD["user"], "title": "T", "provider": "isp"}
+    assert merge(settings, {"mtu": 0})["mtu"] == 0
 
 
 def test_settings_go_round() -> None:

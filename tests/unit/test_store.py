@@ -2,13 +2,14 @@
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cablecar.helper import safefile
 from cablecar.helper.errors import StorageFailed
-from cablecar.helper.settings import parse
+from cablecar.helper.settings import Preset, parse
 from cablecar.helper.store import Store
 
 SETTINGS = parse({"server": "203.0.113.7", "user": 'שלום "#\\', "authentication": ["pap"], "mtu": 1400})
@@ -16,15 +17,26 @@ SETTINGS = parse({"server": "203.0.113.7", "user": 'שלום "#\\', "authenticat
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    store = Store(tmp_path / "etc", tmp_path / "var")
-    store.configuration.mkdir()
-    store.state.mkdir()
+    store = Store(tmp_path / "etc", tmp_path / "var", tmp_path / "run")
+    for folder in (store.configuration, store.state, store.run):
+        folder.mkdir()
     return store
+
+
+def no_presets() -> dict[str, Preset]:
+    return {}
+
+
+class Netvision:
+    """A preset as `providers.py` makes them."""
+
+    def defaults(self, protocol: str) -> dict[str, object]:
+        return {"protocol": "pptp", "server": "cable.example.net", "mtu": 1460, "encryption": "if-offered"}
 
 
 def test_a_link_goes_round(store: Store) -> None:
     store.save_link("yosefcom", SETTINGS)
-    assert store.load_links() == {"yosefcom": SETTINGS}
+    assert store.load_links(no_presets).links == {"yosefcom": SETTINGS}
     assert (store.configuration / "links/yosefcom.toml").stat().st_mode & 0o777 == 0o600
 
 
@@ -37,8 +49,77 @@ def test_a_broken_file_is_named_and_harms_no_other(
     store.save_link("good", SETTINGS)
     (store.configuration / "links/bad.toml").write_text(content, "latin-1")
     with caplog.at_level(logging.ERROR):
-        assert list(store.load_links()) == ["good"]
+        loaded = store.load_links(no_presets)
+    assert list(loaded.links) == ["good"]
+    assert "bad.toml" in loaded.broken["bad"]
     assert "bad.toml" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        ('# ours\nserver = "x.example"\nuser = "u"\n\nmtu = 5\n', "line 5"),
+        ('server = "x.example"\n"route" = "some"\nuser = "u"', "line 2"),
+        ('server = "x.example"\nuser = "u\n', "line 2"),
+        ('server = "x.example"\n', "`user` is missing"),
+    ],
+)
+def test_the_line_that_is_wrong_is_named(store: Store, content: str, where: str) -> None:
+    store.save_link("good", SETTINGS)
+    (store.configuration / "links/bad.toml").write_text(content)
+    assert where in store.load_links(no_presets).broken["bad"]
+
+
+def test_a_file_that_others_can_write_is_refused(store: Store) -> None:
+    store.save_link("open", SETTINGS)
+    (store.configuration / "links/open.toml").chmod(0o620)
+    assert "chmod go-w" in store.load_links(no_presets).broken["open"]
+
+
+def test_what_people_wrote_around_the_settings_stays(store: Store) -> None:
+    path = store.configuration / "links/yosefcom.toml"
+    path.parent.mkdir()
+    text = '# my line\nserver = "a.example" # the old one\n\nuser = "u"\nmtu = 1400   # found by trying\nreconnect = true\n'
+    path.write_text(text)
+    settings = store.load_link("yosefcom", no_presets)
+    store.save_link("yosefcom", settings)
+    assert path.read_text() == text
+    store.save_link("yosefcom", replace(settings, server="b.example", mtu=0, debug=True))
+    assert path.read_text() == text.replace("a.example", "b.example").replace("1400", "0") + "debug = true\n"
+    assert store.load_link("yosefcom", no_presets) == replace(settings, server="b.example", mtu=0, debug=True)
+
+
+def test_a_new_file_begins_with_the_remarks(store: Store) -> None:
+    store.save_link("a", SETTINGS, ["`pty` was left out.", "Cron dials it too."])
+    lines = (store.configuration / "links/a.toml").read_text().splitlines()
+    assert lines[1:3] == ["# `pty` was left out.", "# Cron dials it too."]
+
+
+def test_a_preset_fills_in_what_the_file_leaves_out(store: Store) -> None:
+    path = store.configuration / "links/a.toml"
+    path.parent.mkdir()
+    path.write_text('provider = "netvision"\nuser = "u"\nmtu = 1400\n')
+    settings = store.load_link("a", lambda: {"netvision": Netvision()})
+    assert (settings.server, settings.mtu, settings.encryption) == ("cable.example.net", 1400, "if-offered")
+    # What a file says in full holds without the preset, and whatever the preset says later.
+    store.save_link("a", replace(settings, encryption="no"))
+    assert store.load_link("a", no_presets).encryption == "no"
+    assert store.load_link("a", lambda: {"netvision": Netvision()}).encryption == "no"
+
+
+def test_a_preset_that_is_not_there_is_named(store: Store) -> None:
+    path = store.configuration / "links/a.toml"
+    path.parent.mkdir()
+    path.write_text('provider = "netvision"\nuser = "u"\n')
+    assert "line 1" in store.load_links(no_presets).broken["a"]
+
+
+def test_what_a_call_was_dialed_with_goes_round(store: Store) -> None:
+    assert store.dialed("a") is None
+    store.save_dialed("a", SETTINGS)
+    assert store.dialed("a") == SETTINGS
+    (store.run / "a.json").write_text("[]")
+    assert store.dialed("a") is None
 
 
 def test_a_file_that_is_no_file_does_not_hold_us(store: Store) -> None:
@@ -46,7 +127,7 @@ def test_a_file_that_is_no_file_does_not_hold_us(store: Store) -> None:
     os.mkfifo(store.configuration / "links/fifo.toml")
     (store.configuration / "links/away.toml").symlink_to("/etc/passwd")
     (store.configuration / "links/Up Per.toml").write_text('server = "x"\nuser = "u"\n')
-    assert list(store.load_links()) == ["good"]
+    assert list(store.load_links(no_presets).links) == ["good"]
 
 
 def test_passwords_and_wishes(store: Store) -> None:

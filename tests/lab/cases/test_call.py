@@ -30,7 +30,7 @@ def test_the_peer_file_is_for_root_and_pon_would_read_it() -> None:
     facts = lab.run("stat", "--format=%a %U", f"/etc/ppp/peers/{lab.LINK}")
     assert facts.output == "600 root\n"
     assert lab.run("stat", "--format=%a", f"/etc/cablecar/links/{lab.LINK}.toml").output == "600\n"
-    understood = lab.run("pppd", "call", lab.LINK, "dump", "dryrun", "nodetach")
+    understood = lab.run("pppd", "call", lab.LINK, "dump", "dryrun", "nodetach", "logfd", "1")
     options = understood.output + understood.error
     assert f"pptp {lab.SERVER} --nolaunchpppd --nohostroute" in options
     assert f"user {lab.USER}" in options

@@ -99,7 +99,7 @@ def test_poff_is_respected() -> None:
 @pytest.mark.usefixtures("up")
 @pytest.mark.parametrize(
     "damage",
-    ["ip route flush proto 201", "ip rule del pref 31800; ip rule del pref 31801", "ip route flush table 5200"],
+    ["ip route flush proto 201", "ip rule del pref 31800; ip rule del pref 31865", "ip route flush table 5200"],
     ids=["pins", "rules", "default"],
 )
 def test_routes_that_others_remove_are_put_back(damage: str) -> None:

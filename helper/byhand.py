@@ -1,0 +1,65 @@
+"""Calls of our links that somebody dialed by hand (`pon NAME`): found, followed and hung up without a unit.
+
+pppd writes the pid file of its `linkname`; a pidfd made from it names that very process until the end, so nothing else
+is ever waited for or signalled.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+# pppd 2.4.9 and Debian's later ones; upstream's default since 2.5.0.
+PID_FOLDERS: Final = (Path("/run"), Path("/run/pppd"))
+PROC: Final = Path("/proc")
+PATIENCE: Final = 10.0  # seconds, as the unit's TimeoutStopSec
+
+
+@dataclass(slots=True)
+class HandMade:
+    """A pppd that somebody else started."""
+
+    pid: int
+    _descriptor: int = field(repr=False)
+
+    def follow(self, on_end: Callable[[], None]) -> None:
+        """Call `on_end` once when it has ended."""
+        loop = asyncio.get_running_loop()
+
+        def ended() -> None:
+            loop.remove_reader(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = -1
+            on_end()
+
+        loop.add_reader(self._descriptor, ended)
+
+    def hang_up(self) -> None:
+        """Tell it to end, as `poff` does; kill it when it does not."""
+        self._send(signal.SIGTERM)
+        asyncio.get_running_loop().call_later(PATIENCE, self._send, signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._descriptor >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._descriptor, number)
+
+
+def find(link: str, folders: Sequence[Path] = PID_FOLDERS) -> HandMade | None:
+    """Return the pppd that holds the call of `link`, None when there is none.
+
+    Whether it is one of our unit's is for the caller to know.
+    """
+    for folder in folders:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            pid = int((folder / f"ppp-{link}.pid").read_text("ascii").split()[0])
+            descriptor = os.pidfd_open(pid)
+            # The file may be stale and the number somebody else's by now; what the pidfd names cannot change any more.
+            if (PROC / str(pid) / "comm").read_text() == "pppd\n":
+                return HandMade(pid, descriptor)
+            os.close(descriptor)
+    return None

@@ -1,0 +1,240 @@
+"""What a person at a shell can do beyond connecting: settings, history, presets, import, diagnosis, reload."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from dbus_next.constants import MessageType
+from dbus_next.signature import Variant
+
+from cablecar.helper import reasons
+from cablecar.helper.links import Links
+from cablecar.helper.pppd import Exit
+from cablecar.helper.wire import plain
+
+if TYPE_CHECKING:
+    from tests.bus.conftest import Stage
+
+pytestmark = pytest.mark.asyncio
+LINK = "yosefcom"
+
+
+async def added(stage: Stage, **settings: Any) -> None:
+    assert (await stage.client.add_link(**settings)).message_type is MessageType.METHOD_RETURN
+    assert (await stage.client.link("SetPassword", "s", "secret")).message_type is MessageType.METHOD_RETURN
+
+
+async def come_up(stage: Stage, lines: tuple[str, ...] | None = None) -> None:
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    stage.units.say(LINK, *(lines or stage.up_lines))
+    assert (await dialing).message_type is MessageType.METHOD_RETURN
+
+
+async def settings(stage: Stage) -> dict[str, Any]:
+    return dict(plain((await stage.client.link("Settings")).body[0]))
+
+
+async def test_settings_show_every_key_and_no_secret(stage: Stage) -> None:
+    await added(stage, mtu=Variant("u", 1400), route=Variant("as", ["10.0.0.0/8"]))
+    shown = await settings(stage)
+    assert (shown["mtu"], shown["route"], shown["reconnect"], shown["authentication"]) == (1400, ["10.0.0.0/8"], True, [])
+    assert "secret" not in str(shown)
+    assert "ppp_options" not in shown
+
+
+async def test_an_update_changes_what_it_names_and_keeps_the_rest(stage: Stage) -> None:
+    await added(stage, mtu=Variant("u", 1400))
+    path = stage.store.configuration / f"links/{LINK}.toml"
+    path.write_text(path.read_text() + "debug = true # edited by hand\n")
+    change = {"title": Variant("s", "Yosefcom"), "autoconnect": Variant("b", True)}
+    assert (await stage.client.link("Update", "a{sv}", change)).message_type is MessageType.METHOD_RETURN
+    shown = await settings(stage)
+    assert (shown["title"], shown["mtu"], shown["debug"], shown["autoconnect"]) == ("Yosefcom", 1400, True, True)
+    assert "# edited by hand" in path.read_text()
+    told = [signal.body[1] for signal in stage.client.signals if signal.member == "PropertiesChanged"]
+    assert {"Title": "Yosefcom", "Protocol": "pptp", "Autoconnect": True} in [plain(one) for one in told]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"mtu": Variant("i", -1)}, {"plugin": Variant("s", "x")}, {"ppp_options": Variant("as", ["plugin x"])},
+     {"provider": Variant("s", "no_such_one")}, {"encryption": Variant("s", "required"),
+     "authentication": Variant("as", ["pap"])}],
+)  # fmt: skip
+async def test_a_wrong_update_changes_nothing(stage: Stage, change: dict[str, Variant]) -> None:
+    await added(stage)
+    before = (stage.store.configuration / f"links/{LINK}.toml").read_bytes()
+    reply = await stage.client.link("Update", "a{sv}", {"title": Variant("s", "T"), **change})
+    assert reply.error_name == "org.cablecar1.Error.InvalidSetting"
+    assert (stage.store.configuration / f"links/{LINK}.toml").read_bytes() == before
+    assert (await settings(stage))["title"] == ""
+
+
+async def test_an_update_of_a_file_that_is_broken_says_where(stage: Stage) -> None:
+    await added(stage)
+    path = stage.store.configuration / f"links/{LINK}.toml"
+    path.write_text('server = "x"\nuser = 5\n')
+    reply = await stage.client.link("Update", "a{sv}", {"title": Variant("s", "T")})
+    assert reply.error_name == "org.cablecar1.Error.InvalidSetting"
+    assert "line 2" in reply.body[0]
+    assert path.read_text() == 'server = "x"\nuser = 5\n'
+
+
+async def test_the_next_dial_uses_the_update_and_the_running_call_keeps_its_own(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    await stage.client.link("Update", "a{sv}", {"server": Variant("s", "203.0.113.99"), "route": Variant("s", "none")})
+    assert str(stage.routes.wanted[LINK].pins[0]) == "203.0.113.7"
+    restarted = Links(stage.machinery)  # a new helper takes the call over as it was dialed
+    await restarted.begin(at_boot=False)
+    assert stage.routes.wanted[LINK].through
+    assert str(stage.routes.wanted[LINK].pins[0]) == "203.0.113.7"
+    restarted.by_name[LINK].wake_after(None)
+    again = asyncio.ensure_future(stage.client.link("Reconnect"))
+    await stage.until(lambda: stage.units.started == 2)
+    stage.units.say(LINK, *stage.up_lines)
+    assert (await again).message_type is MessageType.METHOD_RETURN
+    assert str(stage.routes.wanted[LINK].pins[0]) == "203.0.113.99"
+    assert not stage.routes.wanted[LINK].through
+
+
+async def test_history_tells_of_calls_that_came_up_and_of_those_that_did_not(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    stage.units.say(LINK, "Connect time 1.0 minutes.", "Sent 1234 bytes, received 5678 bytes.", "Modem hangup")
+    stage.units.end(LINK, Exit(code=16))
+    await stage.until(lambda: stage.units.started == 2)
+    stage.units.say(LINK, "PAP authentication failed")
+    stage.units.end(LINK, Exit(code=19))
+    await stage.until(lambda: stage.links.get(LINK).status.state == "failed")
+    first, second = plain((await stage.client.link("History", "u", 10)).body[0])
+    assert (first["reason"], first["sent"], first["received"]) == ("hangup", 1234, 5678)
+    assert 0 < first["dialed"] < first["connected"] < first["ended"]
+    assert (second["reason"], second["connected"]) == ("authentication-failed", 0)
+    assert len((await stage.client.link("History", "u", 1)).body[0]) == 1
+    await stage.client.manager("RemoveLink", "s", LINK)
+    assert not list(stage.store.state.rglob("*.json"))
+
+
+async def test_a_provider_that_has_shown_chap_may_not_ask_for_pap(stage: Stage) -> None:
+    await added(stage)
+    lines = tuple(line.replace("PAP", "CHAP") for line in stage.up_lines)
+    await come_up(stage, lines)
+    assert (await settings(stage))["authentication"] == ["chap", "mschapv2"]
+    await stage.client.link("Disconnect")
+    await come_up(stage, lines)
+    assert "refuse-pap" in (stage.peers / LINK).read_text()
+
+
+async def test_pap_leaves_the_stronger_methods_open(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    assert (await settings(stage))["authentication"] == []
+
+
+async def test_a_preset_fills_in_the_server(stage: Stage) -> None:
+    presets = {row["id"]: row for row in plain((await stage.client.manager("Providers")).body[0])}
+    assert all(row["title"] and row["sources"] for row in presets.values())
+    chosen = next(row["id"] for row in presets.values() if "cablepns.012.net.il" in str(row))
+    values = {"provider": Variant("s", chosen), "user": Variant("s", "u@C012")}
+    assert (await stage.client.manager("AddLink", "sa{sv}", LINK, values)).message_type is MessageType.METHOD_RETURN
+    assert (await settings(stage))["server"] == "cablepns.012.net.il"
+    stage.units.answers["cablepns.012.net.il"] = ["203.0.113.7", "203.0.113.8"]
+    await stage.client.link("SetPassword", "s", "secret")
+    await come_up(stage)
+    assert [str(pin) for pin in stage.routes.wanted[LINK].pins] == ["203.0.113.7", "203.0.113.8"]
+
+
+async def test_each_dial_tries_another_of_the_servers_addresses(stage: Stage) -> None:
+    await added(stage, server=Variant("s", "vpn.example"))
+    stage.units.answers["vpn.example"] = ["203.0.113.7", "203.0.113.8"]
+    for expected in ("203.0.113.7", "203.0.113.8", "203.0.113.7"):
+        await come_up(stage)
+        assert f"pptp {expected} " in (stage.peers / LINK).read_text()
+        await stage.client.link("Disconnect")
+
+
+async def test_reload_adds_changes_and_takes_down(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    folder = stage.store.configuration / "links"
+    for name in ("new", "changed", "broken"):
+        await stage.client.add_link(name)
+    (folder / "new2.toml").write_text('server = "203.0.113.7"\nuser = "u"\n')
+    (folder / "changed.toml").write_text('server = "203.0.113.7"\nuser = "u"\ntitle = "T"\n')
+    (folder / "broken.toml").write_text('server = "203.0.113.7"\nuser = "u"\nmtu = 3\n')
+    (folder / f"{LINK}.toml").unlink()
+    reply = await stage.client.manager("Reload")
+    assert reply.error_name == "org.cablecar1.Error.InvalidSetting"
+    assert "broken.toml, line 3" in reply.body[0]
+    rows = (await stage.client.manager("ListLinks")).body[0]
+    assert [row[0] for row in rows] == ["broken", "changed", "new", "new2"]
+    assert (stage.links.get("changed").settings.title, stage.units.active) == ("T", set())
+    assert not (stage.peers / LINK).exists()
+    (folder / "broken.toml").write_text('server = "203.0.113.7"\nuser = "u"\n')
+    assert (await stage.client.manager("Reload")).message_type is MessageType.METHOD_RETURN
+    removed = [signal.body[0] for signal in stage.client.signals if signal.member == "LinkRemoved"]
+    assert removed == ["/org/cablecar1/link/yosefcom"]
+
+
+async def test_a_broken_file_leaves_its_running_call_alone(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    (stage.store.configuration / f"links/{LINK}.toml").write_text("server =")
+    restarted = Links(stage.machinery)
+    await restarted.begin(at_boot=False)
+    assert restarted.get(LINK).status.state == "up"
+    assert stage.routes.wanted[LINK].through
+    restarted.by_name[LINK].wake_after(None)
+
+
+async def test_import_makes_a_link_and_leaves_the_files_alone(stage: Stage) -> None:
+    etc = stage.peers.parent / "foreign/etc"
+    (etc / "ppp/peers").mkdir(parents=True)
+    peer = 'pty "pptp vpn.example --nolaunchpppd"\nuser u@C012\nremotename isp\nplugin /tmp/p.so\nnoauth\n'
+    (etc / "ppp/peers/My-ISP").write_text(peer)
+    (etc / "ppp/pap-secrets").write_text('"u@C012" isp "pass word"\n')
+    (etc / "ppp/pap-secrets").chmod(0o600)
+    assert (await stage.client.manager("ListPeers")).body == [["My-ISP"]]
+    (path,) = (await stage.client.manager("ImportPeer", "s", "My-ISP")).body
+    name = path.rpartition("/")[2]
+    link = stage.links.get(name)
+    assert (link.settings.server, link.settings.user) == ("vpn.example", "u@C012")
+    assert stage.store.password(name) == b"pass word"
+    text = (stage.store.configuration / f"links/{name}.toml").read_text()
+    assert "plugin" in text
+    assert all(line.startswith("#") for line in text.splitlines() if "plugin" in line)
+    assert (etc / "ppp/peers/My-ISP").read_text() == peer
+    for hostile in ("", "../../etc/shadow", "My-ISP\n", "a" * 300, "nobody"):
+        reply = await stage.client.manager("ImportPeer", "s", hostile)
+        assert reply.error_name in ("org.cablecar1.Error.NoSuchPeer", "org.cablecar1.Error.InvalidArgument")
+
+
+async def test_diagnose_tells_what_is_wrong_and_what_to_do(stage: Stage) -> None:
+    await stage.client.add_link(server=Variant("s", "vpn.example"))
+    stage.routes.reached = False
+    findings = {row["id"]: row for row in plain((await stage.client.manager("Diagnose", "s", LINK)).body[0])}
+    assert findings["password"]["verdict"] == "bad"
+    assert findings["server-name"]["advice"] == reasons.SERVER_NOT_FOUND.sentence
+    assert findings["cable"]["verdict"] == "unknown"
+    stage.units.answers["vpn.example"] = ["203.0.113.7"]
+    findings = {row["id"]: row for row in plain((await stage.client.manager("Diagnose", "s", LINK)).body[0])}
+    assert findings["cable"]["verdict"] == "bad"
+    stage.routes.reached = True
+    await stage.client.link("SetPassword", "s", "secret")
+    await come_up(stage)
+    findings = {row["id"]: row for row in plain((await stage.client.manager("Diagnose", "s", LINK)).body[0])}
+    assert {row["verdict"] for row in findings.values()} == {"good"}
+    assert all(row["advice"] == "" for row in findings.values())
+    assert (await stage.client.manager("Diagnose", "s", "other")).error_name == "org.cablecar1.Error.NoSuchLink"
+
+
+async def test_restore_network_takes_everything_down(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    assert (await stage.client.manager("RestoreNetwork")).message_type is MessageType.METHOD_RETURN
+    assert (await stage.client.state(), stage.units.active, stage.routes.wanted) == ("down", set(), {})
+    assert stage.store.wish(LINK) is None
