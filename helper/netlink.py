@@ -1,35 +1,14 @@
 """rtnetlink: asks the kernel, changes it, and hears what changed; the messages are pyroute2's.
 
-The only module that imports pyroute2, and the parts that encode and decode messages only. pyroute2's `__init__` loads
-more than two hundred modules, three fifths of the time that the helper would take to start; and the helper's start is
-its recovery. What the messages mean is for others.
+The only module that imports pyroute2, and only what encodes and decodes messages: its sockets differ between the
+versions that Debian 12 and 13 and PyPI have, and take long to load (`lean.py`). What the messages mean is for others.
 """
 
-import importlib
-import importlib.util
 import os
 import socket
 import struct
-import sys
 from collections.abc import Iterator
 from typing import Any, Final, Self
-
-
-def _load(package: str, parts: tuple[str, ...]) -> None:
-    """Load modules of `package` without running its `__init__`; when they need that, leave everything as it was."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or package in sys.modules:
-        return
-    sys.modules[package] = importlib.util.module_from_spec(spec)
-    try:
-        for part in parts:
-            importlib.import_module(f"{package}.{part}")
-    except (ImportError, AttributeError):
-        for name in [name for name in sys.modules if name.split(".")[0] == package]:
-            del sys.modules[name]
-
-
-_load("pyroute2", ("netlink.exceptions", "netlink.rtnl.fibmsg", "netlink.rtnl.rtmsg"))
 
 from pyroute2.netlink import (
     NLM_F_ACK,
@@ -67,6 +46,7 @@ __all__ = [
     "RTM_DELLINK",
     "RTM_DELROUTE",
     "RTM_DELRULE",
+    "RTM_NEWLINK",
     "RTM_NEWROUTE",
     "RTM_NEWRULE",
     "Netlink",
@@ -144,7 +124,8 @@ class Netlink:
     def change(self, message: Any, kind: int, flags: int = 0) -> None:
         """Have the kernel do what `message` says."""
         self._send(message, kind, NLM_F_ACK | flags)
-        list(self._answers())
+        for _ in self._answers():
+            pass  # until the kernel has said yes
 
     def hear(self, kind: int) -> list[Any]:
         """Return when something happened: those messages about it that are of this kind."""
@@ -154,19 +135,25 @@ class Netlink:
         if kind != RTM_GETLINK:
             message["family"] = socket.AF_INET
         self._send(message, kind, NLM_F_DUMP)
-        return list(self._answers())
+        # Decoded when all of it is here: the kernel refuses the next question before the end of this answer.
+        return [_decode(answered, data) for answered, data in list(self._answers())]
 
     def _send(self, message: Any, kind: int, flags: int) -> None:
         self._sequence += 1
-        message["header"] = {"type": kind, "flags": NLM_F_REQUEST | flags, "sequence_number": self._sequence, "pid": 0}
+        message["header"] = {
+            "type": kind,
+            "flags": NLM_F_REQUEST | flags,
+            "sequence_number": self._sequence,
+            "pid": 0,
+        }
         message.encode()
         self._socket.send(bytes(message.data))
 
-    def _answers(self) -> Iterator[Any]:
+    def _answers(self) -> Iterator[tuple[int, bytes]]:
         while True:
             for kind, sequence, data in self._receive():
                 if sequence != self._sequence:
-                    continue  # of a request that an exception ended
+                    continue  # of a question that an exception ended
                 if kind == NLMSG_DONE:
                     return
                 if kind == NLMSG_ERROR:
@@ -174,7 +161,7 @@ class Netlink:
                     if code:
                         raise NetlinkError(-code, os.strerror(-code))
                     return
-                yield _decode(kind, data)
+                yield kind, data
 
     def _receive(self) -> Iterator[tuple[int, int, bytes]]:
         data = self._socket.recv(_ROOM)

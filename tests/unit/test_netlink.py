@@ -1,0 +1,76 @@
+"""The kernel's answers, as far as anybody may ask; nothing is changed."""
+
+import errno
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cablecar.helper import netlink
+from cablecar.helper.netlink import Netlink, NetlinkError
+
+
+@pytest.fixture
+def kernel() -> Iterator[Netlink]:
+    with Netlink() as kernel:
+        yield kernel
+
+
+def test_every_interface_is_listed(kernel: Netlink) -> None:
+    found = [(link["index"], link.get_attr("IFLA_IFNAME")) for link in kernel.links()]
+    assert sorted(found) == sorted(socket.if_nameindex())
+
+
+def test_counters_are_those_of_the_interface(kernel: Netlink) -> None:
+    def shown(name: str) -> int:
+        return int(Path(f"/sys/class/net/lo/statistics/{name}").read_text())
+
+    low = shown("rx_bytes"), shown("tx_bytes")
+    (loopback,) = (link for link in kernel.links() if link.get_attr("IFLA_IFNAME") == "lo")
+    statistics = loopback.get_attr("IFLA_STATS64")
+    assert low[0] <= statistics["rx_bytes"] <= shown("rx_bytes")
+    assert low[1] <= statistics["tx_bytes"] <= shown("tx_bytes")
+
+
+def test_routes_and_rules_are_those_of_ipv4(kernel: Netlink) -> None:
+    assert {message["family"] for message in [*kernel.routes(), *kernel.rules()]} == {socket.AF_INET}
+    assert "127.0.0.1" in [route.get_attr("RTA_DST") for route in kernel.routes()]
+    assert 32766 in [rule.get_attr("FRA_PRIORITY") for rule in kernel.rules()]
+
+
+def test_a_refusal_is_told_and_the_next_question_answered(kernel: Netlink) -> None:
+    rule = netlink.fibmsg()
+    rule["family"] = socket.AF_INET
+    rule["attrs"] = [("FRA_PRIORITY", 31999), ("FRA_TABLE", 5999), ("FRA_PROTOCOL", 201)]
+    with pytest.raises(NetlinkError) as refused:
+        kernel.change(rule, netlink.RTM_DELRULE)
+    assert refused.value.code in (errno.ENOENT, errno.EPERM)  # there is none; or we are not root
+    assert kernel.links()
+
+
+def test_what_cannot_be_decoded_does_not_spoil_the_next_answer(
+    kernel: Netlink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(KeyError):
+        patch.setattr(netlink, "_CLASSES", {})
+        kernel.rules()
+    assert {message["family"] for message in kernel.rules()} == {socket.AF_INET}
+
+
+def test_events_of_one_kind_are_heard(kernel: Netlink) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    events = []
+    for kind, name in ((netlink.RTM_NEWLINK, "eth0"), (netlink.RTM_DELLINK, "ppp0"), (netlink.RTM_DELLINK, "wlan0")):
+        message = netlink.ifinfmsg()
+        message["attrs"] = [("IFLA_IFNAME", name)]
+        message["header"] = {"type": kind, "flags": 0, "sequence_number": 0, "pid": 0}
+        message.encode()
+        events.append(bytes(message.data) + bytes(-len(message.data) % 4))
+    kernel.close()
+    kernel._socket = ours
+    with theirs:
+        theirs.send(b"".join(events))
+        assert [gone.get_attr("IFLA_IFNAME") for gone in kernel.hear(netlink.RTM_DELLINK)] == ["ppp0", "wlan0"]
+        theirs.send(events[0])
+        assert kernel.hear(netlink.RTM_DELLINK) == []
