@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,14 @@ GOOD = {
     "protocols": '{ value = ["pptp", "l2tp"], source = "letter", year = 2024 }',
     "server_pptp": '{ value = "vpn.example.net", source = "letter", year = 2024 }',
 }
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """A file that others may write is refused, whatever the umask of who runs the tests."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 def preset(name: str = "xx_good", **changes: str) -> str:
@@ -325,6 +334,12 @@ def test_only_plain_files_are_read(tmp_path: Path, caplog: pytest.LogCaptureFixt
     (tmp_path / "3.toml").mkdir()
     assert set(load(tmp_path)) == set(load(Path("/nonexistent")))
     assert [name for name in ("1.toml", "2.toml", "3.toml") if name not in caplog.text] == []
+
+
+def test_a_file_that_others_may_write_is_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "bad.toml").write_text(SOURCES + preset("xx_bad"))
+    (tmp_path / "bad.toml").chmod(0o664)
+    refused(tmp_path, caplog)
 
 
 def test_somebody_elses_file_is_not_read(
