@@ -23,6 +23,7 @@ from cablecar.helper.calllog import FOLDER, CallLog
 from cablecar.helper.errors import CablecarError, CallFailed
 from cablecar.helper.history import History
 from cablecar.helper.imports import Foreign
+from cablecar.helper.installed import Pppd
 from cablecar.helper.lookup import Lookup
 from cablecar.helper.pppd import Exit, Facts
 from cablecar.helper.providers import Provider
@@ -71,6 +72,7 @@ class Machinery:
     routes: Routes
     lookup: Lookup
     foreign: Foreign
+    pppd: Pppd
     providers: Callable[[], Mapping[str, Provider]]
     spawn: Callable[..., asyncio.Task[None]]
     peers: Path = pppfiles.PEERS
@@ -273,6 +275,7 @@ class Call:
         """
         if not os.access(pppfiles.PPTP, os.X_OK):
             raise CallFailed(reasons.PROGRAM_MISSING)
+        version = await self._machinery.pppd.version()
         password = self._machinery.store.password(self._link)
         if password is None:
             raise CallFailed(reasons.NO_PASSWORD)
@@ -281,7 +284,7 @@ class Call:
         if not pinned:
             raise CallFailed(reasons.NO_CABLE)
         server = pinned[turn % len(pinned)]
-        pppfiles.write(self._link, self._settings, server, password, self._machinery.peers)
+        pppfiles.write(self._link, self._settings, server, password, version, self._machinery.peers)
         self._machinery.store.save_dialed(self._link, self._settings)
 
     async def _outcome(self) -> Reason:

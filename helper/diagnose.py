@@ -13,12 +13,12 @@ from typing import Final
 from cablecar.helper import names, pppfiles, reasons
 from cablecar.helper.call import Machinery
 from cablecar.helper.errors import CablecarError, CallFailed
+from cablecar.helper.installed import PPPD
 from cablecar.helper.links import Links, ManagedLink
 
 GOOD: Final = "good"
 BAD: Final = "bad"
 UNKNOWN: Final = "unknown"
-PPPD: Final = "/usr/sbin/pppd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Diagnosis:
         return {name: await check() for name, check in checks.items()}
 
     async def _programs(self) -> Finding:
-        missing = [path for path in (PPPD, pppfiles.PPTP) if not os.access(path, os.X_OK)]
+        missing = [path for path in (str(PPPD), pppfiles.PPTP) if not os.access(path, os.X_OK)]
         if missing:
             return Finding(BAD, f"Not installed: {', '.join(missing)}.", reasons.PROGRAM_MISSING.sentence)
         return Finding(GOOD, "pppd and pptp are installed.")

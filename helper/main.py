@@ -19,6 +19,7 @@ from cablecar.helper.call import Machinery
 from cablecar.helper.calllog import FOLDER
 from cablecar.helper.history import History
 from cablecar.helper.imports import Foreign
+from cablecar.helper.installed import Pppd
 from cablecar.helper.links import Links
 from cablecar.helper.lookup import Lookup
 from cablecar.helper.names import BUS_NAME
@@ -77,7 +78,7 @@ async def _serve() -> int:
     bus.guard = Authority(bus)
     units, routes = Units(bus), Routes()
     machinery = Machinery(
-        Store(), History(), units, routes, Lookup(units, FOLDER), Foreign(), providers.load, bus.spawn
+        Store(), History(), units, routes, Lookup(units, FOLDER), Foreign(), Pppd(), providers.load, bus.spawn
     )
     links = Links(machinery)
     blind = asyncio.Event()

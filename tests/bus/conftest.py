@@ -132,6 +132,13 @@ class FakeRoutes:
         return 11, 22
 
 
+class FakePppd:
+    """Plays the installed pppd: none need be on this host."""
+
+    async def version(self) -> tuple[int, int, int]:
+        return 2, 4, 9
+
+
 @dataclass
 class FakePolkit:
     """Plays polkitd: answers as told, after `release` when told to hang, and records every question."""
@@ -266,6 +273,7 @@ async def stage(private_bus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         routes,  # type: ignore[arg-type]
         Lookup(units, tmp_path / "run"),  # type: ignore[arg-type]
         Foreign(tmp_path / "foreign"),
+        FakePppd(),  # type: ignore[arg-type]
         lambda: providers.load(tmp_path / "etc/providers.d"),
         bus.spawn,
         tmp_path / "peers",
