@@ -6,8 +6,10 @@ are our actions only, our rules only, and no login session whoever runs the test
 
 import asyncio
 import importlib.util
+import json
 import os
 import pickle
+import pwd
 import signal
 import subprocess
 import sys
@@ -40,13 +42,18 @@ stage = bus_conftest.stage  # the fixture, on the bus that is made here
 # Only root can be somebody else: for others test_as_root.py runs the rest as root of a user namespace.
 collect_ignore = ["test_as_root.py"] if os.geteuid() == 0 else ["test_polkitd.py"]
 
-NOBODY = 65534
-DAEMON = 1  # the user of this name, whom RULE lets do some things
-RULE = """
-polkit.addRule(function(action, subject) {
-    if (subject.user == "daemon" && ["org.cablecar1.connect", "org.cablecar1.view-details"].indexOf(action.id) >= 0)
+# Users that every Debian has, each of whom our rule grants one action.
+GRANTED = {
+    names.ACTION_CONNECT: "daemon",
+    names.ACTION_VIEW_DETAILS: "bin",
+    names.ACTION_MODIFY: "sys",
+    names.ACTION_SYSTEM: "sync",
+}
+RULE = f"""
+polkit.addRule(function(action, subject) {{
+    if (subject.user == {json.dumps(GRANTED)}[action.id])
         return polkit.Result.YES;
-});
+}});
 """
 PATIENCE = 10.0
 
@@ -146,6 +153,12 @@ def polkitd(folder: Path, private_bus: str) -> Iterator[Polkitd]:
     polkitd.kill()
 
 
+@pytest.fixture
+def granted(polkitd: Polkitd) -> dict[str, str]:
+    """By action, the user to whom the polkitd that runs grants that action and no other."""
+    return GRANTED
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a call came to; `error` is empty when it was done."""
@@ -201,14 +214,14 @@ class Caller:
 
 
 @pytest.fixture(scope="session")
-def caller(private_bus: str) -> Iterator[Callable[[int], Caller]]:
-    """Callers by user id, made when they are first asked for."""
-    made: dict[int, Caller] = {}
+def caller(private_bus: str) -> Iterator[Callable[[str], Caller]]:
+    """Callers by user name, made when they are first asked for."""
+    made: dict[str, Caller] = {}
 
-    def caller_of(uid: int) -> Caller:
-        if uid not in made:
-            made[uid] = Caller(uid, private_bus)
-        return made[uid]
+    def caller_of(user: str) -> Caller:
+        if user not in made:
+            made[user] = Caller(pwd.getpwnam(user).pw_uid, private_bus)
+        return made[user]
 
     yield caller_of
     for made_one in made.values():
