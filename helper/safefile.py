@@ -54,13 +54,16 @@ def read(path: Path) -> bytes:
         raise
     except OSError as error:
         raise _failed(path, error) from error
-    with open(descriptor, "rb") as file:
+    try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_size > MAX_BYTES:
             raise StorageFailed(f"{path} is not a plain file of root's with at most {MAX_BYTES} bytes.")
         if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise StorageFailed(f"{path} can be written by others than root. Try: chmod go-w {path}")
-        return file.read(MAX_BYTES)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def remove(path: Path) -> None:

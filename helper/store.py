@@ -88,7 +88,8 @@ class Store:
             text = safefile.read(path).decode()
             values = tomllib.loads(text)
             return parse(_filled(path, values, presets) if "provider" in values else values)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        # RecursionError: tomllib's answer to thousands of brackets.
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidSetting(f"{path}: {error}.") from None
         except InvalidSetting as error:
             line = _line_of(error.key, text)

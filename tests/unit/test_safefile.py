@@ -1,11 +1,17 @@
 """The old file or the new one, whatever comes in between: a full disk, a kill at any point."""
 
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
+
+from cablecar.helper import safefile
+from cablecar.helper.errors import StorageFailed
 
 OLD, NEW = b"a" * 20000, b"b" * 30000
 WRITE_FOR_EVER = """
@@ -49,6 +55,15 @@ def test_a_kill_at_any_moment_leaves_one_of_the_two(tmp_path: Path) -> None:
         # What a kill leaves behind is one file of a known name, which the next write clears away.
         assert {entry.name for entry in tmp_path.iterdir()} <= {"settings", ".settings.cablecar-new"}
     assert found == {OLD, NEW}, "the kills came too late or too early to show anything"
+
+
+def test_what_is_no_file_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(StorageFailed):
+            safefile.read(tmp_path / "folder")
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_disk_without_room_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +17,13 @@ SETTINGS = parse({"server": "203.0.113.7", "user": 'שלום "#\\', "authenticat
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> Iterator[Store]:
+    before = os.umask(0o022)  # files that a group can write are refused
     store = Store(tmp_path / "etc", tmp_path / "var", tmp_path / "run")
     for folder in (store.configuration, store.state, store.run):
         folder.mkdir()
-    return store
+    yield store
+    os.umask(before)
 
 
 def no_presets() -> dict[str, Preset]:
@@ -41,7 +44,7 @@ def test_a_link_goes_round(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["server = ", 'server = "x"\nuser = "u"\npty = "sh"\n', "\xff", 'server = "x"\n', "x" * 70000]
+    "content", ["server = ", "server = " + "[" * 30000, 'server = "x"\nuser = "u"\npty = "sh"\n', "\xff", 'server = "x"\n', "x" * 70000]
 )
 def test_a_broken_file_is_named_and_harms_no_other(
     store: Store, content: str, caplog: pytest.LogCaptureFixture
@@ -126,6 +129,7 @@ def test_a_file_that_is_no_file_does_not_hold_us(store: Store) -> None:
     store.save_link("good", SETTINGS)
     os.mkfifo(store.configuration / "links/fifo.toml")
     (store.configuration / "links/away.toml").symlink_to("/etc/passwd")
+    (store.configuration / "links/folder.toml").mkdir()
     (store.configuration / "links/Up Per.toml").write_text('server = "x"\nuser = "u"\n')
     assert list(store.load_links(no_presets).links) == ["good"]
 
