@@ -30,10 +30,13 @@ mount --bind /mnt/ppp /etc/ppp
 mount --bind /mnt/ppp ~root
 mount --bind /mnt/run /run
 """
-# Last, so that the dump does not go where a `logfile` of the file's says.
+# With a `logfile` of ours in the file, the dump goes there.
 _DUMP_EACH = """
 for file in "$@"; do
-    ./pppd file "./$file" dump dryrun nodetach logfd 1 >"$file.dump" </dev/null 2>&1 || echo "status $?" >>"$file.dump"
+    ./pppd file "./$file" dump dryrun nodetach >"$file.dump" </dev/null 2>&1 || echo "status $?" >>"$file.dump"
+    for log in /run/cablecar/*.log; do
+        [ ! -e "$log" ] || { cat "$log" >>"$file.dump" && rm "$log"; }
+    done
 done
 """
 _OPTION = re.compile(rb"(?P<name>\S+)(?: (?P<value>.*?))?(?P<cut>\n?)\t\t# \(from (?P<source>.*?)\)\n", re.DOTALL)
