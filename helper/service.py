@@ -76,8 +76,11 @@ def _check_update(settings: dict[str, Any]) -> None:
 
 
 def _check_peer(peer: str) -> None:
-    if not 1 <= len(peer) <= MAX_PEER_NAME:
-        raise InvalidArgument(f"The name must have 1 to {MAX_PEER_NAME} characters. ListPeers tells what there is.")
+    # What is asked for is shown in polkit's dialog.
+    if not 1 <= len(peer) <= MAX_PEER_NAME or not peer.isprintable():
+        raise InvalidArgument(
+            f"The name must have 1 to {MAX_PEER_NAME} printable characters. ListPeers tells what there is."
+        )
 
 
 def _at_most(limit: int) -> Callable[[int], None]:
