@@ -12,7 +12,9 @@ import io
 import logging
 import socket
 import struct
+from collections import Counter
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
@@ -35,6 +37,7 @@ DBUS: Final = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop
 DEFAULT_TIMEOUT: Final = 25.0  # seconds, as libdbus has it
 BODY_LIMIT: Final = 64 * 1024  # bytes, of what anybody may send
 REPLY_LIMIT: Final = 4 * 1024 * 1024  # the bus lets only those through that we asked for
+CALLS_LIMIT: Final = 32  # of one sender at once; each costs some KiB until it is answered
 _HEADER_LIMIT: Final = 64 * 1024  # an object path has no limit of its own
 _CHUNK: Final = 64 * 1024
 _SIGNATURES: Final = 100  # twice what honest messages have
@@ -94,6 +97,7 @@ class Bus(MessageBus):
         self._pending: set[asyncio.Future[Message | None]] = set()
         self._signal_handlers: dict[tuple[str, str, str], SignalHandler] = {}
         self._frames = _frames(self._sock)
+        self._running: Counter[str] = Counter()  # calls of each sender that are not answered
         self.add_message_handler(self._dispatch_signal)
 
     # What we ask of others.
@@ -236,12 +240,16 @@ class Bus(MessageBus):
 
     def _make_method_handler(self, interface: ServiceInterface, method: Any) -> Callable[[Message, "_Reply"], None]:
         def handler(message: Message, reply: "_Reply") -> None:
-            self.spawn(self._run(interface, method, message, reply))
+            if self._running[message.sender] < CALLS_LIMIT:
+                self._running[message.sender] += 1
+                self.spawn(self._run(interface, method, message, reply))
+            else:
+                reply.send_error(LimitExceeded("Too many calls at once; wait for the answers to some."))
 
         return handler
 
     async def _run(self, interface: ServiceInterface, method: Any, message: Message, reply: "_Reply") -> None:
-        with reply:
+        with reply, self._counted_out(message.sender):
             arguments = list(message.body)
             if method.check is not None:
                 method.check(*arguments)
@@ -253,6 +261,15 @@ class Bus(MessageBus):
             # No member has more than one result, and none is a file descriptor.
             body = [result] if method.out_signature else []
             reply(Message.new_method_return(message, method.out_signature, body))
+
+    @contextmanager
+    def _counted_out(self, sender: str) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._running[sender] -= 1
+            if not self._running[sender]:
+                del self._running[sender]
 
     async def _authorize(self, message: Message, action: str) -> None:
         if self.guard is None:

@@ -1,4 +1,4 @@
-"""What one message of a stranger may cost: 30 MiB, deep nesting, many signatures, many messages; and what dbus-next's
+"""What the messages of a stranger may cost: 30 MiB, deep nesting, many signatures, many at once; and what dbus-next's
 private parts must be for the cure."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 MIB = 2**20
-TOO_LARGE = "org.cablecar1.Error.LimitExceeded"
+LIMIT_EXCEEDED = "org.cablecar1.Error.LimitExceeded"
 
 
 def marshalled(message: Message) -> bytes:
@@ -112,7 +112,7 @@ async def test_a_call_of_30_mib_is_refused_at_once(stage: Stage) -> None:
         await send(mallory, data)
         message = await asyncio.wait_for(reply, 10)
         await ping(mallory)
-    assert message.error_name == TOO_LARGE
+    assert message.error_name == LIMIT_EXCEEDED
     assert message.body[0].startswith("The message is too large: ")
     assert (await stage.client.add_link()).message_type is MessageType.METHOD_RETURN
 
@@ -148,7 +148,7 @@ async def test_a_path_of_1_mib_is_ignored(stage: Stage) -> None:
 @pytest.mark.parametrize("text", ["server", "user", "title"])
 async def test_a_text_of_1_mib_is_refused(stage: Stage, text: str) -> None:
     settings = {text: Variant("s", "x" * MIB)}
-    assert (await stage.client.manager("AddLink", "sa{sv}", "large", settings)).error_name == TOO_LARGE
+    assert (await stage.client.manager("AddLink", "sa{sv}", "large", settings)).error_name == LIMIT_EXCEEDED
 
 
 async def test_replies_to_our_own_calls_may_be_larger(stage: Stage) -> None:
@@ -236,6 +236,24 @@ async def test_a_flood_leaves_the_loop_its_turns(stage: Stage) -> None:
     counting.cancel()
     assert len(turns) == 501
     assert len(set(turns)) == len(turns)
+
+
+async def test_the_calls_of_one_sender_are_limited(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    mallory, known = await stage.new_client(), asyncio.Event()
+
+    async def uid_of(name: str) -> int:
+        await known.wait()
+        return 0
+
+    monkeypatch.setattr(stage.bus, "uid_of", uid_of)
+    calls = [asyncio.ensure_future(mallory.manager("RemoveLink", "s", "nothere")) for _ in range(bus.CALLS_LIMIT + 3)]
+    await stage.until(lambda: sum(call.done() for call in calls) == 3)
+    assert {call.result().error_name for call in calls if call.done()} == {LIMIT_EXCEEDED}
+    assert (await stage.client.manager("ListLinks")).message_type is MessageType.METHOD_RETURN
+    known.set()
+    assert {reply.error_name for reply in (await asyncio.gather(*calls))[:5]} == {"org.cablecar1.Error.NoSuchLink"}
+    assert (await mallory.manager("ListLinks")).message_type is MessageType.METHOD_RETURN
+    assert not stage.bus._running
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
