@@ -3,6 +3,7 @@
 It only looks: nothing is changed, nothing is dialed. A check that cannot know says `unknown`.
 """
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -145,6 +146,7 @@ class Diagnosis:
         return Finding(BAD, f"The last call ended with the reason {reason.id}.", reason.sentence)
 
     async def _double_dialers(self) -> Finding:
-        if found := self._machinery.foreign.dialers(self._link.name, self._link.settings):
+        settings = self._link.settings
+        if found := await asyncio.to_thread(self._machinery.foreign.dialers, self._link.name, settings):
             return Finding(BAD, " ".join(found), "Take those out, so that only one program dials the line.")
         return Finding(GOOD, "Nothing else was found that dials this line.")

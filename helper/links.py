@@ -16,6 +16,7 @@ from cablecar.helper.call import Dialer, Machinery
 from cablecar.helper.errors import (
     CablecarError,
     CallFailed,
+    InvalidSetting,
     LimitExceeded,
     LinkExists,
     NoSuchLink,
@@ -26,7 +27,7 @@ from cablecar.helper.link import Link, Status
 from cablecar.helper.providers import Provider
 from cablecar.helper.reasons import Reason
 from cablecar.helper.redial import Redial
-from cablecar.helper.settings import Settings, check_password, fill, merge, parse
+from cablecar.helper.settings import Settings, check, check_password, fill, merge, parse
 from cablecar.helper.store import AUTOMATIC
 
 log = logging.getLogger(__name__)
@@ -362,8 +363,10 @@ class Links:
         Raises:
             NoSuchPeer, PeerNotUsable, InvalidSetting, LimitExceeded, StorageFailed: Nothing was made.
         """
-        found = self._machinery.foreign.read(peer)
-        link = await self.add(self._free_name(found.name), found.settings, (*found.left_out, *found.dials_too))
+        found = await asyncio.to_thread(self._machinery.foreign.read, peer)
+        settings, refused = _usable(found.settings)
+        remarks = (*found.left_out, *refused, *found.dials_too)
+        link = await self.add(self._free_name(found.name), settings, remarks)
         if found.password is not None:
             self.set_password(link.name, check_password(found.password))
         return link
@@ -472,6 +475,18 @@ class Links:
 def _clock() -> float:
     # Boot time: it counts on during suspend, and nobody sets it.
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _usable(found: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
+    """Return imported settings without the optional ones that no link can have, and a sentence for each of those."""
+    settings, refused = dict(found), []
+    for key in found.keys() - {"protocol", "server", "user"}:
+        try:
+            check(key, found[key])
+        except InvalidSetting as error:
+            del settings[key]
+            refused.append(f"Not taken over: {error}")
+    return settings, refused
 
 
 def plain_details(details: Details) -> dict[str, Any]:

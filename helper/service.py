@@ -5,6 +5,7 @@ runs. After that the link is looked up again, because it may have been removed w
 No `from __future__ import annotations` here: dbus-next reads the annotations as signatures.
 """
 
+import asyncio
 import dataclasses
 import time
 from collections.abc import Callable
@@ -36,7 +37,6 @@ from cablecar.helper.wire import (
     DBusUInt32,
     DBusUInt64,
     ServiceInterface,
-    Variant,
     dbus_method,
     dbus_readonly,
     dbus_signal,
@@ -128,9 +128,9 @@ class Manager(ServiceInterface):
         self._hide(name)
 
     @dbus_method("ListPeers", names.ACTION_VIEW_DETAILS)
-    def list_peers(self) -> DBusStrings:
+    async def list_peers(self) -> DBusStrings:
         """Return what could be imported."""
-        return self._machinery.foreign.list()
+        return await asyncio.to_thread(self._machinery.foreign.list)
 
     @dbus_method("ImportPeer", names.ACTION_MODIFY, _check_peer)
     async def import_peer(self, peer: DBusStr) -> DBusPath:

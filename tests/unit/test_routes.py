@@ -8,6 +8,7 @@ from cablecar.helper.routes import (
     ANYWHERE,
     MAIN,
     MAIN_RULE,
+    Goal,
     Interface,
     Route,
     Rule,
@@ -75,11 +76,11 @@ def test_chosen_prefixes_come_before_everything_else() -> None:
 
 def test_a_link_that_leaves_routing_alone_has_its_pin_only() -> None:
     found = goal(snapshot(route("0.0.0.0/0", ETH0, GATEWAY)), {"home": Wanted((SERVER,), "", "ppp0")}, {})
-    assert (found.routes, found.rules, found.reached) == ({pin(ETH0, GATEWAY)}, frozenset(), {SERVER})
+    assert found == Goal(frozenset({pin(ETH0, GATEWAY)}), frozenset(), frozenset({SERVER}))
 
 
 def test_a_pin_stays_while_there_is_no_cable_to_pin_to() -> None:
     old = pin(ETH0, GATEWAY)
     seen = Snapshot({"eth0": ETH0}, (), frozenset({old}), frozenset())
     found = goal(seen, {"home": Wanted((SERVER,))}, {})
-    assert (found.routes, found.reached) == ({old}, frozenset())
+    assert found == Goal(frozenset({old}), frozenset(), frozenset())
