@@ -273,9 +273,12 @@ class Call:
             CallFailed: Something is missing; the reason says what.
             CablecarError: A file could not be written.
         """
+        try:
+            version = self._machinery.pppd.version()
+        except OSError:
+            raise CallFailed(reasons.PROGRAM_MISSING) from None
         if not os.access(pppfiles.PPTP, os.X_OK):
             raise CallFailed(reasons.PROGRAM_MISSING)
-        version = await self._machinery.pppd.version()
         password = self._machinery.store.password(self._link)
         if password is None:
             raise CallFailed(reasons.NO_PASSWORD)

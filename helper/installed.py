@@ -1,20 +1,20 @@
 """Which pppd is installed: what it can do decides about options of the peer file.
 
-Asked once of each file at /usr/sbin/pppd: an upgrade that replaces it is noticed at the next dial.
+pppd cannot be asked from the helper's cage: before it answers `--version` it drops privileges to read ~/.ppprc, which
+the cage forbids. So the version is read from the program itself, which names its folder of plugins
+(`/usr/lib/pppd/2.4.9`). An upgrade that replaces the program is noticed at the next dial.
 """
 
-import asyncio
-import os
+import logging
 import re
 from pathlib import Path
 from typing import Final
 
-from cablecar.helper import reasons
-from cablecar.helper.errors import CallFailed
+log = logging.getLogger(__name__)
 
 PPPD: Final = Path("/usr/sbin/pppd")
-PATIENCE: Final = 10.0  # seconds
-_VERSION: Final = re.compile(rb"pppd version (\d+)\.(\d+)\.(\d+)")
+OLDEST: Final = (2, 4, 9)  # that Cablecar is for
+_PLUGINS: Final = re.compile(rb"/pppd/([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\0")
 
 Version = tuple[int, int, int]
 
@@ -26,35 +26,20 @@ class Pppd:
         self._path = path
         self._known: tuple[tuple[int, int, int], Version] | None = None
 
-    async def version(self) -> Version:
-        """Return its version.
+    def version(self) -> Version:
+        """Return its version; the oldest that there is for one that does not tell.
 
         Raises:
-            CallFailed: It is not there, or does not say.
+            OSError: It is not there.
         """
-        try:
-            facts = os.stat(self._path)
-            identity = facts.st_ino, facts.st_size, facts.st_mtime_ns
-            if self._known is None or self._known[0] != identity:
-                self._known = identity, await self._ask()
-            return self._known[1]
-        except (OSError, TimeoutError, ValueError):
-            raise CallFailed(reasons.PROGRAM_MISSING) from None
+        facts = self._path.stat()
+        identity = facts.st_ino, facts.st_size, facts.st_mtime_ns
+        if self._known is None or self._known[0] != identity:
+            self._known = identity, self._read()
+        return self._known[1]
 
-    async def _ask(self) -> Version:
-        process = await asyncio.create_subprocess_exec(
-            self._path,
-            "--version",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        try:
-            async with asyncio.timeout(PATIENCE):
-                output, _ = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            raise
-        if (match := _VERSION.search(output)) is None:
-            raise ValueError("no version in its answer")
+    def _read(self) -> Version:
+        if (match := _PLUGINS.search(self._path.read_bytes())) is None:
+            log.warning("%s does not tell its version; taken for %d.%d.%d", self._path, *OLDEST)
+            return OLDEST
         return int(match[1]), int(match[2]), int(match[3])

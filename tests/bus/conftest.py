@@ -135,7 +135,7 @@ class FakeRoutes:
 class FakePppd:
     """Plays the installed pppd: none need be on this host."""
 
-    async def version(self) -> tuple[int, int, int]:
+    def version(self) -> tuple[int, int, int]:
         return 2, 4, 9
 
 

@@ -1,40 +1,47 @@
-"""The installed pppd's version: asked once, and again when another one is installed."""
+"""The installed pppd's version: read once, and again when another one is installed."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from cablecar.helper.errors import CallFailed
-from cablecar.helper.installed import PPPD, Pppd
+from cablecar.helper.installed import OLDEST, PPPD, Pppd
 
 
-def install(path: Path, output: str) -> None:
+def install(path: Path, content: bytes) -> None:
     new = path.with_suffix(".new")
-    new.write_text(f"#!/bin/sh\necho asked >> {path.parent}/asked\n{output}\n")
-    new.chmod(0o755)
+    new.write_bytes(content)
     new.rename(path)
 
 
-async def test_it_is_asked_once_of_each(tmp_path: Path) -> None:
-    install(tmp_path / "pppd", "echo pppd version 2.4.9 >&2")
+def test_it_is_read_once_of_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Path] = []
+    read_bytes = Path.read_bytes
+
+    def counting(path: Path) -> bytes:
+        reads.append(path)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", counting)
     pppd = Pppd(tmp_path / "pppd")
-    assert [await pppd.version() for _ in range(3)] == [(2, 4, 9)] * 3
-    install(tmp_path / "pppd", "echo pppd version 2.5.2")
-    assert [await pppd.version() for _ in range(3)] == [(2, 5, 2)] * 3
-    assert (tmp_path / "asked").read_text() == "asked\n" * 2
+    install(tmp_path / "pppd", b"\x7fELF\0/usr/lib/pppd/2.4.9\0more")
+    assert [pppd.version() for _ in range(3)] == [(2, 4, 9)] * 3
+    install(tmp_path / "pppd", b"\x7fELF\0/usr/lib/x86_64-linux-gnu/pppd/2.5.2\0")
+    assert [pppd.version() for _ in range(3)] == [(2, 5, 2)] * 3
+    assert len(reads) == 2
 
 
-@pytest.mark.parametrize("output", ["", "echo pppd version x.y", "exit 1"])
-async def test_one_that_does_not_say_is_no_use(tmp_path: Path, output: str) -> None:
-    install(tmp_path / "pppd", output)
-    with pytest.raises(CallFailed, match="Install"):
-        await Pppd(tmp_path / "pppd").version()
+@pytest.mark.parametrize("content", [b"", b"\0/usr/lib/pppd/x.y.z\0", b"/run/pppd/2.5.2.pid\0"])
+def test_one_that_does_not_tell_is_taken_for_the_oldest(tmp_path: Path, content: bytes) -> None:
+    install(tmp_path / "pppd", content)
+    assert Pppd(tmp_path / "pppd").version() == OLDEST
 
 
-async def test_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CallFailed, match="Install"):
-        await Pppd(tmp_path / "pppd").version()
+def test_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Pppd(tmp_path / "pppd").version()
 
 
-async def test_the_real_one_answers() -> None:
-    assert await Pppd(PPPD).version() >= (2, 4, 9)
+def test_the_real_one_is_what_it_says_itself() -> None:
+    said = subprocess.run([PPPD, "--version"], check=False, capture_output=True, text=True)
+    assert "pppd version {}.{}.{}".format(*Pppd().version()) in said.stdout + said.stderr
