@@ -20,7 +20,7 @@ from cablecar.helper.link import Status
 from cablecar.helper.links import Links, ManagedLink, plain_details
 from cablecar.helper.names import LINK_INTERFACE, MANAGER_INTERFACE, MANAGER_PATH, link_path
 from cablecar.helper.reasons import Reason
-from cablecar.helper.settings import check_from_bus, check_name, check_password, full_dict, parse
+from cablecar.helper.settings import check_from_bus, check_name, check_password, faults, full_dict, parse
 from cablecar.helper.store import AUTOMATIC
 from cablecar.helper.wire import (
     OPEN,
@@ -33,6 +33,7 @@ from cablecar.helper.wire import (
     DBusPaths,
     DBusStr,
     DBusStrings,
+    DBusTexts,
     DBusTry,
     DBusUInt32,
     DBusUInt64,
@@ -141,6 +142,11 @@ class Manager(ServiceInterface):
     def providers(self) -> DBusDicts:
         """Return the presets."""
         return [variants(provider.as_dict()) for provider in self._links.providers().values()]
+
+    @dbus_method("CheckSettings", OPEN)
+    def check_settings(self, settings: DBusDict) -> DBusTexts:
+        """Say what is wrong with settings that nobody has stored yet."""
+        return faults(plain(settings), self._links.providers())
 
     @dbus_method("Diagnose", names.ACTION_VIEW_DETAILS, check_name)
     async def diagnose(self, link: DBusStr) -> DBusDicts:

@@ -172,6 +172,22 @@ def check_from_bus(values: Mapping[str, Any]) -> None:
         check(key, value)
 
 
+def faults(values: Mapping[str, Any], presets: Mapping[str, Preset]) -> dict[str, str]:
+    """Return a sentence for each key whose value is wrong; under the empty key what concerns the settings together."""
+    found = {}
+    for key, value in values.items():
+        try:
+            check_from_bus({key: value})
+        except InvalidSetting as error:
+            found[key] = str(error)
+    if not found:
+        try:
+            parse(fill(values, presets))
+        except InvalidSetting as error:
+            found[error.key] = str(error)
+    return found
+
+
 def fill(values: Mapping[str, Any], presets: Mapping[str, Preset]) -> dict[str, Any]:
     """Return `values` with what the preset they name says of the keys that they leave out.
 
@@ -205,7 +221,7 @@ def parse(values: Mapping[str, Any]) -> Settings:
     checked = {key: check(key, value) for key, value in values.items()}
     for key in ("server", "user"):
         if key not in checked:
-            raise InvalidSetting(f"The setting `{key}` is missing.")
+            raise InvalidSetting(f"The setting `{key}` is missing.", key)
     settings = Settings(**checked)
     if settings.encryption == "required" and "mschapv2" not in settings.methods:
         raise InvalidSetting(

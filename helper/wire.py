@@ -23,6 +23,7 @@ __all__ = [
     "DBusPaths",
     "DBusStr",
     "DBusStrings",
+    "DBusTexts",
     "DBusTry",
     "DBusUInt32",
     "DBusUInt64",
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     DBusPath = str
     DBusPaths = list[str]
     DBusStrings = list[str]
+    DBusTexts = dict[str, str]
     DBusDict = dict[str, Variant]
     DBusDicts = list[dict[str, Variant]]
     DBusLinks = list[list[str]]
@@ -57,6 +59,7 @@ else:
     DBusPath = "o"
     DBusPaths = "ao"
     DBusStrings = "as"
+    DBusTexts = "a{ss}"
     DBusDict = "a{sv}"
     DBusDicts = "aa{sv}"
     DBusLinks = "a(sos)"

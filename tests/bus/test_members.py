@@ -12,7 +12,7 @@ from dbus_next.signature import Variant
 from cablecar.helper import reasons
 from cablecar.helper.links import Links
 from cablecar.helper.pppd import Exit
-from cablecar.helper.wire import plain
+from cablecar.helper.wire import plain, variants
 
 if TYPE_CHECKING:
     from tests.bus.conftest import Stage
@@ -40,7 +40,12 @@ async def settings(stage: Stage) -> dict[str, Any]:
 async def test_settings_show_every_key_and_no_secret(stage: Stage) -> None:
     await added(stage, mtu=Variant("u", 1400), route=Variant("as", ["10.0.0.0/8"]))
     shown = await settings(stage)
-    assert (shown["mtu"], shown["route"], shown["reconnect"], shown["authentication"]) == (1400, ["10.0.0.0/8"], True, [])
+    assert (shown["mtu"], shown["route"], shown["reconnect"], shown["authentication"]) == (
+        1400,
+        ["10.0.0.0/8"],
+        True,
+        [],
+    )
     assert "secret" not in str(shown)
     assert "ppp_options" not in shown
 
@@ -155,6 +160,22 @@ async def test_each_dial_tries_another_of_the_servers_addresses(stage: Stage) ->
         await come_up(stage)
         assert f"pptp {expected} " in (stage.peers / LINK).read_text()
         await stage.client.link("Disconnect")
+
+
+@pytest.mark.parametrize(
+    ("change", "keys"),
+    [({}, set()), ({"mtu": 3}, {"mtu"}), ({"mtu": 3, "server": "a b", "pty": 1}, {"mtu", "server", "pty"}),
+     ({"encryption": "required", "authentication": ["pap"]}, {"encryption"}), ({"ppp_options": ["x"]}, {"ppp_options"}),
+     ({"provider": "nobody"}, {"provider"})],
+)  # fmt: skip
+async def test_a_form_can_ask_what_is_wrong(stage: Stage, change: dict[str, Any], keys: set[str]) -> None:
+    values = {"server": "203.0.113.7", "user": "u", **change}
+    (found,) = (await stage.client.manager("CheckSettings", "a{sv}", variants(values))).body
+    assert set(found) == keys
+    assert all(sentence.endswith(".") for sentence in found.values())
+    assert stage.links.by_name == {}
+    (found,) = (await stage.client.manager("CheckSettings", "a{sv}", variants({"user": "u"}))).body
+    assert set(found) == {"server"}
 
 
 async def test_reload_adds_changes_and_takes_down(stage: Stage) -> None:
