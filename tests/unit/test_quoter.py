@@ -1,5 +1,6 @@
 """The quoter of the peer file before its judges: our own reader of pppd's words, and the installed pppd itself."""
 
+import random
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -98,6 +99,19 @@ def test_a_quoted_value_is_for_pppd_what_it_was(tmp_path: Path) -> None:
         assert len(dump) == len(understood)
         for name, value in zip(STRING_OPTIONS, row, strict=True):
             assert understood[name].is_of(value), (name, value, understood[name])
+
+
+def test_our_own_reader_takes_a_word_for_what_pppd_takes_it_for(tmp_path: Path) -> None:
+    chance = random.Random(17)
+    texts = ["".join(chance.choices("\"'\\#x0179anst \n\xe9", k=chance.randint(1, 12))) for _ in range(1500)]
+    files = [f"user {text}\nnoauth\npty x\n".encode("latin-1") for text in texts]
+    read = [[word.value for word in words(file)] for file in files]
+    # Those of which the first thing is one word; pppd would take the others for more options and say so.
+    chosen = [number for number, found in enumerate(read) if len(found) == 5 and found[2:] == [b"noauth", b"pty", b"x"]]
+    assert len(chosen) > 200
+    for number, dump in zip(chosen, realpppd.dumps([files[number] for number in chosen], tmp_path), strict=True):
+        (user,) = (option for option in dump if option.name == b"user")
+        assert user.is_of(read[number][1]), (files[number], user)
 
 
 def test_the_judge_sees_an_injection(tmp_path: Path) -> None:
