@@ -4,7 +4,9 @@ Owns the connection to the system bus, what was last heard of each link, and eve
 asynchronous: the helper may be waiting for somebody to type a password. Nothing is decided here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from types import FunctionType
 from typing import Any, Final
 
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -19,7 +21,7 @@ from PyQt6.QtDBus import (
 from cablecar.applet import model
 from cablecar.applet.log import log
 from cablecar.applet.model import CallError, Helper, Link, Snapshot, Verb
-from cablecar.applet.wire import arguments, slot, to_wire
+from cablecar.applet.wire import arguments, encoded, slot
 from cablecar.helper import names
 
 PROPERTIES: Final = "org.freedesktop.DBus.Properties"
@@ -71,6 +73,43 @@ class Client(QObject):
             self._subscribe(self._bus)
         self._read()
 
+    def ask(
+        self,
+        path: str,
+        interface: str,
+        member: str,
+        values: Sequence[object],
+        signature: str,
+        done: Done,
+        *,
+        clicked: bool = False,
+    ) -> None:
+        """Call a method of the helper.
+
+        Args:
+            path: The object.
+            interface: Its interface.
+            member: The method.
+            values: Its arguments: plain ones, or what `wire` has encoded.
+            signature: What it must answer.
+            done: Gets what it answered when that has the signature, else a CallError. Never called once the object
+                is gone whose method it is, or which it knows as `self`.
+            clicked: A person has just asked for it: polkit may put up its dialog, and the answer may take minutes.
+        """
+        assert self._bus is not None
+        message = QDBusMessage.createMethodCall(names.BUS_NAME, path, interface, member)
+        message.setArguments([encoded(value) for value in values])
+        message.setInteractiveAuthorizationAllowed(clicked)
+        pending = self._bus.asyncCall(message, CLICKED_MS if clicked else READ_MS)
+        # The asker's child: lives until it is done, and not longer than who asked.
+        watcher = QDBusPendingCallWatcher(pending, _asker(done) or self)
+
+        def finished(watcher: QDBusPendingCallWatcher) -> None:
+            done(_result(QDBusPendingReply(watcher).reply(), signature))
+            watcher.deleteLater()
+
+        watcher.finished.connect(finished)
+
     def act(self, path: str, verb: Verb) -> None:
         """Do what a person has just clicked; `answered` or `refused` follows, maybe minutes later."""
 
@@ -80,7 +119,7 @@ class Client(QObject):
             else:
                 self.answered.emit(path)
 
-        self._call(path, names.LINK_INTERFACE, verb.value, "", done, timeout_ms=CLICKED_MS, clicked=True)
+        self.ask(path, names.LINK_INTERFACE, verb.value, (), "", done, clicked=True)
 
     def _subscribe(self, bus: QDBusConnection) -> None:
         # With the service's name given, Qt lets through only what the owner of that name has sent.
@@ -120,7 +159,7 @@ class Client(QObject):
 
         if self.snapshot.helper is not Helper.RUNNING:
             self._publish(Helper.ASKING)
-        self._call(names.MANAGER_PATH, names.MANAGER_INTERFACE, "ListLinks", "a(sos)", done)
+        self.ask(names.MANAGER_PATH, names.MANAGER_INTERFACE, "ListLinks", (), "a(sos)", done)
 
     def _list_arrived(self, listed: dict[str, dict[str, object]]) -> None:
         # Names and states can be shown at once; the rest of each link follows.
@@ -143,7 +182,7 @@ class Client(QObject):
                 self._complete.add(path)
             self._publish(Helper.RUNNING)
 
-        self._call(path, PROPERTIES, "GetAll", "a{sv}", done, names.LINK_INTERFACE)
+        self.ask(path, PROPERTIES, "GetAll", [names.LINK_INTERFACE], "a{sv}", done)
 
     @slot(QDBusMessage)
     def _on_properties_changed(self, message: QDBusMessage) -> None:
@@ -185,31 +224,15 @@ class Client(QObject):
             self.snapshot = snapshot
             self.changed.emit(snapshot)
 
-    def _call(
-        self,
-        path: str,
-        interface: str,
-        member: str,
-        signature: str,
-        done: Done,
-        *values: object,
-        timeout_ms: int = READ_MS,
-        clicked: bool = False,
-    ) -> None:
-        """Call the helper; `done` gets what it answered when that has the `signature`, else a CallError."""
-        assert self._bus is not None
-        message = QDBusMessage.createMethodCall(names.BUS_NAME, path, interface, member)
-        message.setArguments([to_wire(value) for value in values])
-        # polkit may put up its dialog only for what a person has just clicked.
-        message.setInteractiveAuthorizationAllowed(clicked)
-        # Our child: lives until it is done, and not longer than we do.
-        watcher = QDBusPendingCallWatcher(self._bus.asyncCall(message, timeout_ms), self)
 
-        def finished(watcher: QDBusPendingCallWatcher) -> None:
-            done(_result(QDBusPendingReply(watcher).reply(), signature))
-            watcher.deleteLater()
-
-        watcher.finished.connect(finished)
+def _asker(done: Done) -> QObject | None:
+    """Return the object that `done` is a method of, or that it closes over as `self`."""
+    while isinstance(done, partial):
+        done = done.func
+    owner = getattr(done, "__self__", None)
+    if isinstance(done, FunctionType) and "self" in done.__code__.co_freevars:
+        owner = (done.__closure__ or ())[done.__code__.co_freevars.index("self")].cell_contents
+    return owner if isinstance(owner, QObject) else None
 
 
 def _result(reply: QDBusMessage, signature: str) -> list[Any] | CallError:

@@ -12,10 +12,13 @@ from typing import Any, Final
 
 from cablecar.helper import names
 
-UNKNOWN: Final = "unknown"  # stands in for a state or a phase that this applet has never heard of
+UNKNOWN: Final = "unknown"  # stands in for a state, a phase or a verdict that this applet has never heard of
+GOOD: Final = "good"
+BAD: Final = "bad"
 MAX_LINKS: Final = 256
 MAX_TITLE: Final = 60
 MAX_TEXT: Final = 300
+MAX_ENTRIES: Final = 1000  # of any list
 
 # Control characters, invisible formatting such as a switch of the writing direction, halves of a surrogate pair,
 # line and paragraph separators.
@@ -98,6 +101,177 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Details:
+    """What `Details` says of a link; empty or 0 for what it does not say.
+
+    Attributes:
+        server: As in the settings.
+        user: Likewise.
+        interface: The ppp interface, while up.
+        local_address: Our end of the tunnel.
+        remote_address: The provider's end.
+        dns: The provider's DNS servers.
+        received: Bytes so far.
+        sent: Likewise.
+        others: Name and value of whatever else there is, to be shown generically.
+    """
+
+    server: str = ""
+    user: str = ""
+    interface: str = ""
+    local_address: str = ""
+    remote_address: str = ""
+    dns: tuple[str, ...] = ()
+    received: int = 0
+    sent: int = 0
+    others: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, answer: object) -> "Details":
+        """Make sense of what was answered, whatever it is."""
+        values = _mapping(answer)
+        return cls(
+            server=clean(values.get("server")),
+            user=clean(values.get("user")),
+            interface=clean(values.get("interface")),
+            local_address=clean(values.get("local_address")),
+            remote_address=clean(values.get("remote_address")),
+            dns=_texts(values.get("dns")),
+            received=_count(values.get("received")),
+            sent=_count(values.get("sent")),
+            others=_others(values, cls.__slots__),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A preset: what is publicly known about a provider.
+
+    Attributes:
+        id: The value of the setting `provider`.
+        title: What people call it.
+        country: Two letters of ISO 3166.
+        region: City or network; empty for the whole country.
+        protocols: What it offers, the best first.
+        servers: Protocol and server of each that is known; `{user}` in a name stands for the user name.
+        login: How the user name is written: `{user}` and perhaps `{domain}`.
+        remarks: A paragraph for people.
+        verify: How old all this is.
+        sources: Who said so.
+        others: Name and value of whatever else is known, to be shown generically.
+    """
+
+    id: str
+    title: str
+    country: str = ""
+    region: str = ""
+    protocols: tuple[str, ...] = ()
+    servers: tuple[tuple[str, str], ...] = ()
+    login: str = ""
+    remarks: str = ""
+    verify: str = ""
+    sources: tuple[str, ...] = ()
+    others: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse_all(cls, answer: object) -> tuple["Provider", ...]:
+        """Make sense of what `Providers` answered; a preset without an id or a title is left out."""
+        found = [cls._parse(values) for values in _mappings(answer)]
+        return tuple(provider for provider in found if provider.id and provider.title)
+
+    @classmethod
+    def _parse(cls, values: Mapping[str, object]) -> "Provider":
+        protocols = _texts(values.get("protocols"))
+        servers = [(protocol, clean(values.get(f"server_{protocol}"))) for protocol in protocols]
+        known = (*cls.__slots__, *(f"server_{protocol}" for protocol in protocols))
+        return cls(
+            id=_verbatim(values.get("id")),
+            title=clean(values.get("title"), MAX_TITLE),
+            country=clean(values.get("country"), 2),
+            region=clean(values.get("region"), MAX_TITLE),
+            protocols=protocols,
+            servers=tuple((protocol, server) for protocol, server in servers if server),
+            login=clean(values.get("login"), MAX_TITLE),
+            remarks=clean(values.get("remarks"), 4 * MAX_TEXT),
+            verify=clean(values.get("verify")),
+            sources=_texts(values.get("sources")),
+            others=_others(values, known),
+        )
+
+    def server(self, protocol: str) -> str:
+        """Return the server for a protocol; empty when none is known."""
+        return dict(self.servers).get(protocol, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One call that is over.
+
+    Attributes:
+        dialed: When it was dialed, in seconds since the epoch; 0 when that is not known.
+        connected: When it came up; 0 when it never did.
+        ended: When it ended.
+        reason: Id of the reason for it; may be one that we do not know.
+        received: Bytes that came through it.
+        sent: Bytes that went through it.
+    """
+
+    dialed: float = 0
+    connected: float = 0
+    ended: float = 0
+    reason: str = ""
+    received: int = 0
+    sent: int = 0
+
+    @classmethod
+    def parse_all(cls, answer: object) -> tuple["Record", ...]:
+        """Make sense of what `History` answered, the newest last; a call that never ended is left out."""
+        found = [
+            cls(
+                dialed=_seconds(values.get("dialed")),
+                connected=_seconds(values.get("connected")),
+                ended=_seconds(values.get("ended")),
+                reason=clean(values.get("reason"), MAX_TITLE),
+                received=_count(values.get("received")),
+                sent=_count(values.get("sent")),
+            )
+            for values in _mappings(answer)
+        ]
+        return tuple(record for record in found if record.ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check of the diagnosis found.
+
+    Attributes:
+        id: Which check; may be one that we do not know.
+        verdict: GOOD, BAD or UNKNOWN.
+        seen: What was seen, in English; plain text.
+        advice: What to do, likewise; empty when nothing.
+    """
+
+    id: str
+    verdict: str
+    seen: str = ""
+    advice: str = ""
+
+    @classmethod
+    def parse_all(cls, answer: object) -> tuple["Finding", ...]:
+        """Make sense of what `Diagnose` answered, in its order; what says neither what nor why is left out."""
+        found = [
+            cls(
+                id=clean(values.get("id"), MAX_TITLE),
+                verdict=_one_of(values.get("verdict"), (GOOD, BAD)) or UNKNOWN,
+                seen=clean(values.get("seen"), 2 * MAX_TEXT),
+                advice=clean(values.get("advice"), 2 * MAX_TEXT),
+            )
+            for values in _mappings(answer)
+        ]
+        return tuple(finding for finding in found if finding.id or finding.seen)
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything that is shown, at one moment."""
 
@@ -135,6 +309,22 @@ def parse_list(links: object) -> dict[str, dict[str, object]]:
     return known
 
 
+def parse_settings(answer: object) -> dict[str, Any]:
+    """Make sense of what `Settings` answered: text, numbers, flags and lists of text, by key.
+
+    A value of another type is left out. Text keeps its spaces, because it may be sent back.
+    """
+    settings: dict[str, Any] = {}
+    for key, value in _mapping(answer).items():
+        if isinstance(value, str):
+            settings[key] = _verbatim(value)
+        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+            settings[key] = [_verbatim(item) for item in value[:MAX_ENTRIES]]
+        elif type(value) in (bool, int):
+            settings[key] = value
+    return settings
+
+
 def clean(text: Any, limit: int = MAX_TEXT) -> str:
     """Return `text` as one short line of printable characters; empty when it is no text at all."""
     if not isinstance(text, str):
@@ -143,6 +333,41 @@ def clean(text: Any, limit: int = MAX_TEXT) -> str:
     head = text[: 4 * limit]
     line = " ".join("".join(" " if unicodedata.category(c) in _UNPRINTABLE else c for c in head).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def _verbatim(text: object) -> str:
+    """Return `text` without what cannot be shown, and otherwise as it is."""
+    if not isinstance(text, str):
+        return ""
+    return "".join(c for c in text[:MAX_TEXT] if unicodedata.category(c) not in _UNPRINTABLE)
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return {key: item for key, item in value.items() if isinstance(key, str)} if isinstance(value, dict) else {}
+
+
+def _mappings(value: object) -> list[dict[str, object]]:
+    return [_mapping(item) for item in value[:MAX_ENTRIES]] if isinstance(value, list) else []
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    found = [clean(item) for item in value[:MAX_ENTRIES]] if isinstance(value, list) else []
+    return tuple(text for text in found if text)
+
+
+def _others(values: Mapping[str, object], known: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    shown = [(clean(key, MAX_TITLE), _shown(value)) for key, value in values.items() if key not in known]
+    return tuple((key, value) for key, value in shown if key and value)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return clean(", ".join(_texts(value)))
+    return clean(value) if isinstance(value, str) else str(value) if type(value) in (bool, int, float) else ""
+
+
+def _count(value: object) -> int:
+    return value if type(value) is int and value > 0 else 0
 
 
 def _one_of(value: object, known: Sequence[str]) -> str:

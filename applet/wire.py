@@ -4,15 +4,16 @@ QtDBus hands a value of an unknown type to libdbus, which aborts the whole progr
 picks a wire type by itself where Python's type leaves a choice. So everything that is sent goes through here.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar, cast
 
-from PyQt6.QtCore import QMetaType, QVariant, pyqtSlot
+from PyQt6.QtCore import QLibraryInfo, QMetaType, QVariant, QVersionNumber, pyqtSlot
 from PyQt6.QtDBus import QDBusArgument, QDBusMessage
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 _STRING_LIST = cast("int", QMetaType.Type.QStringList.value)
+_STRINGS_IN_A_DICT: Final = QLibraryInfo.version() >= QVersionNumber(6, 6)  # older ones abort (measured: 6.4.2)
 
 
 def slot(*types: type | str) -> Callable[[Method], Method]:
@@ -56,6 +57,40 @@ def strings(values: list[str]) -> QDBusArgument:
     """Return `values` as D-Bus type `as`, for a top-level argument; a plain list goes out as `av`."""
     argument: QDBusArgument = QDBusArgument([str(to_wire(value)) for value in values], _STRING_LIST)
     return argument
+
+
+def encoded(value: Any) -> Any:
+    """Return a value for a top-level argument: one of the above stays as it is, a plain one is checked."""
+    if type(value) in (QVariant, QDBusArgument):
+        return value
+    if type(value) is dict and all(type(key) is str for key in value):
+        return {to_wire(key): encoded(item) for key, item in value.items()}
+    return to_wire(value)
+
+
+def variant_dict(values: Mapping[str, object], types: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return `values` as D-Bus type `a{sv}`: numbers as `u`, lists of text as `as`, flags as `b`, text as `s`.
+
+    Args:
+        values: What to send.
+        types: The type (`u`, `as`, `b`, `s`) that some of the values must have, by key; TypeError for another.
+    """
+    wanted = types or {}
+    return {to_wire(key): _variant(key, value, wanted.get(key)) for key, value in values.items()}
+
+
+def _variant(key: str, value: object, wanted: str | None) -> Any:
+    found = {bool: "b", int: "u", str: "s", list: "as"}.get(type(value), "")
+    if not found or wanted not in (None, found):
+        raise TypeError(f"{key}: cannot send {type(value).__name__} as {wanted or 'a setting'}")
+    if type(value) is int:
+        return uint32(value)
+    if isinstance(value, list):
+        if not all(type(item) is str for item in value):
+            raise TypeError(f"{key}: not a list of text")
+        # Where it has to go out as `av`, the helper takes that too.
+        return strings(value) if _STRINGS_IN_A_DICT else to_wire(value)
+    return to_wire(value)
 
 
 def arguments(message: QDBusMessage, signature: str) -> list[Any] | None:

@@ -3,16 +3,19 @@
 import itertools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
-from PyQt6.QtCore import QTimer
+from PyQt6 import sip
+from PyQt6.QtCore import QObject, QTimer
 from PyQt6.QtWidgets import QApplication
 
 from cablecar.applet import words
 from cablecar.applet.client import BAD_REPLY, Client
 from cablecar.applet.model import CallError, Helper, Snapshot, Verb
+from cablecar.applet.wire import uint32, variant_dict
 from cablecar.helper import names
 
 HOME = "/org/cablecar1/link/home"
@@ -239,3 +242,55 @@ def test_no_bus_is_a_problem_not_a_crash(
     client.start()
     eventually(lambda: client.snapshot.helper is Helper.RUNNING)
     client.deleteLater()
+
+
+class Asker(QObject):
+    """Asks, as a window does, and keeps the answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[Any] = []
+
+    def arrived(self, answer: Any) -> None:
+        self.answers.append(answer)
+
+    def arrived_at(self, _place: str, answer: Any) -> None:
+        self.answers.append(answer)
+
+    def ways(self) -> list[Callable[[Any], None]]:
+        return [self.arrived, partial(self.arrived_at, "here"), lambda answer: self.arrived(answer)]
+
+
+def test_ask_sends_what_the_contract_says(helper: Any, running: Client, eventually: Any) -> None:
+    asker = Asker()
+    values = variant_dict({"mtu": 1400, "debug": True, "authentication": ["pap", "chap"], "route": []})
+    running.ask("/org/cablecar1", names.MANAGER_INTERFACE, "AddLink", ["home", values], "", asker.arrived, clicked=True)
+    running.ask(HOME, names.LINK_INTERFACE, "Log", [uint32(5)], "", asker.arrived)
+    eventually(lambda: len(asker.answers) == 2)
+    [add], [log] = helper.seen("call", member="AddLink"), helper.seen("call", member="Log")
+    assert (add["signature"], add["interactive"]) == ("sa{sv}", True)
+    assert (log["signature"], log["body"], log["interactive"]) == ("u", [5], False)
+    for kind in ("('u', 1400)", "('b', True)", "('as', ['pap', 'chap'])", "('as', [])"):
+        assert kind in add["body"][1]
+
+
+def test_ask_answers_errors_and_other_shapes(helper: Any, running: Client, eventually: Any) -> None:
+    asker = Asker()
+    running.ask(HOME, names.LINK_INTERFACE, "Details", (), "a{sv}", asker.arrived)
+    helper.do("outcome", member="Log", error="org.cablecar1.Error.NotAuthorized", text="no")
+    running.ask(HOME, names.LINK_INTERFACE, "Log", [uint32(5)], "as", asker.arrived)
+    eventually(lambda: len(asker.answers) == 2)
+    assert asker.answers == [BAD_REPLY, CallError("org.cablecar1.Error.NotAuthorized", "no")]
+
+
+@pytest.mark.parametrize("way", range(3))
+def test_who_is_gone_hears_nothing(helper: Any, running: Client, eventually: Any, way: int) -> None:
+    helper.do("outcome", member="Details", hang=True)
+    asker, other = Asker(), Asker()
+    for one in (asker, other):
+        running.ask(HOME, names.LINK_INTERFACE, "Details", (), "", one.ways()[way])
+    eventually(lambda: len(helper.seen("call", member="Details")) == 2)
+    sip.delete(asker)
+    helper.do("release")
+    eventually(lambda: other.answers)
+    assert asker.answers == []

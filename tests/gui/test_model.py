@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from cablecar.applet import model, words
-from cablecar.applet.model import CallError, Helper, Link, Snapshot
+from cablecar.applet.model import CallError, Details, Finding, Helper, Link, Provider, Record, Snapshot
 from cablecar.helper import names, reasons
 
 HOME = "/org/cablecar1/link/home"
@@ -102,6 +102,96 @@ def test_focus_is_the_only_link_or_the_last_used() -> None:
     assert Snapshot(Helper.RUNNING, (home,)).focus("work") is home
     assert Snapshot(Helper.RUNNING, (home, work)).focus("work") is work
     assert Snapshot(Helper.RUNNING, (home, work)).focus("") is None
+
+
+ODD: Final[list[Any]] = [
+    None,
+    5,
+    True,
+    "text",
+    [],
+    {},
+    [1, "a", None, []],
+    [{}],
+    [{1: 2}],
+    {"received": "many"},
+    {"dns": "8.8.8.8"},
+]
+
+
+@pytest.mark.parametrize("answer", [*ODD, {"server": 5, "user": None, "dns": [1, None], "received": -1, "sent": True}])
+def test_odd_details_are_empty(answer: Any) -> None:
+    assert Details.parse(answer) == Details()
+
+
+def test_details_and_what_is_not_known_of_them() -> None:
+    details = Details.parse(
+        {"server": "pptp.example.net", "user": "customer@C012", "interface": "ppp0", "dns": ["192.0.2.1", "192.0.2.2"],
+         "received": 2**40, "sent": 7, "round_trip_ms": 12, "relay": ["a", "b"], "odd": {"a": 1}, "bad\nkey": "a\x1bb"},
+    )  # fmt: skip
+    assert (details.server, details.dns, details.received) == ("pptp.example.net", ("192.0.2.1", "192.0.2.2"), 2**40)
+    assert details.others == (("round_trip_ms", "12"), ("relay", "a, b"), ("bad key", "a b"))
+
+
+@pytest.mark.parametrize("answer", ODD)
+@pytest.mark.parametrize("kind", [Provider, Record, Finding])
+def test_odd_lists_are_empty(kind: Any, answer: Any) -> None:
+    assert kind.parse_all(answer) == ()
+
+
+@pytest.mark.parametrize("kind", [Provider, Record, Finding])
+def test_lists_have_an_end(kind: Any) -> None:
+    entry = {"id": "x", "title": "X", "ended": 5_000_000, "verdict": "good"}
+    assert len(kind.parse_all([entry] * 5000)) == model.MAX_ENTRIES
+
+
+def test_presets() -> None:
+    [preset] = Provider.parse_all(
+        [{"id": "il_example", "title": "Example", "country": "IL", "protocols": ["pptp", "l2tp", 5],
+          "server_pptp": "vpn.example.net", "server_l2tp": 5, "sources": ["server_pptp: A letter (2024)"],
+          "redial_minimum": 60, "remarks": "r" * 1000},
+         {"id": "", "title": "No id"}, {"id": "no_title"}],
+    )  # fmt: skip
+    assert (preset.id, preset.country, preset.protocols) == ("il_example", "IL", ("pptp", "l2tp"))
+    assert (preset.server("pptp"), preset.server("l2tp"), preset.server("pppoe")) == ("vpn.example.net", "", "")
+    assert preset.others == (("redial_minimum", "60"),)
+    assert len(preset.remarks) == 1000
+
+
+def test_records() -> None:
+    records = Record.parse_all(
+        [{"dialed": 1_000_000, "connected": 2_000_000, "ended": 3_000_000, "reason": "hangup", "received": 5},
+         {"dialed": 1_000_000, "ended": 0},
+         {"dialed": "x", "ended": 4_000_000, "reason": 7, "sent": -1}],
+    )  # fmt: skip
+    assert records == (Record(1, 2, 3, "hangup", 5), Record(ended=4))
+
+
+def test_findings() -> None:
+    findings = Finding.parse_all(
+        [{"id": "cable", "verdict": "bad", "seen": "No carrier.", "advice": "Plug it in."},
+         {"id": "new-check", "verdict": "splendid", "seen": "a\nb"},
+         {"id": "pins", "verdict": 5}],
+    )  # fmt: skip
+    assert findings == (
+        Finding("cable", model.BAD, "No carrier.", "Plug it in."),
+        Finding("new-check", model.UNKNOWN, "a b"),
+        Finding("pins", model.UNKNOWN),
+    )
+
+
+def test_settings_keep_their_types_and_spaces() -> None:
+    answer = {
+        "user": " a  b\x1b",
+        "mtu": 0,
+        "debug": False,
+        "route": ["10.0.0.0/8"],
+        "odd": {"a": 1},
+        "x": 1.5,
+        "y": [1],
+    }
+    assert model.parse_settings(answer) == {"user": " a  b", "mtu": 0, "debug": False, "route": ["10.0.0.0/8"]}
+    assert model.parse_settings(None) == model.parse_settings([1]) == {}
 
 
 @pytest.mark.parametrize("state", [*names.STATES, model.UNKNOWN])

@@ -9,7 +9,7 @@ import pytest
 from PyQt6.QtCore import QByteArray
 from PyQt6.QtDBus import QDBusConnection, QDBusMessage
 
-from cablecar.applet.wire import arguments, byte, strings, to_wire, uint32
+from cablecar.applet.wire import arguments, byte, encoded, strings, to_wire, uint32, variant_dict
 
 
 class Word(StrEnum):
@@ -52,7 +52,8 @@ def test_numbers_of_a_size_refuse_others(encode: Callable[[Any], Any], value: An
     [
         (to_wire("a"), "s"), (to_wire(True), "b"), (to_wire(5), "i"), (uint32(5), "u"), (byte(5), "y"),
         (strings([]), "as"), (strings(["a", "b"]), "as"), (to_wire({}), "a{sv}"), (to_wire([]), "av"),
-        (to_wire({"a": 2**63, "b": [], "c": {}}), "a{sv}"),
+        (to_wire({"a": 2**63, "b": [], "c": {}}), "a{sv}"), (encoded(variant_dict({"a": 1, "b": ["c"]})), "a{sv}"),
+        (encoded(uint32(5)), "u"), (encoded("a"), "s"), (variant_dict({}), "a{sv}"),
     ],
 )  # fmt: skip
 def test_arrives_as(start: Any, session: QDBusConnection, eventually: Any, value: Any, signature: str) -> None:
@@ -61,6 +62,24 @@ def test_arrives_as(start: Any, session: QDBusConnection, eventually: Any, value
     message.setArguments([value])
     assert session.send(message)
     assert eventually(lambda: server.seen("call", member="Take"))[0]["signature"] == signature
+
+
+@pytest.mark.parametrize("value", [None, 1.5, -1, 2**32, b"x", ("a",), [1], ["a", None], Word.UP, {"a": 1}, "a\0b"])
+def test_a_setting_is_text_a_number_a_flag_or_a_list_of_text(value: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        variant_dict({"mtu": value})
+
+
+@pytest.mark.parametrize(("wanted", "value"), [("u", "1400"), ("u", True), ("s", 1), ("b", 1), ("as", "pap")])
+def test_a_setting_of_another_type_than_it_must_have_is_refused(wanted: str, value: Any) -> None:
+    with pytest.raises(TypeError):
+        variant_dict({"key": value}, {"key": wanted})
+
+
+@pytest.mark.parametrize("value", [None, b"x", {"a": None}, {1: "a"}, [uint32(1)]])
+def test_encoded_refuses_what_is_not_encoded(value: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        encoded(value)
 
 
 def test_arguments_only_of_the_expected_shape() -> None:
