@@ -7,7 +7,7 @@ VENV := .venv
 READY := $(VENV)/ready-$(shell sha256sum pyproject.toml | cut -c -12)
 
 .DEFAULT_GOAL := help
-.PHONY: help check test demo bench deb venv clean setup-check setup-deb
+.PHONY: help check test soak demo bench deb venv clean setup-check setup-deb
 
 help: ## Say what each target does (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -24,10 +24,19 @@ test: ## All tests: `make check`, then the lab's suite in a virtual machine of e
 	done; \
 	if [ -n "$$failed" ]; then echo "make test: failed:$$failed" >&2; exit 1; fi
 
+soak: deb ## Kill the helper 100 times, connect 200 times, in a virtual machine of each Debian: an hour and a half
+	@failed=; \
+	for guest in $(GUESTS); do \
+		echo "tests/lab/run --guest $$guest tests/lab/suite test_crash.py"; \
+		tests/lab/run --guest $$guest --timeout 7200 --env LAB_KILLS=100 --env LAB_CYCLES=200 \
+			tests/lab/suite --capture=no test_crash.py || failed="$$failed $$guest"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make soak: failed:$$failed" >&2; exit 1; fi
+
 demo: deb ## Watch a click on the tray icon bring up a real link in a virtual machine; pictures in build/demo/
 	tests/lab/demo
 
-bench: deb ## Measure connecting against a bare `pppd call`, in a virtual machine
+bench: deb ## Measure connecting beside a bare `pppd call`, memory beside NetworkManager, and wake-ups, in a virtual machine
 	tests/lab/run tests/lab/bench
 
 deb: setup-deb ## Build both Debian packages into build/deb/
