@@ -42,6 +42,13 @@ bench: deb ## Measure connecting beside a bare `pppd call`, memory beside Networ
 deb: setup-deb ## Build both Debian packages into build/deb/
 	@debian/build-packages
 
+pot: ## Extract the texts to be translated into desktop/po/cablecar.pot
+	desktop/po/catalogues pot
+
+po: pot ## Bring the languages in desktop/po/ up to date with the texts, and compile them for the checkout
+	desktop/po/catalogues po
+	desktop/po/catalogues mo applet/locale
+
 venv: setup-check $(READY) ## Make the virtual environment .venv, with Cablecar in it as it stands in the tree
 
 $(READY): | setup-check
@@ -52,7 +59,7 @@ $(READY): | setup-check
 	@touch $@
 
 clean: ## Remove what the other targets made in the tree (the guests' trees are cached outside of it)
-	rm -rf build $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build applet/locale $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 setup-check:
 	@tests/setup-host check

@@ -1,17 +1,65 @@
-"""Translation: `_()` for every text that a person reads.
+"""Translation: `_()` and `ngettext()` for every text that a person reads, and Qt in the same language.
 
-Owns the choice of the catalogue; must not know any text. Without a catalogue the English text is shown. Texts
-with numbers use abbreviated units, so that no plural forms are needed.
+Owns the choice of the language; must not know any text. Without a catalogue the English text is shown. Dates and
+numbers are written by `QLocale()`, which `install()` makes that of the language where the system's is another.
 """
 
 import gettext
-from typing import Final
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from PyQt6.QtWidgets import QApplication
 
 DOMAIN: Final = "cablecar"
 
-_catalogue: Final = gettext.translation(DOMAIN, fallback=True)
+# Beside the modules in a checkout and a virtual environment; there first, since it is of the same version.
+FOLDERS: Final = (Path(__file__).parent / "locale", Path(sys.prefix, "share", "locale"))
+
+
+def wanted(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the languages to look for, the best first, up to English: that is what the texts are written in."""
+    value = next(filter(None, map(environment.get, ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    for language in value.split(":"):
+        if language.split(".")[0].split("_")[0] in ("C", "POSIX", "en"):
+            return
+        if language:
+            yield language
+
+
+def find(languages: list[str]) -> gettext.NullTranslations:
+    """Return the catalogue for these languages, or one that leaves everything in English."""
+    # An empty list would make gettext look into the environment by its own rules.
+    folder = next((folder for folder in FOLDERS if languages and gettext.find(DOMAIN, folder, languages)), None)
+    return gettext.translation(DOMAIN, folder, languages) if folder else gettext.NullTranslations()
+
+
+_catalogue: Final = find(list(wanted(os.environ)))
+LANGUAGE: Final = _catalogue.info().get("language", "en")
 
 
 def _(text: str) -> str:
     """Return `text` in the user's language. The empty text stays empty (gettext would answer its header)."""
     return _catalogue.gettext(text) if text else ""
+
+
+def ngettext(one: str, many: str, number: int) -> str:
+    """Return the form of a text that goes with `number`, in the user's language."""
+    return _catalogue.ngettext(one, many, number)
+
+
+def install(application: "QApplication") -> None:
+    """Let Qt speak the language of the texts: its own buttons, the side where lines begin, dates and numbers."""
+    from PyQt6.QtCore import QLibraryInfo, QLocale, QTranslator
+
+    locale = QLocale(LANGUAGE)
+    if LANGUAGE != "en" and locale.language() != QLocale.system().language():
+        QLocale.setDefault(locale)
+    translator = QTranslator(application)
+    if translator.load(locale, "qtbase", "_", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):
+        application.installTranslator(translator)
+    # Also without Qt's catalogue, from which Qt would take it.
+    application.setLayoutDirection(locale.textDirection())

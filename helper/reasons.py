@@ -24,12 +24,12 @@ class Reason:
 
     id: str
     error: str
-    sentence: str
+    sentence: str = ""
     retry: bool = True
     pause: float = 0.0
 
 
-NONE: Final = Reason("", "Failed", "")
+NONE: Final = Reason("", "Failed")
 REQUESTED: Final = Reason(
     "requested", "Cancelled", "Disconnected on request. Connect again when you want.", retry=False
 )
