@@ -16,6 +16,7 @@ from cablecar import helper
 ROOT = Path(__file__).parents[2]
 DEBS = ROOT / "build" / "deb"
 MODULES = Path("usr/lib/python3/dist-packages/cablecar")
+CATALOGUES = {f"locale/{language}/LC_MESSAGES/cablecar.mo" for language in ("he", "ru")}
 
 
 def tracked(*folders: str) -> set[str]:
@@ -77,7 +78,8 @@ def maintainer_script(package: str, script: str) -> str:
 
 def test_the_wheel_has_the_tree(wheel: zipfile.ZipFile) -> None:
     packaged = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert packaged == {f"cablecar/{name}" for name in tracked("applet", "helper")}
+    catalogues = {f"cablecar/applet/{path}" for path in CATALOGUES}
+    assert packaged == {f"cablecar/{name}" for name in tracked("applet", "helper")} | catalogues
 
 
 def test_the_wheel_has_types_icons_and_no_namespace_module(wheel: zipfile.ZipFile) -> None:
@@ -110,7 +112,7 @@ def test_each_file_for_the_system_is_installed() -> None:
     rules = (ROOT / "debian" / "rules").read_text()
     forgotten = {
         name
-        for name in tracked("dbus", "polkit", "desktop")
+        for name in tracked("dbus", "polkit", "desktop") - tracked("desktop/po")
         if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
         and name not in rules
         and not name.endswith((".md", ".example"))
@@ -145,6 +147,7 @@ PACKAGES = {
         "usr/share/applications/org.cablecar1.applet.desktop",
         "usr/share/icons/hicolor/scalable/apps/org.cablecar1.applet.svg",
         "usr/share/metainfo/org.cablecar1.applet.metainfo.xml",
+        *(f"usr/share/{path}" for path in CATALOGUES),
     },
 }
 
