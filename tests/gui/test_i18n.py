@@ -1,0 +1,115 @@
+"""The choice of the language, and Qt in the same one."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cablecar.applet import i18n
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# A program of its own: the language is chosen once, when the texts are loaded.
+PROGRAM = """
+from cablecar.applet import i18n
+from PyQt6.QtCore import QDate, QLocale
+from PyQt6.QtWidgets import QApplication, QDialogButtonBox
+from cablecar.applet import words
+application = QApplication(["test"])
+i18n.install(application)
+box = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+print(i18n.LANGUAGE)
+print(i18n._("Connected"))
+print(words.reason("no-password"))
+print(box.buttons()[0].text().replace("&", ""))
+print(application.layoutDirection().name)
+print(QLocale().toString(QDate(2026, 11, 22), "d MMMM"))
+"""
+
+ENGLISH = [
+    "en", "Connected", "No password is stored for this link. Set the password, then connect.", "Cancel", "LeftToRight",
+]  # fmt: skip
+HEBREW = ["he", "מחובר", "לא נשמרה סיסמה לחיבור הזה. הגדירו סיסמה ואז התחברו.", "ביטול", "RightToLeft", "22 נובמבר"]
+RUSSIAN = [
+    "ru", "Подключено", "Для этого соединения не сохранён пароль. Задайте пароль и подключитесь.", "Отмена",
+    "LeftToRight", "22 ноября",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the tests a folder with the program and its catalogues, as a wheel is unpacked."""
+    folder = tmp_path_factory.mktemp("site-packages")
+    for part in ("applet", "helper"):
+        shutil.copytree(ROOT / part, folder / "cablecar" / part, ignore=shutil.ignore_patterns("locale", "__pycache__"))
+    catalogues(folder / "cablecar" / "applet" / "locale")
+    return folder
+
+
+def catalogues(folder: Path) -> None:
+    subprocess.run([ROOT / "desktop" / "po" / "catalogues", "mo", folder], check=True)
+
+
+def run(installed: Path, environment: dict[str, str]) -> list[str]:
+    """Return what the program says in an environment that has these of the variables about languages."""
+    ours = {key: value for key, value in os.environ.items() if not key.startswith(("LANG", "LC_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=ours | {"PYTHONPATH": str(installed), "PYTHONIOENCODING": "utf-8"} | environment,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"LANGUAGE": "he"}, HEBREW),
+        ({"LANG": "he_IL.UTF-8"}, HEBREW),
+        # Dates as the person has set dates to be.
+        ({"LANGUAGE": "ru", "LANG": "he_IL.UTF-8"}, [*RUSSIAN[:-1], HEBREW[-1]]),
+        ({"LC_ALL": "ru_RU.UTF-8", "LANG": "he_IL.UTF-8"}, RUSSIAN),
+        ({"LANGUAGE": "fr:ru"}, RUSSIAN),
+        ({"LANGUAGE": "en_IL:en:he"}, ENGLISH),
+        ({"LANG": "C.UTF-8"}, ENGLISH),
+        ({"LANG": "ar_EG.UTF-8"}, ENGLISH),
+        ({}, ENGLISH),
+    ],
+)
+def test_texts_buttons_direction_and_dates(installed: Path, environment: dict[str, str], expected: list[str]) -> None:
+    assert run(installed, environment)[: len(expected)] == expected
+
+
+def test_a_catalogue_of_the_system_is_found(installed: Path, tmp_path: Path) -> None:
+    without = tmp_path / "dist-packages"
+    shutil.copytree(installed, without, ignore=shutil.ignore_patterns("locale", "__pycache__"))
+    assert run(without, {"LANGUAGE": "he"})[: len(ENGLISH)] == ENGLISH
+    catalogues(tmp_path / "usr" / "share" / "locale")
+    # What Debian's Python has as its prefix.
+    (without / "sitecustomize.py").write_text(f"import sys\nsys.prefix = {str(tmp_path / 'usr')!r}\n")
+    assert run(without, {"LANGUAGE": "he"}) == HEBREW
+
+
+@pytest.mark.parametrize(
+    ("environment", "languages"),
+    [
+        ({"LANGUAGE": "", "LANG": "ru_RU.UTF-8"}, ["ru_RU.UTF-8"]),
+        ({"LC_MESSAGES": "he", "LANG": "ru"}, ["he"]),
+        ({"LANGUAGE": "he:ru:en:fr"}, ["he", "ru"]),
+        ({"LANGUAGE": ":he"}, ["he"]),
+        ({"LC_ALL": "POSIX", "LANG": "ru"}, []),
+        ({"LANG": "en.UTF-8"}, []),
+    ],
+)
+def test_languages_wanted(environment: dict[str, str], languages: list[str]) -> None:
+    assert list(i18n.wanted(environment)) == languages
+
+
+def test_plurals_without_a_catalogue() -> None:
+    assert [i18n.ngettext("{n} day", "{n} days", n).format(n=n) for n in (0, 1, 2)] == ["0 days", "1 day", "2 days"]
