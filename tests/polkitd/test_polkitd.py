@@ -43,6 +43,7 @@ class Row:
 METHODS = {
     ("Manager", "ListLinks"): Row(""),
     ("Manager", "Providers"): Row(""),
+    ("Manager", "CheckSettings"): Row("", "a{sv}", (SETTINGS,)),
     ("Manager", "AddLink"): Row(names.ACTION_MODIFY, "sa{sv}", ("another", SETTINGS)),
     ("Manager", "RemoveLink"): Row(names.ACTION_MODIFY, "s", (LINK,)),
     ("Manager", "ListPeers"): Row(names.ACTION_VIEW_DETAILS),
