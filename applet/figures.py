@@ -1,0 +1,60 @@
+"""Amounts and times as the user's country writes them."""
+
+import html
+from typing import Final
+
+from PyQt6.QtCore import QDateTime, QLocale, Qt
+from PyQt6.QtGui import QGuiApplication
+
+from cablecar.applet.i18n import _
+
+_SHORT: Final = QLocale.FormatType.ShortFormat
+
+
+def size(amount: float) -> str:
+    """Say how many bytes, in units of a thousand as networks count."""
+    digits = 0 if amount < 1000 else 1
+    return _isolated(QLocale().formattedDataSize(round(amount), digits, QLocale.DataSizeFormat.DataSizeSIFormat))
+
+
+def rate(amount: float) -> str:
+    """Say how many bytes in a second."""
+    return _isolated(_("{size}/s").format(size=size(amount)))
+
+
+def percent(part: float) -> str:
+    """Say how much of the whole, rounded so that only the whole is 100 %."""
+    digits = 1000 if part >= 1 else min(999, round(part * 1000))
+    text = QLocale().toString(digits / 10, "f", 1 if digits % 10 else 0)
+    return _isolated(_("{number} %").format(number=text))
+
+
+def clock(seconds: float) -> str:
+    """Say the time of day, with the seconds."""
+    locale = QLocale()
+    return locale.toString(_moment(seconds).time(), locale.timeFormat(_SHORT).replace("mm", "mm:ss"))
+
+
+def date(seconds: float) -> str:
+    """Say the day."""
+    return QLocale().toString(_moment(seconds).date(), _SHORT)
+
+
+def date_and_clock(seconds: float) -> str:
+    """Say the day and the time of day."""
+    return f"{date(seconds)} {clock(seconds)}"
+
+
+def tooltip(text: str) -> str:
+    """Return plain text as a tooltip that wraps its lines; Qt takes some plain texts for markup."""
+    return f"<qt>{html.escape(text)}</qt>"
+
+
+def _moment(seconds: float) -> QDateTime:
+    return QDateTime.fromMSecsSinceEpoch(round(seconds * 1000))
+
+
+def _isolated(text: str) -> str:
+    """Keep a number and its unit together, in their own order, within a line that runs from right to left."""
+    mirrored = QGuiApplication.layoutDirection() == Qt.LayoutDirection.RightToLeft
+    return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}" if mirrored else text
