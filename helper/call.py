@@ -162,6 +162,7 @@ class Call:
         self._pins: tuple[IPv4Address, ...] = ()
         self._by_hand: HandMade | None = None
         self._preparing = False
+        self._reading_back = False
         self._in_unit = False  # the unit has processes, or is about to
         self._stopping = False  # by our own wish
         self._over = False
@@ -187,9 +188,13 @@ class Call:
         try:
             server = pppfiles.dialled_server(self._link, self._machinery.peers)
             self._pins = (server,) if server is not None else ()
+            self._reading_back = True  # what an older call has said into the same file is not to be acted on
             self.log.begin(fresh=False)
         except (CablecarError, OSError) as error:
             log.error("link %s: what its call does cannot be read: %s", self._link, error)
+        self._reading_back = False
+        if self.facts.is_up:
+            self._routing = self._machinery.spawn(self._route())
         self._machinery.routes.expect(self._link, self._wanted())
         self._task = self._machinery.spawn(self._run(self._adopt()))
 
@@ -315,7 +320,7 @@ class Call:
     def _on_line(self, line: str) -> None:
         was_up = self.facts.is_up
         self.facts.read(line)
-        if self._stopping or was_up:
+        if self._stopping or self._reading_back or was_up:
             return
         if self.facts.is_up:
             self._routing = self._machinery.spawn(self._route())

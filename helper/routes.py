@@ -284,7 +284,9 @@ class Routes:
     def _add_route(self, route: Route) -> None:
         # "Prepend": with NLM_F_EXCL it would fail beside the kernel's own route to a peer that is the server, with
         # NLM_F_REPLACE it would destroy that one, with NLM_F_APPEND it would lose against it.
-        _attempt(lambda: self._netlink.change(_message(route), RTM_NEWROUTE, NLM_F_CREATE), errno.EEXIST)
+        # ENETDOWN: the interface is on its way up or down, and tells us when it has arrived.
+        harmless = (errno.EEXIST, errno.ENETDOWN)
+        _attempt(lambda: self._netlink.change(_message(route), RTM_NEWROUTE, NLM_F_CREATE), *harmless)
 
     def _delete_route(self, route: Route) -> None:
         _attempt(lambda: self._netlink.change(_message(route), RTM_DELROUTE), errno.ESRCH, errno.ENODEV)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,8 @@ from cablecar.helper.pppd import Exit
 from cablecar.helper.wire import plain, variants
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.bus.conftest import Stage
 
 pytestmark = pytest.mark.asyncio
@@ -232,6 +236,28 @@ async def test_import_makes_a_link_and_leaves_the_files_alone(stage: Stage) -> N
     for hostile in ("", "../../etc/shadow", "My-ISP\n", "a" * 300, "nobody"):
         reply = await stage.client.manager("ImportPeer", "s", hostile)
         assert reply.error_name in ("org.cablecar1.Error.NoSuchPeer", "org.cablecar1.Error.InvalidArgument")
+
+
+async def test_a_call_by_hand_is_followed_from_its_own_first_line(stage: Stage, tmp_path: Path) -> None:
+    await added(stage)
+    beginning = "pppd 2.4.9 started by root, uid 0"
+    stage.units.say(LINK, beginning, *stage.up_lines, "Modem hangup")  # an older call, in the same file
+    pppd = await asyncio.create_subprocess_exec(shutil.copy("/bin/sleep", tmp_path / "pppd"), "60")
+    try:
+        (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
+        stage.units.say(LINK, beginning, "Using interface ppp0")
+        stage.links.network_changed()
+        await stage.until(lambda: stage.links.get(LINK).status.state == "dialing")
+        assert not stage.routes.wanted[LINK].tunnel
+        stage.units.say(LINK, *stage.up_lines)
+        await stage.until(lambda: stage.links.get(LINK).status.state == "up")
+        assert stage.routes.wanted[LINK].tunnel == "ppp0"
+        assert (await stage.client.link("Disconnect")).message_type is MessageType.METHOD_RETURN
+        assert await asyncio.wait_for(pppd.wait(), 5) != 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            pppd.kill()
+    assert (stage.units.started, stage.routes.wanted) == (0, {})
 
 
 async def test_diagnose_tells_what_is_wrong_and_what_to_do(stage: Stage) -> None:

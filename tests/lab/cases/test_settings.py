@@ -145,7 +145,6 @@ def test_a_hand_made_peer_is_taken_over_and_connects() -> None:
     name = path.rpartition("/")[2]
     text = Path(f"/etc/cablecar/links/{name}.toml").read_text()
     assert "plugin" in text
-    assert "persist" in text
     lab.manager("RemoveLink", "s", name)
     oracle.check_down(before)
 
