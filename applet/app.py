@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,15 +21,18 @@ from PyQt6.QtGui import QSessionManager
 from PyQt6.QtWidgets import QApplication
 from PyQt6.sip import voidptr
 
-from cablecar.applet import log, pictures, words
+from cablecar.applet import i18n, log, pictures, words
 from cablecar.applet.client import Client
 from cablecar.applet.i18n import _
-from cablecar.applet.menu import Command, Menu, describe
-from cablecar.applet.model import CallError, Helper, Snapshot, Verb
+from cablecar.applet.menu import Command, Deed, Menu, describe
+from cablecar.applet.model import CallError, Details, Helper, Snapshot, Verb, View
 from cablecar.applet.notify import Notifier
-from cablecar.applet.story import Notice, Story, Urgency
+from cablecar.applet.preferences import Choices
+from cablecar.applet.story import Kind, Notice, Over, Story
 from cablecar.applet.tray import Tray
+from cablecar.applet.windows import Windows
 from cablecar.applet.wire import slot
+from cablecar.helper import names
 
 if TYPE_CHECKING:
     from cablecar.applet.window import Window
@@ -36,7 +40,6 @@ if TYPE_CHECKING:
 APP_NAME: Final = pictures.APP
 APP_PATH: Final = "/" + APP_NAME.replace(".", "/")
 APPLICATION_INTERFACE: Final = "org.freedesktop.Application"
-LAST_USED: Final = "last-used-link"
 
 _START_AGAIN: Final = -1  # the event loop's answer, and nobody's exit status
 
@@ -47,17 +50,27 @@ _TOOLTIP: Final = str.maketrans({"<": "\u2039", ">": "\u203a", "&": "\uff06"})
 
 
 class Applet(QObject):
-    """Everything that runs while the icon is there."""
+    """Everything that runs while the icon is there.
 
-    def __init__(self, client: Client, session: QDBusConnection, settings: QSettings) -> None:
+    Args:
+        client: The way to the helper.
+        session: The session bus.
+        settings: The user's choices.
+        greets: Whether somebody has just started us and wants to see something.
+    """
+
+    def __init__(self, client: Client, session: QDBusConnection, settings: QSettings, *, greets: bool = False) -> None:
         super().__init__()
         self._client = client
-        self._settings = settings
+        self._choices = Choices(settings)
+        self._windows = Windows(client, settings)
         self._window: Window | None = None
+        self._details: dict[str, Details] = {}
         self._asked_for_helper = False
+        self._greets = greets
         # A suspended machine's time counts: the user's hour without a line was an hour.
         self._story = Story(lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
-        self._menu = Menu(self._do)
+        self._menu = Menu(self._do, self._looked_at)
         self.tray = Tray(session, self._menu.widget, self)
         self._notifier = Notifier(session, self._show_balloon, self)
         self.tray.clicked.connect(self._icon_clicked)
@@ -65,7 +78,10 @@ class Applet(QObject):
         self.tray.found.connect(self._tray_found)
         self.tray.deaf.connect(lambda: QCoreApplication.exit(_START_AGAIN))
         self._notifier.acted.connect(self._notification_clicked)
+        self._windows.stored.connect(self._password_stored)
+        self._windows.preferred.connect(self._show_icon)
         client.changed.connect(self._show)
+        client.acted.connect(self._acted)
         client.answered.connect(self._story.answered)
         client.refused.connect(self._refused)
         self._show(client.snapshot)
@@ -77,71 +93,121 @@ class Applet(QObject):
             from cablecar.applet.window import Window
 
             self._window = Window(self._do)
-            self._window.apply(describe(self._client.snapshot))
         self._window.set_note(note)
+        self._looked_at()
         self._window.show()
         self._window.raise_()
         self._window.activateWindow()
 
     def _show(self, snapshot: Snapshot) -> None:
-        items = describe(snapshot)
-        self.tray.show(pictures.picture(snapshot), _tooltip(snapshot))
+        self._details = {path: known for path, known in self._details.items() if _is_up(snapshot, path)}
+        self._show_icon()
+        self._show_lines()
+        if self._window is not None and self._window.isVisible():
+            self._ask_details()
+        for told in self._story.update(snapshot):
+            if isinstance(told, Over):
+                self._notifier.close(told.topic)
+            else:
+                self._tell(told)
+        self._tell_of_helper(snapshot)
+        if self._greets and snapshot.helper is Helper.RUNNING:
+            self._greets = False
+            if not snapshot.links:
+                self._do(Command.ADD)
+
+    def _show_icon(self) -> None:
+        snapshot = self._client.snapshot
+        picture = pictures.picture(snapshot)
+        self.tray.show(picture, _tooltip(snapshot))
+        in_use = picture != "down" and snapshot.helper is not Helper.ASKING
+        self.tray.set_wanted(self._choices.icon_always or in_use)
+
+    def _show_lines(self) -> None:
+        items = describe(self._client.snapshot, self._details)
         self._menu.apply(items)
         if self._window is not None:
             self._window.apply(items)
-        for notice in self._story.update(snapshot):
+
+    def _looked_at(self) -> None:
+        # Times and counters are asked for when somebody looks, and only then.
+        self._show_lines()
+        self._ask_details()
+
+    def _ask_details(self) -> None:
+        for link in self._client.snapshot.links:
+            if link.state == names.UP:
+                arrived = partial(self._details_arrived, link.path)
+                self._client.ask(link.path, names.LINK_INTERFACE, "Details", (), "a{sv}", arrived)
+
+    def _details_arrived(self, path: str, answer: list[Any] | CallError) -> None:
+        if not isinstance(answer, CallError) and _is_up(self._client.snapshot, path):
+            self._details[path] = Details.parse(answer[0])
+            self._show_lines()
+
+    def _tell(self, notice: Notice) -> None:
+        if self._choices.tells(notice.kind):
             self._notifier.show(notice)
-        self._tell_of_helper(snapshot)
+        else:
+            self._notifier.close(notice.topic)  # what it would have replaced is so no longer
 
     def _tell_of_helper(self, snapshot: Snapshot) -> None:
         # Only to somebody who asked: at login a missing helper is the icon's business.
         if self._asked_for_helper and snapshot.helper is not Helper.ASKING:
             self._asked_for_helper = False
             if trouble := words.helper(snapshot):
-                self._notifier.show(Notice("helper", "Cablecar", trouble, "failed", Urgency.NORMAL))
+                self._tell(Notice("helper", "Cablecar", trouble, "failed", Kind.ANSWER))
+            else:
+                self._notifier.close("helper")
 
     def _icon_clicked(self) -> None:
         snapshot = self._client.snapshot
-        link = snapshot.focus(str(self._settings.value(LAST_USED, "")))
+        link = snapshot.focus(self._choices.last_used)
         if snapshot.helper in (Helper.GONE, Helper.ABSENT):
             self._do(Command.TRY_AGAIN)
         elif snapshot.helper is Helper.RUNNING and not snapshot.links:
-            self._do(Command.HOW_TO_ADD)
+            self._do(Command.ADD)
         elif snapshot.helper is Helper.RUNNING and link is not None:
             self._do((Verb.DISCONNECT if link.wanted else Verb.CONNECT, link.path))
         elif snapshot.helper is Helper.RUNNING:
             self.show_window(_("Choose a link. From then on a click on the icon is about that one."))
 
-    def _notification_clicked(self, path: str, verb: Verb) -> None:
+    def _notification_clicked(self, path: str, deed: Verb | View) -> None:
         if self._client.snapshot.link(path) is not None:
-            self._do((verb, path))
+            self._do((deed, path))
 
-    def _do(self, what: Command | tuple[Verb, str]) -> None:
+    def _password_stored(self, path: str) -> None:
+        link = self._client.snapshot.link(path)
+        if link is not None:
+            self._client.act(path, Verb.RECONNECT if link.wanted else Verb.CONNECT)
+
+    def _do(self, what: Deed) -> None:
         match what:
             case Command.QUIT:
                 QCoreApplication.quit()
             case Command.TRY_AGAIN:
                 self._asked_for_helper = True
                 self._client.start()
-            case Command.HOW_TO_ADD:
-                from cablecar.applet.window import HowToAdd
+            case Command.ADD:
+                self._windows.add()
+            case Command.PREFERENCES:
+                self._windows.preferences()
+            case (View() as view, path):
+                self._windows.show(view, path)
+            case (Verb() as verb, path):
+                self._client.act(path, verb)
 
-                self._how_to_add = HowToAdd()
-                self._how_to_add.show()
-            case (verb, path):
-                self._act(verb, path)
-
-    def _act(self, verb: Verb, path: str) -> None:
+    def _acted(self, path: str) -> None:
+        # In whichever window it was clicked.
         link = self._client.snapshot.link(path)
-        if link is not None and self._settings.value(LAST_USED) != link.name:
-            self._settings.setValue(LAST_USED, link.name)
+        if link is not None:
+            self._choices.last_used = link.name
         self._story.clicked(path)
-        self._client.act(path, verb)
 
     def _refused(self, path: str, error: CallError) -> None:
         notice = self._story.refused(self._client.snapshot, path, error)
         if notice is not None:
-            self._notifier.show(notice)
+            self._tell(notice)
 
     def _show_balloon(self, notice: Notice) -> None:
         self.tray.show_message(notice.title, notice.body)
@@ -181,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if options.autostart else _activate_first(session)
     with _quit_on_signals(), ExitStack() as stack:
         settings = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "cablecar", "applet")
-        applet = Applet(Client(), session, settings)
+        applet = Applet(Client(), session, settings, greets=not options.autostart)
         adaptor = _Application(applet)
         stack.callback(session.unregisterService, APP_NAME)
         if session.isConnected() and not session.registerObject(APP_PATH, applet):
@@ -218,6 +284,7 @@ def _application() -> QApplication:
     application.setDesktopFileName(APP_NAME)
     application.setQuitOnLastWindowClosed(False)
     application.setWindowIcon(pictures.app())
+    i18n.install(application)
     # The autostart file starts us at the next login; a session manager that does it too makes two.
     application.saveStateRequest.connect(_never_restart)
     return application
@@ -269,8 +336,16 @@ class _quit_on_signals(AbstractContextManager[None]):
         self._write.close()
 
 
+def _is_up(snapshot: Snapshot, path: str) -> bool:
+    link = snapshot.link(path)
+    return snapshot.helper is Helper.RUNNING and link is not None and link.state == names.UP
+
+
 def _tooltip(snapshot: Snapshot) -> str:
     trouble = words.helper(snapshot)
-    lines = [f"{link.title}: {words.state(link)}" for link in snapshot.links]
+    lines = [
+        "\n".join(filter(None, (f"{link.title}: {words.state(link)}", words.detail(link, brief=True))))
+        for link in snapshot.links
+    ]
     text = trouble or "\n".join(lines) or _("No link yet")
     return text.translate(_TOOLTIP)

@@ -48,11 +48,13 @@ class Client(QObject):
 
     Signals:
         changed: With a new Snapshot, after everything that changes one.
-        answered: With the link's path, when a clicked call has ended well.
+        acted: With the link's path, when something that a person has clicked is asked of it.
+        answered: With the link's path, when that has ended well.
         refused: With the link's path and a CallError, when it has not.
     """
 
     changed = pyqtSignal(object)
+    acted = pyqtSignal(str)
     answered = pyqtSignal(str)
     refused = pyqtSignal(str, object)
 
@@ -119,6 +121,7 @@ class Client(QObject):
             else:
                 self.answered.emit(path)
 
+        self.acted.emit(path)
         self.ask(path, names.LINK_INTERFACE, verb.value, (), "", done, clicked=True)
 
     def _subscribe(self, bus: QDBusConnection) -> None:

@@ -1,30 +1,33 @@
 """The menu: first as a pure description of what is to be seen, then as actions that follow it.
 
-`describe()` knows no Qt and decides what can be clicked; `Menu` owns one QMenu for the whole life of the applet
-(hosts of a tray cache it) and changes its actions in place.
+`describe()` decides what can be clicked; `Menu` owns one QMenu for the whole life of the applet (hosts of a tray cache
+it) and changes its actions in place.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from cablecar.applet import words
+from PyQt6.QtGui import QAction, QIcon
+from PyQt6.QtWidgets import QMenu
+
+from cablecar.applet import pictures, words
 from cablecar.applet.i18n import _
-from cablecar.applet.model import UNKNOWN, Helper, Link, Snapshot, Verb
+from cablecar.applet.model import UNKNOWN, Details, Helper, Link, Snapshot, Verb, View
 from cablecar.helper import names
-
-if TYPE_CHECKING:
-    from PyQt6.QtGui import QAction
-    from PyQt6.QtWidgets import QMenu
 
 
 class Command(Enum):
-    """What the menu can do besides asking something of a link."""
+    """What the menu can do that is about no link."""
 
-    HOW_TO_ADD = "how-to-add"
+    ADD = "add"
+    PREFERENCES = "preferences"
     TRY_AGAIN = "try-again"
     QUIT = "quit"
+
+
+Deed = Command | tuple[Verb | View, str]
+Click = Callable[[Deed], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +36,24 @@ class Item:
 
     Attributes:
         key: Identity among its neighbours; the structure of the menu is that of its keys.
-        text: Plain text; empty for a separator.
+        text: Plain text.
         more: The same at length, for where there is room.
-        does: What a click means: a command, or a verb and the path of a link; None for a line to be read only.
+        does: What a click means: a command, or what to do or to show with the path of a link; None for a line to be
+            read only.
         visible: Whether it is shown. Lines come and go by this, so that the structure stays.
         children: The lines of a submenu.
+        picture: Which picture stands beside it; empty for none.
+        separator: A line drawn between two groups, and nothing else.
     """
 
     key: str
     text: str = ""
-    does: Command | tuple[Verb, str] | None = None
+    does: Deed | None = None
     visible: bool = True
-    children: tuple["Item", ...] = field(default=())
+    children: tuple["Item", ...] = ()
     more: str = ""
+    picture: str = ""
+    separator: bool = False
 
     @property
     def structure(self) -> tuple[object, ...]:
@@ -53,12 +61,16 @@ class Item:
         return (self.key, tuple(child.structure for child in self.children))
 
 
-def describe(snapshot: Snapshot) -> tuple[Item, ...]:
-    """Return the menu for what is known."""
+def describe(snapshot: Snapshot, details: Mapping[str, Details] | None = None) -> tuple[Item, ...]:
+    """Return the menu for what is known; `details` has those of the links that somebody looks at, by path."""
+    usable = snapshot.helper is Helper.RUNNING
     return (
         *_helper_lines(snapshot),
-        *_link_lines(snapshot),
-        Item("separator"),
+        *_link_lines(snapshot, details or {}),
+        Item("add-separator", separator=True, visible=usable and bool(snapshot.links)),
+        Item("add", _("Add a link…"), Command.ADD, visible=usable),
+        Item("preferences", _("Preferences…"), Command.PREFERENCES),
+        Item("quit-separator", separator=True),
         Item("quit", _("Quit (links stay as they are)"), Command.QUIT),
     )
 
@@ -66,21 +78,25 @@ def describe(snapshot: Snapshot) -> tuple[Item, ...]:
 def _helper_lines(snapshot: Snapshot) -> tuple[Item, ...]:
     trouble = words.helper(snapshot)
     retry = snapshot.helper in (Helper.GONE, Helper.ABSENT)
-    empty = snapshot.helper is Helper.RUNNING and not snapshot.links
     return (
         Item("helper", trouble, visible=bool(trouble)),
         Item("try-again", _("Try again"), Command.TRY_AGAIN, visible=retry),
-        Item("how-to-add", _("No link yet: how to add one…"), Command.HOW_TO_ADD, visible=empty),
+        Item("none", _("No link yet"), visible=snapshot.helper is Helper.RUNNING and not snapshot.links),
     )
 
 
-def _link_lines(snapshot: Snapshot) -> tuple[Item, ...]:
+def _link_lines(snapshot: Snapshot, details: Mapping[str, Details]) -> tuple[Item, ...]:
     usable = snapshot.helper is Helper.RUNNING
+    headings = [
+        Item(f"{link.path}#title", _heading(link), visible=usable, picture=pictures.picture_of(link))
+        for link in snapshot.links
+    ]
+    lines = [_lines_of(link, usable, details.get(link.path)) for link in snapshot.links]
     if len(snapshot.links) == 1:
-        link = snapshot.links[0]
-        return (Item(f"{link.path}#title", _heading(link), visible=usable), *_lines_of(link, usable))
+        return (headings[0], *lines[0])
     return tuple(
-        Item(link.path, _heading(link), visible=usable, children=_lines_of(link, usable)) for link in snapshot.links
+        Item(link.path, heading.text, visible=usable, children=children, picture=heading.picture)
+        for link, heading, children in zip(snapshot.links, headings, lines, strict=True)
     )
 
 
@@ -88,31 +104,38 @@ def _heading(link: Link) -> str:
     return _("{title}: {state}").format(title=link.title, state=words.state(link))
 
 
-def _lines_of(link: Link, usable: bool) -> tuple[Item, ...]:
-    detail = words.detail(link)
+def _lines_of(link: Link, usable: bool, details: Details | None) -> tuple[Item, ...]:
+    return (
+        *_facts(link, usable, details),
+        *_verbs(link, usable),
+        Item(f"{link.path}#separator", separator=True, visible=usable),
+        Item(f"{link.path}#status", _("Status…"), (View.STATUS, link.path), visible=usable),
+        Item(f"{link.path}#log", _("Log…"), (View.LOG, link.path), visible=usable),
+        Item(f"{link.path}#diagnosis", _("Diagnosis…"), (View.DIAGNOSIS, link.path), visible=usable),
+        Item(f"{link.path}#settings", _("Settings…"), (View.SETTINGS, link.path), visible=usable),
+    )
+
+
+def _facts(link: Link, usable: bool, details: Details | None) -> tuple[Item, ...]:
+    detail, traffic = words.detail(link), words.traffic(link, details)
+    return (
+        Item(f"{link.path}#detail", words.detail(link, brief=True), visible=usable and bool(detail), more=detail),
+        Item(f"{link.path}#traffic", traffic, visible=usable and bool(traffic)),
+    )
+
+
+def _verbs(link: Link, usable: bool) -> tuple[Item, ...]:
     state = link.state
     reconnect = _("Try now") if state == names.WAITING else _("Reconnect now")
     disconnect = _("Disconnect") if state == names.UP else _("Stop trying")
-    return (
-        Item(f"{link.path}#detail", words.detail(link, brief=True), visible=usable and bool(detail), more=detail),
-        Item(
-            f"{link.path}#connect",
-            _("Connect"),
-            (Verb.CONNECT, link.path),
-            visible=usable and state in (names.DOWN, names.FAILED, UNKNOWN),
-        ),
-        Item(
-            f"{link.path}#reconnect",
-            reconnect,
-            (Verb.RECONNECT, link.path),
-            visible=usable and state in (names.UP, names.WAITING),
-        ),
-        Item(
-            f"{link.path}#disconnect",
-            disconnect,
-            (Verb.DISCONNECT, link.path),
-            visible=usable and state in (names.UP, names.WAITING, names.DIALING, names.FAILED, UNKNOWN),
-        ),
+    offered = (
+        (Verb.CONNECT, _("Connect"), (names.DOWN, names.FAILED, UNKNOWN)),
+        (Verb.RECONNECT, reconnect, (names.UP, names.WAITING)),
+        (Verb.DISCONNECT, disconnect, (names.UP, names.WAITING, names.DIALING, names.FAILED, UNKNOWN)),
+    )
+    return tuple(
+        Item(f"{link.path}#{verb.value}", text, (verb, link.path), visible=usable and state in states)
+        for verb, text, states in offered
     )
 
 
@@ -121,22 +144,28 @@ def label(text: str) -> str:
     return text.replace("&", "&&")
 
 
-Click = Callable[[Command | tuple[Verb, str]], None]
+def find(items: tuple[Item, ...], key: str) -> Item | None:
+    """Return the line of that key, wherever it is."""
+    return next((item for item in _flat(items) if item.key == key), None)
 
 
 class Menu:
-    """Shows a description in a QMenu, and calls `click` with what was chosen."""
+    """Shows a description in a QMenu.
 
-    def __init__(self, click: Click) -> None:
-        from PyQt6.QtWidgets import QMenu
+    Args:
+        click: Called with what was chosen.
+        opens: Called when somebody is about to look; what it applies is shown.
+    """
 
+    def __init__(self, click: Click, opens: Callable[[], None]) -> None:
         self.widget = QMenu()
         self.widget.setAccessibleName("Cablecar")
         # A host may show what it fetched long ago; asked at the last moment, it gets what is true now.
-        self.widget.aboutToShow.connect(self._refresh)
+        self.widget.aboutToShow.connect(opens)
         self._click = click
         self._items: tuple[Item, ...] = ()
         self._actions: dict[str, QAction] = {}
+        self._pictures: dict[str, str] = {}
         self._submenus: list[QMenu] = []
 
     def apply(self, items: tuple[Item, ...]) -> None:
@@ -145,7 +174,8 @@ class Menu:
         self._items = items
         if not same:
             self._build()
-        self._refresh()
+        for item in _flat(items):
+            self._refresh(item, self._actions[item.key])
 
     def _build(self) -> None:
         self.widget.clear()
@@ -153,40 +183,42 @@ class Menu:
             submenu.deleteLater()
         self._submenus.clear()
         self._actions.clear()
+        self._pictures.clear()
         self._add(self.widget, self._items)
 
-    def _add(self, menu: "QMenu", items: tuple[Item, ...]) -> None:
+    def _add(self, menu: QMenu, items: tuple[Item, ...]) -> None:
         for item in items:
-            if item.children:
+            if item.separator:
+                self._actions[item.key] = _present(menu.addSeparator())
+            elif item.children:
                 submenu = menu.addMenu("")
                 assert submenu is not None
                 self._submenus.append(submenu)
                 self._actions[item.key] = _present(submenu.menuAction())
                 self._add(submenu, item.children)
-            elif item.does is None and not item.text and item.visible:
-                menu.addSeparator()
             else:
                 action = _present(menu.addAction(""))
                 action.triggered.connect(lambda _checked, key=item.key: self._chosen(key))
                 self._actions[item.key] = action
 
-    def _refresh(self) -> None:
-        for item in _flat(self._items):
-            action = self._actions.get(item.key)
-            if action is not None:
-                action.setText(label(item.text))
-                action.setEnabled(item.does is not None or bool(item.children))
-                action.setVisible(item.visible)
+    def _refresh(self, item: Item, action: QAction) -> None:
+        action.setVisible(item.visible)
+        if item.separator:
+            return
+        action.setText(label(item.text))
+        action.setEnabled(item.does is not None or bool(item.children))
+        if self._pictures.get(item.key, "") != item.picture:
+            self._pictures[item.key] = item.picture
+            action.setIcon(pictures.status(item.picture) if item.picture else QIcon())
 
     def _chosen(self, key: str) -> None:
         # The description at the time of the click counts, not that of the time when the action was made.
-        for item in _flat(self._items):
-            if item.key == key and item.does is not None:
-                self._click(item.does)
-                return
+        item = find(self._items, key)
+        if item is not None and item.does is not None:
+            self._click(item.does)
 
 
-def _present(action: "QAction | None") -> "QAction":
+def _present(action: QAction | None) -> QAction:
     assert action is not None
     return action
 

@@ -42,6 +42,16 @@ class Verb(Enum):
     RECONNECT = "Reconnect"
 
 
+class View(Enum):
+    """What can be looked at of a link, each in a window of its own."""
+
+    STATUS = "status"
+    LOG = "log"
+    DIAGNOSIS = "diagnosis"
+    SETTINGS = "settings"
+    PASSWORD = "password"
+
+
 @dataclass(frozen=True, slots=True)
 class CallError:
     """A call that failed: D-Bus error name and the text that came with it (a sentence for people, not trusted)."""

@@ -35,13 +35,14 @@ class _Shown:
     notice: Notice | None = None
     sending: bool = False
     queued: Notice | None = None  # the newest of what came while the server had not answered yet
+    over: bool = False  # to be closed when it has answered
 
 
 class Notifier(QObject):
     """Shows notices.
 
     Signals:
-        acted: With a notice's topic and verb, when its button was pressed.
+        acted: With a notice's topic and what its button does, when that was pressed.
     """
 
     acted = pyqtSignal(str, object)
@@ -59,11 +60,17 @@ class Notifier(QObject):
     def show(self, notice: Notice) -> None:
         """Show it, in the place of the last one of the same topic."""
         shown = self._shown.setdefault(notice.topic, _Shown())
-        shown.queued = notice
+        shown.queued, shown.over = notice, False
         if self._capabilities is None:
             self._ask_capabilities()
         else:
             self._send(shown)
+
+    def close(self, topic: str) -> None:
+        """Take down what is shown about a topic: it is so no longer."""
+        if (shown := self._shown.get(topic)) is not None:
+            shown.queued, shown.over = None, True
+            self._take_down(shown)
 
     def _subscribe(self) -> None:
         for member, method in (("ActionInvoked", self._on_action), ("NotificationClosed", self._on_closed)):
@@ -105,7 +112,10 @@ class Notifier(QObject):
 
     def _send(self, shown: _Shown) -> None:
         notice = shown.queued
-        if notice is None or shown.sending:
+        if shown.sending:
+            return
+        if notice is None:
+            self._take_down(shown)
             return
         shown.queued, shown.sending, shown.notice = None, True, notice
 
@@ -121,14 +131,20 @@ class Notifier(QObject):
 
         self._call(self._notification(notice, shown.id), done)
 
+    def _take_down(self, shown: _Shown) -> None:
+        if shown.over and shown.id and not shown.sending:
+            message = self._message("CloseNotification")
+            message.setArguments([uint32(shown.id)])
+            shown.id, shown.over = 0, False
+            self._call(message, lambda _reply: None)
+
     def _notification(self, notice: Notice, replaces: int) -> QDBusMessage:
         capabilities = self._capabilities or frozenset()
         # A reason may one day carry what a server said: nobody's markup but ours, and we have none.
         body = html.escape(notice.body, quote=False) if "body-markup" in capabilities else notice.body
         actions: list[str] = []
-        if notice.action is not None and "actions" in capabilities:
-            verb, label = notice.action
-            actions = [verb.value, label]
+        if "actions" in capabilities:
+            actions = [text for deed, label in notice.actions for text in (deed.value, label)]
         hints = {"desktop-entry": to_wire(pictures.APP), "urgency": byte(int(notice.urgency))}
         message = self._message("Notify")
         message.setArguments(
@@ -151,10 +167,10 @@ class Notifier(QObject):
         if body is None or body[0] == 0:
             return
         for topic, shown in self._shown.items():
-            if shown.id == body[0] and shown.notice is not None and shown.notice.action is not None:
-                verb, _label = shown.notice.action
-                if body[1] == verb.value:
-                    self.acted.emit(topic, verb)
+            if shown.id == body[0] and shown.notice is not None:
+                for deed, _label in shown.notice.actions:
+                    if body[1] == deed.value:
+                        self.acted.emit(topic, deed)
                 return
 
     @slot(QDBusMessage)

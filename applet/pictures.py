@@ -10,7 +10,7 @@ from typing import Final
 
 from PyQt6.QtGui import QIcon
 
-from cablecar.applet.model import UNKNOWN, Helper, Snapshot
+from cablecar.applet.model import UNKNOWN, Helper, Link, Snapshot
 from cablecar.helper import names
 
 APP: Final = "org.cablecar1.applet"
@@ -39,6 +39,11 @@ def picture(snapshot: Snapshot) -> str:
         case Helper.RUNNING:
             states = {link.state for link in snapshot.links}
             return next((name for state, name in _PRECEDENCE if state in states), "down")
+
+
+def picture_of(link: Link) -> str:
+    """Return which picture shows one link."""
+    return dict(_PRECEDENCE).get(link.state, "down")
 
 
 def status(name: str) -> QIcon:

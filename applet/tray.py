@@ -52,6 +52,7 @@ class Tray(QObject):
         self._tooltip = ""
         self._icon: QSystemTrayIcon | None = None
         self._since_click = QElapsedTimer()
+        self._wanted = True
         self._frame = 0
         self._frames = QTimer(self)
         self._frames.setInterval(FRAME_MS)
@@ -85,6 +86,13 @@ class Tray(QObject):
                 self._frames.stop()
             else:
                 self._frames.start()
+
+    def set_wanted(self, wanted: bool) -> None:
+        """Have the icon in the tray, or not."""
+        if wanted != self._wanted:
+            self._wanted = wanted
+            if self._icon is not None:
+                self._icon.setVisible(wanted)
 
     def show_message(self, title: str, text: str) -> None:
         """Show a balloon: the poor relation of a notification, for trays of the old kind.
@@ -127,7 +135,7 @@ class Tray(QObject):
         self._icon.setToolTip(self._tooltip)
         self._icon.activated.connect(self._activated)
         self._draw()
-        self._icon.show()
+        self._icon.setVisible(self._wanted)
         if QSystemTrayIcon.isSystemTrayAvailable():
             self._patience.stop()
             self.found.emit()
@@ -144,7 +152,8 @@ class Tray(QObject):
             self._create()
         if not QSystemTrayIcon.isSystemTrayAvailable():
             self._drop()
-            self.missing.emit()
+            if self._wanted:
+                self.missing.emit()
 
     def _next_frame(self) -> None:
         self._frame = 1 - self._frame

@@ -1,4 +1,4 @@
-"""States, reasons and errors in words. Free of Qt.
+"""States, reasons and errors in words, with times as the user's country writes them. Knows no widget.
 
 The reasons' sentences are the helper's (`cablecar.helper.reasons`); here is what the applet says of its own.
 """
@@ -6,8 +6,11 @@ The reasons' sentences are the helper's (`cablecar.helper.reasons`); here is wha
 import time
 from typing import Final
 
+from PyQt6.QtCore import QDateTime, QLocale
+
+from cablecar.applet import figures
 from cablecar.applet.i18n import _
-from cablecar.applet.model import UNKNOWN, CallError, Helper, Link, Snapshot, clean
+from cablecar.applet.model import UNKNOWN, CallError, Details, Helper, Link, Snapshot, clean
 from cablecar.helper import names, reasons
 
 _STATES: Final = {
@@ -113,9 +116,20 @@ def detail(link: Link, *, brief: bool = False) -> str:
     if brief and ". " in text:
         text = text.split(". ", 1)[0] + "."
     if link.state == names.WAITING and link.next_retry > time.time():
-        next_try = _("Next try at {time}.").format(time=_clock(link.next_retry, "%X"))
+        next_try = _("Next try at {time}.").format(time=figures.clock(link.next_retry))
         return f"{text} {next_try}".strip()
     return text
+
+
+def traffic(link: Link, details: Details | None) -> str:
+    """Say for how long the link has been up and what it has carried; empty while that is not known."""
+    if details is None or link.state != names.UP:
+        return ""
+    received, sent = figures.size(details.received), figures.size(details.sent)
+    if not link.since:
+        return _("{received} received, {sent} sent").format(received=received, sent=sent)
+    up = duration(time.time() - link.since)
+    return _("For {time}: {received} received, {sent} sent").format(time=up, received=received, sent=sent)
 
 
 def helper(snapshot: Snapshot) -> str:
@@ -141,7 +155,8 @@ def duration(seconds: float) -> str:
     return _("{h} h {m} min").format(h=whole // 3600, m=whole % 3600 // 60)
 
 
-def _clock(seconds: float, today: str = "%H:%M") -> str:
-    then = time.localtime(seconds)
-    same_day = then[:3] == time.localtime()[:3]
-    return time.strftime(today if same_day else "%x %H:%M", then)
+def _clock(seconds: float) -> str:
+    locale, short = QLocale(), QLocale.FormatType.ShortFormat
+    then = QDateTime.fromMSecsSinceEpoch(round(seconds * 1000))
+    today = then.date() == QDateTime.currentDateTime().date()
+    return locale.toString(then.time(), short) if today else locale.toString(then, short)

@@ -102,7 +102,7 @@ def test_drop_and_back_are_told_in_one_notification(helper: Any, ready: Applet, 
     dropped, back = server.seen("shown")
     assert dropped["title"] == "Home & Co <b>"
     assert dropped["body"] == "The provider ended the call. Reconnecting…"
-    assert dropped["actions"] == ["Reconnect", "Reconnect now"]
+    assert dropped["actions"] == ["Reconnect", "Reconnect now", "log", "Show log"]
     assert (back["body"], back["replaces"]) == ("Connected again after 1 s.", dropped["id"])
     assert not server.seen("wrong")
 
@@ -128,7 +128,7 @@ def test_a_failed_click_is_told_in_words_and_once(helper: Any, ready: Applet, st
     click(ready)
     [shown] = eventually(lambda: server.seen("shown"))
     assert shown["body"].startswith("The provider refused the user name or password.")
-    assert (shown["urgency"], shown["actions"]) == (2, ["Connect", "Connect"])
+    assert (shown["urgency"], shown["actions"]) == (2, ["password", "Change password", "log", "Show log"])
     helper.do("release")
     helper.do("set", name="home", State="failed", Since=5_000_000)
     eventually(lambda: ready._client.snapshot.links[0].since == 5)
@@ -142,19 +142,6 @@ def test_no_helper_is_told_to_who_clicks(applet: Applet, start: Any, eventually:
     click(applet)
     [shown] = eventually(lambda: server.seen("shown"))
     assert shown["body"] == "The Cablecar helper is not installed, or cannot be started."
-
-
-def test_no_link_yet_shows_how_to_add_one(applet: Applet, start: Any, eventually: Any) -> None:
-    start("helper.py")
-    eventually(lambda: applet._client.snapshot.helper is Helper.RUNNING)
-    click(applet)
-    assert applet._how_to_add.isVisible()
-    copy = next(b for b in children(applet._how_to_add, QPushButton) if b.text() == "Copy")
-    copy.click()
-    clipboard = QApplication.clipboard()
-    assert clipboard is not None
-    assert "AddLink 'sa{sv}'" in clipboard.text()
-    applet._how_to_add.close()
 
 
 def test_without_a_tray_the_window_stands_in(helper: Any, ready: Applet, eventually: Any) -> None:

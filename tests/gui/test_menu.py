@@ -1,5 +1,6 @@
 """The menu: its description for each state, and the QMenu that follows it in place."""
 
+import itertools
 import time
 from typing import Any
 
@@ -8,10 +9,12 @@ from PyQt6.QtWidgets import QApplication
 
 from cablecar.applet import pictures
 from cablecar.applet.menu import Command, Item, Menu, describe
-from cablecar.applet.model import UNKNOWN, CallError, Helper, Link, Snapshot, Verb
+from cablecar.applet.model import UNKNOWN, CallError, Details, Helper, Link, Snapshot, Verb, View
 from cablecar.helper import names
 
 HOME = "/org/cablecar1/link/home"
+WINDOWS = ["Status…", "Log…", "Diagnosis…", "Settings…"]
+ALWAYS = ["Preferences…", "Quit (links stay as they are)"]
 WORK = "/org/cablecar1/link/work"
 
 
@@ -45,7 +48,7 @@ def seen(items: tuple[Item, ...]) -> list[str]:
             ],
         ),
         (one(UNKNOWN), ["Home: In a state that this applet does not know", "Connect", "Stop trying"]),
-        (Snapshot(Helper.RUNNING), ["No link yet: how to add one…"]),
+        (Snapshot(Helper.RUNNING), ["No link yet"]),
         (Snapshot(Helper.ASKING), ["Asking the Cablecar helper…"]),
         (Snapshot(Helper.GONE, one("up").links), ["The Cablecar helper is not running.", "Try again"]),
         (
@@ -55,7 +58,9 @@ def seen(items: tuple[Item, ...]) -> list[str]:
     ],
 )
 def test_menu_per_state(snapshot: Snapshot, lines: list[str]) -> None:
-    assert seen(describe(snapshot)) == [*lines, "Quit (links stay as they are)"]
+    usable = snapshot.helper is Helper.RUNNING
+    windows = WINDOWS if usable and snapshot.links else []
+    assert seen(describe(snapshot)) == [*lines, *windows, *(["Add a link…"] if usable else []), *ALWAYS]
 
 
 def test_waiting_says_when_it_tries_again() -> None:
@@ -74,7 +79,26 @@ def test_several_links_are_submenus() -> None:
     links = (Link(HOME, "home", "Home", "up"), Link(WORK, "work", "Work", "down"))
     items = [item for item in describe(Snapshot(Helper.RUNNING, links)) if item.children]
     assert [item.text for item in items] == ["Home: Connected", "Work: Disconnected"]
-    assert seen(items[1].children) == ["Connect"]
+    assert seen(items[1].children) == ["Connect", *WINDOWS]
+    assert [item.picture for item in items] == ["up", "down"]
+
+
+def test_time_and_traffic_are_said_when_they_are_known() -> None:
+    up = one("up", since=time.time() - 3 * 3600 - 720)
+    details = {HOME: Details(received=2_500_000, sent=40)}
+    [line] = [line for line in seen(describe(up, details)) if "received" in line]
+    assert line == "For 3 h 12 min: 2.5 MB received, 40 bytes sent"
+    assert not any("received" in line for line in seen(describe(up)))
+    assert not any("received" in line for line in seen(describe(one("dialing"), details)))
+    assert "2.5 MB received, 40 bytes sent" in seen(describe(one("up"), details))  # since when is not known
+
+
+def test_lines_between_groups_go_with_what_they_part() -> None:
+    for snapshot in (one("up"), Snapshot(Helper.RUNNING), Snapshot(Helper.ABSENT), Snapshot(Helper.ASKING)):
+        kinds = [item.separator for item in describe(snapshot) if item.visible]
+        assert not kinds[0]
+        assert not kinds[-1]
+        assert not any(a and b for a, b in itertools.pairwise(kinds))
 
 
 def test_structure_stays_through_all_states() -> None:
@@ -84,7 +108,7 @@ def test_structure_stays_through_all_states() -> None:
 
 def test_menu_follows_in_place_and_escapes(application: QApplication) -> None:
     clicks: list[Any] = []
-    menu = Menu(clicks.append)
+    menu = Menu(clicks.append, lambda: None)
     link = Link(HOME, "home", "Home & Co", "down")
     menu.apply(describe(Snapshot(Helper.RUNNING, (link,))))
     before = menu.widget.actions()
@@ -94,13 +118,15 @@ def test_menu_follows_in_place_and_escapes(application: QApplication) -> None:
     visible = {a.text(): a for a in menu.widget.actions() if a.isVisible()}
     assert not visible["Home: Connected"].isEnabled()
     visible["Disconnect"].trigger()
-    visible["Quit (links stay as they are)"].trigger()
-    assert clicks == [(Verb.DISCONNECT, HOME), Command.QUIT]
+    for text in (*WINDOWS, "Add a link…", *ALWAYS):
+        visible[text].trigger()
+    windows = [(view, HOME) for view in (View.STATUS, View.LOG, View.DIAGNOSIS, View.SETTINGS)]
+    assert clicks == [(Verb.DISCONNECT, HOME), *windows, Command.ADD, Command.PREFERENCES, Command.QUIT]
 
 
 def test_menu_takes_links_coming_and_going(application: QApplication) -> None:
     clicks: list[Any] = []
-    menu = Menu(clicks.append)
+    menu = Menu(clicks.append, lambda: None)
     links = (Link(HOME, "home", "Home", "up"), Link(WORK, "work", "Work", "down"))
     for snapshot in (
         one("up"),
@@ -113,6 +139,13 @@ def test_menu_takes_links_coming_and_going(application: QApplication) -> None:
     assert submenu is not None
     next(a for a in submenu.actions() if a.text() == "Connect").trigger()
     assert clicks == [(Verb.CONNECT, WORK)]
+
+
+def test_who_opens_the_menu_sees_what_is_so_then(application: QApplication) -> None:
+    menu = Menu(lambda _deed: None, lambda: menu.apply(describe(one("up"))))
+    menu.apply(describe(one("down")))
+    menu.widget.aboutToShow.emit()
+    assert "Home: Connected" in [action.text() for action in menu.widget.actions()]
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 from PyQt6.QtDBus import QDBusConnection
 
-from cablecar.applet.model import Verb
+from cablecar.applet.model import Verb, View
 from cablecar.applet.notify import Notifier
-from cablecar.applet.story import Notice, Urgency
+from cablecar.applet.story import Kind, Notice, Urgency
 
 HOME = "/org/cablecar1/link/home"
 WORK = "/org/cablecar1/link/work"
 
 
 def notice(body: str = "Body", topic: str = HOME, **values: Any) -> Notice:
-    return Notice(topic, "Home", body, "dialing", **values)
+    return Notice(topic, "Home", body, "dialing", Kind.DROPPED, **values)
 
 
 @pytest.fixture
@@ -49,10 +49,12 @@ def server(the_types_are_right: Any) -> Any:
 
 
 def test_shows(server: Any, notifier: Notifier, eventually: Any) -> None:
-    notifier.show(notice(urgency=Urgency.CRITICAL, action=(Verb.CONNECT, "Connect")))
+    notifier.show(
+        notice(urgency=Urgency.CRITICAL, actions=((View.PASSWORD, "Change password"), (View.LOG, "Show log")))
+    )
     [shown] = eventually(lambda: server.seen("shown"))
     assert (shown["title"], shown["body"], shown["replaces"], shown["urgency"]) == ("Home", "Body", 0, 2)
-    assert shown["actions"] == ["Connect", "Connect"]
+    assert shown["actions"] == ["password", "Change password", "log", "Show log"]
 
 
 def test_one_per_link_replaced_and_not_piled_up(server: Any, notifier: Notifier, eventually: Any) -> None:
@@ -85,7 +87,7 @@ def test_markup_and_actions_as_the_server_can(
     the_types_are_right: Any, notifier: Notifier, eventually: Any, capabilities: str, body: str, actions: list[str]
 ) -> None:
     server = the_types_are_right("--capabilities", capabilities)
-    notifier.show(notice("<b> & co", action=(Verb.RECONNECT, "Now")))
+    notifier.show(notice("<b> & co", actions=((Verb.RECONNECT, "Now"),)))
     [shown] = eventually(lambda: server.seen("shown"))
     assert (shown["body"], shown["actions"]) == (body, actions)
 
@@ -93,7 +95,7 @@ def test_markup_and_actions_as_the_server_can(
 def test_only_our_own_buttons_act(server: Any, notifier: Notifier, eventually: Any) -> None:
     acted: list[Any] = []
     notifier.acted.connect(lambda topic, verb: acted.append((topic, verb)))
-    notifier.show(notice(action=(Verb.RECONNECT, "Now")))
+    notifier.show(notice(actions=((Verb.RECONNECT, "Now"), (View.LOG, "Log"))))
     [shown] = eventually(lambda: server.seen("shown"))
     eventually(lambda: notifier._shown[HOME].id == shown["id"])
     for id, key in ((shown["id"] + 7, "Reconnect"), (0, "Reconnect"), (shown["id"], "Disconnect"), (shown["id"], "x")):
@@ -101,8 +103,9 @@ def test_only_our_own_buttons_act(server: Any, notifier: Notifier, eventually: A
     server.do("emit", path="/org/freedesktop/Notifications", interface="org.freedesktop.Notifications",
               member="ActionInvoked", signature="s", body=["Reconnect"])  # fmt: skip
     server.do("press", id=shown["id"], key="Reconnect")
-    eventually(lambda: acted)
-    assert acted == [(HOME, Verb.RECONNECT)]
+    server.do("press", id=shown["id"], key="log")
+    eventually(lambda: len(acted) == 2)
+    assert acted == [(HOME, Verb.RECONNECT), (HOME, View.LOG)]
 
 
 def test_a_closed_one_is_not_replaced(server: Any, notifier: Notifier, eventually: Any) -> None:
@@ -114,6 +117,34 @@ def test_a_closed_one_is_not_replaced(server: Any, notifier: Notifier, eventuall
     notifier.show(notice("two"))
     eventually(lambda: len(server.seen("shown")) == 2)
     assert server.seen("shown")[1]["replaces"] == 0
+
+
+def test_what_is_over_is_taken_down(server: Any, notifier: Notifier, eventually: Any) -> None:
+    notifier.close(HOME)
+    notifier.show(notice("one"))
+    [shown] = eventually(lambda: server.seen("shown"))
+    eventually(lambda: notifier._shown[HOME].id)
+    notifier.close(WORK)
+    notifier.close(HOME)
+    [closed] = eventually(lambda: server.seen("call", member="CloseNotification"))
+    assert (closed["signature"], closed["body"]) == ("u", [shown["id"]])
+    notifier.close(HOME)
+    notifier.show(notice("two"))
+    eventually(lambda: len(server.seen("shown")) == 2)
+    assert server.seen("shown")[1]["replaces"] == 0
+    assert len(server.seen("call", member="CloseNotification")) == 1
+
+
+def test_what_is_over_before_it_is_shown_does_not_stay(
+    the_types_are_right: Any, notifier: Notifier, eventually: Any
+) -> None:
+    server = the_types_are_right("--slow")
+    notifier.show(notice("one"))
+    eventually(lambda: server.seen("shown"))
+    notifier.show(notice("two"))
+    notifier.close(HOME)
+    eventually(lambda: server.seen("call", member="CloseNotification"))
+    assert [shown["body"] for shown in server.seen("shown")] == ["one"]
 
 
 def test_another_server_is_asked_anew(

@@ -19,6 +19,7 @@ HARMLESS = (
     "QDBusTrayIcon encountered a D-Bus error",  # Qt of the panel that we have just killed
 )
 QUIT = "Quit (links stay as they are)"
+REST = ["---", "Status…", "Log…", "Diagnosis…", "Settings…", "---", "Add a link…", "Preferences…", "---", QUIT]
 
 
 @pytest.fixture(scope="session")
@@ -133,11 +134,11 @@ def test_a_click_and_the_menu_as_a_host_sees_them(applet: Program, start: Any, h
     watcher = start("watcher.py")
     looked(watcher, eventually)
     eventually(lambda: texts(watcher)[:1] == ["Home & Co <b>: Disconnected"])
-    assert texts(watcher) == ["Home & Co <b>: Disconnected", "Connect", "---", QUIT]
+    assert texts(watcher) == ["Home & Co <b>: Disconnected", "Connect", *REST]
     watcher.do("click")
     eventually(lambda: helper.seen("call", member="Connect"))
     helper.do("set", name="home", State="dialing", Phase="authenticating")
-    eventually(lambda: texts(watcher) == ["Home & Co <b>: Connecting…", "Logging in", "Stop trying", "---", QUIT])
+    eventually(lambda: texts(watcher) == ["Home & Co <b>: Connecting…", "Logging in", "Stop trying", *REST])
     helper.do("set", name="home", State="up", Phase="")
     eventually(lambda: "Disconnect" in texts(watcher))
     watcher.do("choose", id=next(line[0] for line in watcher.do("menu") if line[1] == "Disconnect"))

@@ -29,6 +29,8 @@ class FakeServer(Peer):
     def answer(self, message: Message) -> Message | bool:
         if message.member == "GetCapabilities":
             return Message.new_method_return(message, "as", [self.capabilities])
+        if message.member == "CloseNotification" and message.signature == "u":
+            return Message.new_method_return(message)
         if message.member != "Notify" or message.signature != NOTIFY:
             tell(event="wrong", why=f"{message.member}({message.signature})")
             return Message.new_error(message, "org.freedesktop.DBus.Error.InvalidArgs", message.signature)

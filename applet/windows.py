@@ -1,0 +1,100 @@
+"""The windows that are opened when asked for: which are open, one of each kind and link.
+
+Their modules are loaded with the first of a kind: the icon alone needs none of them. What is in them is theirs.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from PyQt6.QtCore import QObject, QSettings, Qt, pyqtSignal
+from PyQt6.QtWidgets import QWidget
+
+from cablecar.applet import pictures
+from cablecar.applet.client import Client
+from cablecar.applet.model import View
+
+
+class Windows(QObject):
+    """Opens windows.
+
+    Signals:
+        stored: With the path of a link that has just got a new password.
+        preferred: Something was chosen in the preferences.
+    """
+
+    stored = pyqtSignal(str)
+    preferred = pyqtSignal()
+
+    def __init__(self, client: Client, settings: QSettings) -> None:
+        super().__init__()
+        self._client = client
+        self._settings = settings
+        self._open: dict[str, QWidget] = {}
+
+    def add(self) -> None:
+        """Show the assistant for a new link."""
+
+        def make() -> QWidget:
+            from cablecar.applet.assistant import Assistant
+
+            return Assistant(self._client)
+
+        self._show("assistant", make)
+
+    def preferences(self) -> None:
+        """Show the preferences."""
+
+        def make() -> QWidget:
+            from cablecar.applet.preferences import Preferences
+
+            window = Preferences(self._settings)
+            window.changed.connect(self.preferred)
+            return window
+
+        self._show("preferences", make)
+
+    def show(self, view: View, path: str) -> None:
+        """Show a window about a link."""
+        match view:
+            case View.STATUS | View.LOG:
+                self._show(f"status {path}", partial(self._status, path))
+            case View.DIAGNOSIS:
+                self._show(f"diagnosis {path}", partial(self._diagnosis, path))
+            case View.SETTINGS:
+                self._show(f"editor {path}", partial(self._editor, path))
+            case View.PASSWORD:
+                self._show(f"password {path}", partial(self._password, path))
+
+    def _status(self, path: str) -> QWidget:
+        from cablecar.applet.status import StatusWindow
+
+        return StatusWindow(self._client, path)
+
+    def _diagnosis(self, path: str) -> QWidget:
+        from cablecar.applet.diagnosis import DiagnosisWindow
+
+        return DiagnosisWindow(self._client, path)
+
+    def _editor(self, path: str) -> QWidget:
+        from cablecar.applet.editor import Editor
+
+        return Editor(self._client, path)
+
+    def _password(self, path: str) -> QWidget:
+        from cablecar.applet.password import PasswordDialog
+
+        dialog = PasswordDialog(self._client, path)
+        dialog.stored.connect(self.stored)
+        return dialog
+
+    def _show(self, key: str, make: Callable[[], QWidget]) -> QWidget:
+        window = self._open.get(key)
+        if window is None:
+            window = self._open[key] = make()
+            window.setWindowIcon(pictures.app())
+            window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            window.destroyed.connect(lambda _gone: self._open.pop(key, None))
+        window.show()
+        window.raise_()
+        window.activateWindow()
+        return window
