@@ -1,0 +1,112 @@
+"""One message of 30 MiB, the most that the system bus takes, stops nobody's call and costs the helper no memory."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lab
+import pytest
+
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+MIB = 2**20
+
+# Sends one message `av` of 30 MiB, variants of a byte each, and prints what comes back for it before a Ping's answer.
+SENDER = """
+import asyncio, struct, sys
+from dbus_next.aio import MessageBus
+from dbus_next.constants import BusType, MessageType
+from dbus_next.message import Message
+
+async def send(kind):
+    bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
+    bus.add_message_handler(lambda message: message.reply_serial == 4711 and print(message.error_name))
+    empty = Message(destination="org.cablecar1", path="/org/cablecar1", interface="org.cablecar1.Manager",
+        member="AddLink", message_type=MessageType[kind], signature="av", body=[[]], serial=4711)._marshall()
+    size = 30 * 2**20
+    large = empty[:4] + struct.pack("<I", size + 4) + empty[8:-4] + struct.pack("<I", size) + b"\\x01y\\0\\7" * (size // 4)
+    await asyncio.get_running_loop().sock_sendall(bus._sock, large)
+    await bus.call(Message(destination="org.cablecar1", path="/", interface="org.freedesktop.DBus.Peer", member="Ping"))
+
+asyncio.run(send(sys.argv[1]))
+"""
+
+# Prints the longest time that each of its arguments took for a Ping, until its standard input ends.
+PINGER = """
+import asyncio, sys, time
+from dbus_next.aio import MessageBus
+from dbus_next.constants import BusType
+from dbus_next.message import Message
+
+async def ping(name, over):
+    bus, longest = await MessageBus(bus_type=BusType.SYSTEM).connect(), 0.0
+    while not over.is_set():
+        begin = time.monotonic()
+        await bus.call(Message(destination=name, path="/", interface="org.freedesktop.DBus.Peer", member="Ping"))
+        longest = max(longest, time.monotonic() - begin)
+    return longest
+
+async def main(names):
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_reader(0, over.set)
+    print(*await asyncio.gather(*(ping(name, over) for name in names)))
+
+asyncio.run(main(sys.argv[1:]))
+"""
+
+
+def memory(pid: int, what: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(what))
+
+
+def cpu(pid: int) -> float:
+    """Seconds of processor that the process has used."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / 100
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Demand that the helper goes on answering as fast as the bus daemon itself, which reads every byte of it."""
+    pid = lab.helper_pid()
+    Path(f"/proc/{pid}/clear_refs").write_text("5")  # VmHWM begins anew
+    before, used = memory(pid, "VmRSS"), cpu(pid)
+    with subprocess.Popen(
+        [sys.executable, "-I", "-c", PINGER, "org.cablecar1", "org.freedesktop.DBus"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as pinger:  # fmt: skip
+        begin = time.monotonic()
+        yield
+        took = time.monotonic() - begin
+        helper, daemon = map(float, pinger.communicate()[0].split())
+    growth = memory(pid, "VmHWM") - before
+    print(f"{took:.1f} s; the longest wait: helper {helper:.2f} s, bus daemon {daemon:.2f} s; "
+          f"helper {cpu(pid) - used:.2f} s of processor, {growth / MIB:.1f} MiB more")  # fmt: skip
+    assert helper < daemon + 1
+    assert growth < 8 * MIB
+    assert lab.helper_pid() == pid
+
+
+def large(kind: str, *who: str) -> str:
+    return lab.run(*who, sys.executable, "-I", "-c", SENDER, kind, timeout=300).output.strip()
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_call_of_30_mib_is_refused() -> None:
+    with undisturbed():
+        assert large("METHOD_CALL", *NOBODY) == "org.cablecar1.Error.LimitExceeded"
+    assert lab.prop("State") == "down"
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize(("who", "delivered"), [(NOBODY, False), ((), True)], ids=["nobody", "root"])
+def test_a_signal_of_30_mib_reaches_nobody_or_is_dropped(who: tuple[str, ...], delivered: bool) -> None:
+    begin = time.strftime("%F %T")
+    with undisturbed():
+        large("SIGNAL", *who)
+    told = lab.journal("-u", "cablecar-helper.service", "--since", begin)
+    assert ("bytes was dropped" in told) == delivered
+    assert lab.prop("State") == "down"
