@@ -1,0 +1,418 @@
+"""The editor of one link: every setting that this version offers, the usual ones first.
+
+Owns the form and what of it has been changed; the helper judges, stores and dials.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QFontMetrics, QIcon
+from PyQt6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QPushButton,
+    QStyle,
+    QTabWidget,
+    QVBoxLayout,
+)
+
+from cablecar.applet import pictures, words
+from cablecar.applet.client import Client
+from cablecar.applet.fields import (
+    PPTP_IS_WEAK,
+    PROTOCOLS,
+    ChoiceField,
+    Field,
+    FlagField,
+    ListField,
+    Message,
+    NumberField,
+    Page,
+    PasswordField,
+    SomeField,
+    TextField,
+    plain_label,
+    question,
+)
+from cablecar.applet.i18n import _
+from cablecar.applet.model import CallError, Helper, Provider, Snapshot, Verb, link_name, parse_settings
+from cablecar.applet.questions import Checker, Offers, Reading
+from cablecar.applet.wire import variant_dict
+from cablecar.helper import names
+
+# What a provider's preset fills in where it is left out.
+_FILLED: Final = ("protocol", "server", "authentication", "encryption", "mtu")
+# What holds at once; all else holds from the next dial on.
+_AT_ONCE: Final = frozenset({"title", "autoconnect", "reconnect"})
+_USUAL: Final = ("title", "provider", "server", "user", "password", "autoconnect", "reconnect", "route")
+
+_DNS: Final = {
+    "peer": _("The provider's, while connected"),
+    "cable": _("The cable's"),
+    "none": _("Leave DNS alone"),
+}
+_ENCRYPTION: Final = {"no": _("No"), "if-offered": _("If the provider offers it"), "required": _("Required")}
+_FIREWALL: Final = {"leave": _("Leave it alone"), "open": _("Open it for the link, and only for it")}
+_METHODS: Final = {"pap": "PAP", "chap": "CHAP", "mschapv2": "MS-CHAPv2", "eap": "EAP"}
+_ROUTE: Final = {
+    "all": _("Everything goes through the link"),
+    "none": _("Nothing: leave routing alone"),
+}
+
+
+class Editor(QDialog):
+    """The settings of a link, to be changed."""
+
+    def __init__(self, client: Client, path: str) -> None:
+        super().__init__()
+        self._client = client
+        self._path = path
+        self._name = link_name(path) or ""
+        self._loaded: dict[str, Any] = {}
+        self._providers: dict[str, Provider] = {}
+        self._filled: dict[str, Any] = {}  # what stands for "as the chosen preset says", by key
+        self._saving = False
+        self._is_lost = False
+        self.fields = _fields()
+        self._build()
+        self._checker = Checker(client, self._question, self)
+        self._checker.checked.connect(self._show_faults)
+        self._offers = Offers(client, self)
+        self._offers.changed.connect(self._offer)
+        self._reading = Reading(client, path, "Settings", "a{sv}", self, clicked=True)
+        self._reading.answered.connect(self._settings_arrived)
+        self._reading.refused.connect(lambda error: self._note.say(words.error(error)))
+        presets = Reading(client, names.MANAGER_PATH, "Providers", "aa{sv}", self)
+        presets.answered.connect(self._providers_arrived)
+        client.changed.connect(self._follow)
+        for field in self.fields.values():
+            field.changed.connect(self._changed)
+        self.fields["provider"].changed.connect(self._provider_chosen)
+        self._offer()
+        self._follow(client.snapshot)
+        presets.ask()
+        self._reading.ask()
+
+    def go_to(self, key: str) -> None:
+        """Put the cursor on a setting."""
+        if (field := self.fields.get(key)) is not None:
+            self._tabs.setCurrentIndex(0 if key in _USUAL else 1)
+            field.control.setFocus(Qt.FocusReason.OtherFocusReason)
+            self._pages[self._tabs.currentIndex()].ensureWidgetVisible(field)
+
+    def _build(self) -> None:
+        self.setWindowIcon(pictures.app())
+        self._note = Message()  # why nothing can be changed now, or was not stored
+        self._whole = Message()  # what is wrong with the settings together
+        self._said = plain_label()
+        self._said.hide()
+        usual = [self.fields[key] for key in _USUAL]
+        self._pages = (Page(usual), Page(field for key, field in self.fields.items() if key not in _USUAL))
+        self._weakness = plain_label(PPTP_IS_WEAK)
+        self._pages[0].form.addRow(self._weakness)
+        self._tabs = QTabWidget()
+        self._tabs.addTab(self._pages[0], _("Link"))
+        self._tabs.addTab(self._pages[1], _("Advanced"))
+        buttons = QDialogButtonBox()
+        self._save_button = QPushButton(_("Save"))
+        self._remove_button = QPushButton(_("Remove this link…"))
+        close = QPushButton(_("Close"))
+        buttons.addButton(self._save_button, QDialogButtonBox.ButtonRole.AcceptRole)
+        buttons.addButton(close, QDialogButtonBox.ButtonRole.RejectRole)
+        buttons.addButton(self._remove_button, QDialogButtonBox.ButtonRole.ResetRole)
+        self._save_button.setDefault(True)
+        for other in (close, self._remove_button):
+            other.setAutoDefault(False)
+        self._save_button.clicked.connect(self._save)
+        self._remove_button.clicked.connect(self._ask_removal)
+        close.clicked.connect(self.close)
+        layout = QVBoxLayout(self)
+        for part in (self._note, self._tabs, self._whole, self._said, buttons):
+            layout.addWidget(part)
+        em = QFontMetrics(self.font()).height()
+        self.resize(42 * em, 40 * em)
+
+    def reject(self) -> None:
+        """Close; what was typed and not saved is asked about first."""
+        if self._is_changed and self._client.snapshot.link(self._path) is not None:
+            question(
+                self,
+                _("The changes are not saved."),
+                [
+                    (_("Discard the changes"), lambda: self.done(QDialog.DialogCode.Rejected)),
+                    (_("Go on editing"), None),
+                ],
+                default=1,
+            )
+        else:
+            super().reject()
+
+    def _follow(self, snapshot: Snapshot) -> None:
+        link = snapshot.link(self._path)
+        title = link.title if link is not None else self._name
+        self.setWindowTitle(_("Settings of {title}").format(title=title))
+        if snapshot.helper is not Helper.RUNNING:
+            self._note.say(words.helper(snapshot))
+            self._is_lost = True
+        elif link is None:
+            self._note.say(_("This link does not exist any more."))
+            self._is_lost = True
+        elif self._is_lost:
+            self._note.say("")
+            self._is_lost = False
+        self._enable()
+
+    def _settings_arrived(self, answer: object) -> None:
+        self._loaded = parse_settings(answer)
+        self._filled = {}
+        for key, field in self.fields.items():
+            if key in self._loaded:
+                field.set_value(self._loaded[key])
+                field.touched = False
+        self.fields["password"].set_value("")
+        self._note.say("")
+        self._changed()
+
+    def _providers_arrived(self, answer: object) -> None:
+        self._providers = {provider.id: provider for provider in Provider.parse_all(answer)}
+        self._offer()
+
+    def _offer(self) -> None:
+        """Show what this version of the helper takes, and no more."""
+        takes = self._offers.takes
+        for key, choices, own in (
+            ("protocol", PROTOCOLS, False),
+            ("dns", _DNS, takes("dns", [])),
+            ("firewall", _FIREWALL, False),
+        ):
+            self._choice(key).offer(self._offers.those(key, choices), with_own=own)
+        usable = {
+            provider.id: _("{title} ({country})").format(title=provider.title, country=provider.country)
+            for provider in sorted(self._providers.values(), key=lambda provider: provider.title.casefold())
+            if any(takes("protocol", protocol) for protocol in provider.protocols)
+        }
+        self._choice("provider").offer({"": _("None: my own settings"), **usable}, with_own=False)
+        advanced = self._pages[1].form
+        for key in ("protocol", "firewall"):
+            advanced.setRowVisible(self.fields[key], self._choice(key).offered > 1)
+        advanced.setRowVisible(self.fields["strict"], takes("strict", True))
+        advanced.setRowVisible(self.fields["share"], takes("share", []))
+
+    def _choice(self, key: str) -> ChoiceField:
+        field = self.fields[key]
+        assert isinstance(field, ChoiceField)
+        return field
+
+    def _provider_chosen(self) -> None:
+        field = self.fields["provider"]
+        if not field.touched:
+            return
+        if field.value() == self._loaded.get("provider"):
+            for key in _FILLED:
+                self.fields[key].set_value(self._loaded[key])
+        elif (provider := self._providers.get(field.value())) is not None:
+            self._fill_in(provider)
+
+    def _fill_in(self, provider: Provider) -> None:
+        protocol = next((p for p in provider.protocols if self._offers.takes("protocol", p)), "pptp")
+        for key, value in (("protocol", protocol), ("authentication", []), ("encryption", "no"), ("mtu", 0)):
+            self.fields[key].set_value(value)
+            self._filled[key] = self.fields[key].value()
+        del self._filled["protocol"]  # is said, for it decides which server is meant
+        server = provider.server(protocol)
+        self.fields["server"].set_value("" if "{" in server else server)
+
+    def _values(self) -> dict[str, Any]:
+        """Return the settings as the form has them; what the chosen preset shall fill in is left out."""
+        shown = {key: field.value() for key, field in self.fields.items() if key != "password"}
+        if shown["provider"] and shown["provider"] != self._loaded.get("provider", ""):
+            shown = {
+                key: value for key, value in shown.items() if key not in self._filled or value != self._filled[key]
+            }
+        return shown
+
+    def _question(self) -> dict[str, Any]:
+        values = self._values()
+        return {key: value for key, value in self._loaded.items() if key not in _FILLED} | values
+
+    def _changes(self) -> dict[str, Any]:
+        values = self._values()
+        other_provider = values["provider"] != self._loaded.get("provider", "")
+        return {
+            key: value
+            for key, value in values.items()
+            if (other_provider and key in _FILLED) or value != self._loaded.get(key, value)
+        }
+
+    @property
+    def _is_changed(self) -> bool:
+        return bool(self._loaded) and bool(self._changes() or self.fields["password"].value())
+
+    def _changed(self) -> None:
+        self._weakness.setVisible(self.fields["protocol"].value() == "pptp")
+        if self._loaded:
+            self._said.hide()
+            self._checker.later()
+        self._enable()
+
+    def _enable(self) -> None:
+        running = self._client.snapshot.helper is Helper.RUNNING
+        there = self._client.snapshot.link(self._path) is not None
+        usable = running and there and not self._saving
+        self._tabs.setEnabled(bool(self._loaded) and there and not self._saving)
+        self._save_button.setEnabled(usable and self._is_changed)
+        self._remove_button.setEnabled(usable)
+
+    def _show_faults(self, faults: dict[str, str] | None) -> None:
+        faults = dict(faults or {})
+        for key, field in self.fields.items():
+            if key != "password":
+                field.set_error(faults.pop(key, ""))
+        self._whole.say(" ".join(faults.values()))
+        style = self.style()
+        assert style is not None
+        sign = style.standardIcon(QStyle.StandardPixmap.SP_MessageBoxWarning)
+        for index, page in enumerate(self._pages):
+            wrong = any(field.error for field in self.fields.values() if page.isAncestorOf(field))
+            self._tabs.setTabIcon(index, sign if wrong else QIcon())
+
+    def _save(self) -> None:
+        wrong = next((key for key, field in self.fields.items() if field.error), "")
+        if wrong:
+            self.go_to(wrong)
+            return
+        changes = self._changes()
+        self._set_saving(True)
+        if changes:
+            self._ask("Update", variant_dict(changes), lambda: self._save_password(changes))
+        else:
+            self._save_password(changes)
+
+    def _save_password(self, changes: dict[str, Any]) -> None:
+        if password := self.fields["password"].value():
+            self._ask("SetPassword", password, lambda: self._saved({*changes, "password"}))
+        else:
+            self._saved({*changes})
+
+    def _ask(self, member: str, value: object, then: Callable[[], None]) -> None:
+        def done(result: list[Any] | CallError) -> None:
+            if isinstance(result, CallError):
+                self._refused(result)
+            else:
+                then()
+
+        self._client.ask(self._path, names.LINK_INTERFACE, member, [value], "", done, clicked=True)
+
+    def _set_saving(self, saving: bool) -> None:
+        self._saving = saving
+        self._note.say("")
+        self._said.setText(_("Waiting for the permission to change the link…"))
+        self._said.setVisible(saving)
+        self._enable()
+
+    def _refused(self, error: CallError) -> None:
+        self._set_saving(False)
+        self._note.say(words.error(error) if words.needs_saying(error) else _("Nothing was stored."))
+        self._reading.ask()  # a part may have been stored
+        self.show()
+
+    def _saved(self, changed: set[str]) -> None:
+        self._set_saving(False)
+        self._reading.ask()
+        self._said.setText(_("Saved."))
+        self._said.show()
+        link = self._client.snapshot.link(self._path)
+        if link is not None and link.wanted and changed - _AT_ONCE and self.isVisible():
+            question(
+                self,
+                _("The change holds from the next dial on. Reconnect now?"),
+                [(_("Reconnect now"), self._reconnect), (_("Later"), None)],
+            )
+
+    def _reconnect(self) -> None:
+        self._client.act(self._path, Verb.RECONNECT)
+
+    def _ask_removal(self) -> None:
+        link = self._client.snapshot.link(self._path)
+        question(
+            self,
+            _("Remove the link “{title}”? It is disconnected, and its settings and its password are deleted.").format(
+                title=link.title if link is not None else self._name
+            ),
+            [(_("Remove"), self._remove), (_("Keep it"), None)],
+            default=1,
+        )
+
+    def _remove(self) -> None:
+        self._set_saving(True)
+
+        def removed(result: list[Any] | CallError) -> None:
+            self._set_saving(False)
+            if isinstance(result, CallError):
+                self._note.say(words.error(result) if words.needs_saying(result) else _("The link was not removed."))
+            else:
+                self.done(QDialog.DialogCode.Accepted)
+
+        self._client.ask(
+            names.MANAGER_PATH, names.MANAGER_INTERFACE, "RemoveLink", [self._name], "", removed, clicked=True
+        )
+
+
+def _fields() -> dict[str, Field]:
+    return {
+        "title": TextField(_("Title"), _("What this link is called in the menu.")),
+        "provider": ChoiceField(
+            _("Provider"), _("A preset fills in what is publicly known of a provider; check it."), {"": ""}
+        ),
+        "server": TextField(_("Server"), _("The provider's server: a name or an IPv4 address."), "vpn.example.net"),
+        "user": TextField(
+            _("User name"),
+            _("The name at the provider, with its suffix when there is one."),
+            "customer@C012",
+        ),
+        "password": PasswordField(_("Password"), _("Empty: the stored password stays."), _("(unchanged)")),
+        "autoconnect": FlagField(_("Connect when the computer starts"), _("Even before anybody has logged in.")),
+        "reconnect": FlagField(_("Reconnect after a drop"), _("At once, then at growing distances.")),
+        "route": ChoiceField(
+            _("What goes through the link"),
+            _("Of networks: their prefixes, such as 198.51.100.0/24, with spaces between."),
+            _ROUTE,
+            _("Only these networks"),
+            "198.51.100.0/24",
+        ),
+        "protocol": ChoiceField(_("Protocol"), _("How the provider's server is called."), PROTOCOLS),
+        "authentication": SomeField(
+            _("Ways of logging in"),
+            _(
+                "What the server may ask for. None chosen: all but EAP, and after the first call nothing weaker than "
+                "what was used then."
+            ),
+            _METHODS,
+        ),
+        "encryption": ChoiceField(
+            _("Encryption (MPPE)"),
+            _("Some providers demand it. It can be broken and is no privacy."),
+            _ENCRYPTION,
+        ),
+        "interface": TextField(
+            _("Cable's interface"),
+            _("Empty: the one by which the server is reached."),
+            _("(automatic)"),
+        ),
+        "mtu": NumberField(
+            _("MTU"), _("The largest packet, in bytes. Smaller when pages load only halfway."), _("automatic")
+        ),
+        "dns": ChoiceField(
+            _("DNS servers"), _("Who looks up names while the link is up."), _DNS, _("These servers"), "192.0.2.1"
+        ),
+        "firewall": ChoiceField(_("Firewall"), _("What is done to it so that the call gets through."), _FIREWALL),
+        "strict": FlagField(
+            _("Nothing beside the link"), _("While the link is wanted, nothing but its call leaves by the cable.")
+        ),
+        "share": ListField(
+            _("Share with"), _("Interfaces of the home network whose machines use the link too."), "eth1"
+        ),
+        "ipv6": FlagField(_("IPv6 as well"), _("Let the provider's server negotiate IPv6.")),
+        "debug": FlagField(_("Log every packet of the negotiation"), _("For finding out why a call fails.")),
+    }

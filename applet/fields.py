@@ -1,0 +1,444 @@
+"""What a form for settings is made of: fields with a label, an explanation and a line for what is wrong.
+
+Owns how a setting is typed and shown. Has no rule about what is valid: that is the helper's. All text is plain text.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
+from PyQt6.QtGui import QAction, QFontMetrics, QIcon
+from PyQt6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QScrollArea,
+    QSizePolicy,
+    QSpinBox,
+    QStyle,
+    QVBoxLayout,
+    QWidget,
+)
+
+from cablecar.applet import labels
+from cablecar.applet.i18n import _
+from cablecar.applet.menu import label
+from cablecar.applet.model import clean
+
+PROTOCOLS: Final = {"pptp": "PPTP", "l2tp": "L2TP", "pppoe": "PPPoE"}
+PPTP_IS_WEAK: Final = _(
+    "PPTP opens your account at the provider and no more: whoever is on the line can read what you send. "
+    "For privacy, trust HTTPS, or a VPN of your own inside the link."
+)
+
+
+def plain_label(text: str = "", *, bold: bool = False) -> QLabel:
+    """Return a label that shows any text as it is, on as many lines as it takes."""
+    made = labels.plain(text)
+    if bold:
+        font = made.font()
+        font.setBold(True)
+        made.setFont(font)
+    return made
+
+
+def icon_label(widget: QWidget, which: QStyle.StandardPixmap) -> QLabel:
+    """Return a small picture of the style, as high as a line of `widget`."""
+    made = QLabel()
+    style = widget.style()
+    assert style is not None
+    size = QFontMetrics(widget.font()).height()
+    made.setPixmap(style.standardIcon(which).pixmap(size, size))
+    made.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+    return made
+
+
+def question(
+    parent: QWidget, text: str, answers: Sequence[tuple[str, Callable[[], None] | None]], default: int = 0
+) -> None:
+    """Ask a person, without waiting: each answer has its text and what it does; the last is that of Escape."""
+    box = QMessageBox(QMessageBox.Icon.Question, "Cablecar", text, QMessageBox.StandardButton.NoButton, parent)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    does: dict[QAbstractButton, Callable[[], None] | None] = {}
+    for index, (answer, action) in enumerate(answers):
+        role = QMessageBox.ButtonRole.RejectRole if index == len(answers) - 1 else QMessageBox.ButtonRole.AcceptRole
+        button = box.addButton(label(answer), role)
+        assert button is not None
+        does[button] = action
+        if index == default:
+            box.setDefaultButton(button)
+        if index == len(answers) - 1:
+            box.setEscapeButton(button)
+
+    def chosen(button: QAbstractButton) -> None:
+        if (action := does.get(button)) is not None:
+            action()
+
+    box.buttonClicked.connect(chosen)
+    box.open()
+
+
+class Message(QWidget):
+    """A sentence with the sign of a warning before it; takes no room while there is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text = plain_label(bold=True)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(icon_label(self, QStyle.StandardPixmap.SP_MessageBoxWarning), 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self._text, 1)
+        self.say("")
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return self._text.text()
+
+    def say(self, text: str) -> None:
+        """Say it; nothing when it is empty."""
+        self._text.setText(text)
+        self.setAccessibleName(text)
+        self.setVisible(bool(text))
+
+
+class Field(QWidget):
+    """One setting: a control, a line that explains it, and a line for what is wrong.
+
+    Signals:
+        changed: Somebody has changed the value (or a program has, by `set_value`).
+    """
+
+    changed = pyqtSignal()
+
+    def __init__(self, title: str, explanation: str = "") -> None:
+        super().__init__()
+        self.title = title
+        self.touched = False
+        self._rows = QVBoxLayout(self)
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        self._rows.setSpacing(2)
+        self._explanation = plain_label()
+        self._error = Message()
+        self._rows.addWidget(self._explanation)
+        self._rows.addWidget(self._error)
+        self.explain(explanation)
+
+    def value(self) -> Any:
+        """Return the value as the settings have it."""
+        raise NotImplementedError
+
+    def set_value(self, value: Any) -> None:
+        """Show a value."""
+        raise NotImplementedError
+
+    @property
+    def control(self) -> QWidget:
+        """What gets the keyboard."""
+        proxy = self.focusProxy()
+        assert proxy is not None
+        return proxy
+
+    @property
+    def error(self) -> str:
+        """What is wrong with the value; empty when nothing is known to be."""
+        return self._error.text
+
+    def explain(self, text: str) -> None:
+        """Say in a line what the setting is for."""
+        self._explanation.setText(text)
+        self._explanation.setVisible(bool(text))
+        self._describe()
+
+    def set_error(self, sentence: str) -> None:
+        """Show what is wrong; nothing when it is empty."""
+        self._error.say(sentence)
+        self._describe()
+
+    def add_to(self, form: QFormLayout) -> None:
+        """Become a row of a form."""
+        name = plain_label(self.title)
+        name.setWordWrap(False)
+        name.setBuddy(self.control)
+        form.addRow(name, self)
+
+    def _controls(self, *controls: QWidget) -> None:
+        self.setFocusProxy(controls[0])
+        row = QHBoxLayout()
+        for control in controls:
+            row.addWidget(control, 1 if isinstance(control, QLineEdit | QComboBox) else 0)
+            if isinstance(control, QComboBox | QAbstractSpinBox):
+                control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+                control.installEventFilter(self)
+        if not any(isinstance(control, QLineEdit | QComboBox) for control in controls):
+            row.addStretch(1)
+        self._rows.insertLayout(0, row)
+        controls[0].setAccessibleName(self.title)
+        self._describe()
+
+    def _describe(self) -> None:
+        if self.focusProxy() is not None:
+            self.control.setAccessibleDescription(" ".join(filter(None, (self.error, self._explanation.text()))))
+
+    def _edited(self) -> None:
+        self.touched = True
+        self.changed.emit()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Let the wheel scroll the page, and not change a value that the pointer happens to be on."""
+        if event is not None and event.type() is QEvent.Type.Wheel and not self.control.hasFocus():
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
+
+
+class TextField(Field):
+    """A line of text."""
+
+    def __init__(self, title: str, explanation: str = "", example: str = "") -> None:
+        super().__init__(title, explanation)
+        self.edit = QLineEdit()
+        self.edit.setPlaceholderText(example)
+        self.edit.textEdited.connect(lambda _text: self._edited())
+        self._mark: QAction | None = None
+        self._controls(self.edit)
+
+    def value(self) -> str:
+        """Return the text, without what no message can carry."""
+        return self.edit.text().replace("\0", "").encode(errors="ignore").decode()
+
+    def set_value(self, value: Any) -> None:
+        """Show a text."""
+        if value != self.edit.text():
+            self.edit.setText(str(value))
+            self.changed.emit()
+
+    def set_error(self, sentence: str) -> None:
+        """Show what is wrong, with a sign in the field."""
+        super().set_error(sentence)
+        if sentence and self._mark is None:
+            style = self.style()
+            assert style is not None
+            icon: QIcon = style.standardIcon(QStyle.StandardPixmap.SP_MessageBoxWarning)
+            self._mark = self.edit.addAction(icon, QLineEdit.ActionPosition.TrailingPosition)
+        elif not sentence and self._mark is not None:
+            self.edit.removeAction(self._mark)
+            self._mark = None
+
+
+class PasswordField(TextField):
+    """A password: hidden, unless somebody wants to see it."""
+
+    def __init__(self, title: str, explanation: str = "", example: str = "") -> None:
+        super().__init__(title, explanation, example)
+        self.edit.setEchoMode(QLineEdit.EchoMode.Password)
+        self.edit.setInputMethodHints(
+            Qt.InputMethodHint.ImhSensitiveData
+            | Qt.InputMethodHint.ImhNoPredictiveText
+            | Qt.InputMethodHint.ImhHiddenText
+        )
+        self.show_it = QCheckBox(_("Show the password"))
+        self.show_it.toggled.connect(self._show)
+        self._rows.insertWidget(1, self.show_it)
+
+    def _show(self, shown: bool) -> None:
+        self.edit.setEchoMode(QLineEdit.EchoMode.Normal if shown else QLineEdit.EchoMode.Password)
+
+
+class FlagField(Field):
+    """Yes or no. Its title stands beside the box and not before it."""
+
+    def __init__(self, title: str, explanation: str = "") -> None:
+        super().__init__(title, explanation)
+        self.box = QCheckBox(label(title))
+        self.box.clicked.connect(lambda _checked: self._edited())
+        self._controls(self.box)
+
+    def value(self) -> bool:
+        """Return whether it is on."""
+        return self.box.isChecked()
+
+    def set_value(self, value: Any) -> None:
+        """Show whether it is on."""
+        if (value is True) != self.value():
+            self.box.setChecked(value is True)
+            self.changed.emit()
+
+    def add_to(self, form: QFormLayout) -> None:
+        """Become a row of a form."""
+        form.addRow("", self)
+
+
+class NumberField(Field):
+    """A number; 0 means that nobody has chosen one."""
+
+    def __init__(self, title: str, explanation: str, zero: str) -> None:
+        super().__init__(title, explanation)
+        self.spin = QSpinBox()
+        self.spin.setRange(0, 65535)  # what is allowed of it is the helper's to say
+        self.spin.setSpecialValueText(zero)
+        self.spin.valueChanged.connect(lambda _value: self._edited())
+        self._controls(self.spin)
+
+    def value(self) -> int:
+        """Return the number."""
+        return self.spin.value()
+
+    def set_value(self, value: Any) -> None:
+        """Show a number."""
+        if type(value) is int and value != self.value():
+            self.spin.blockSignals(True)
+            self.spin.setValue(value)
+            self.spin.blockSignals(False)
+            self.changed.emit()
+
+
+class ChoiceField(Field):
+    """One of several words, and perhaps a list of own values in their place."""
+
+    def __init__(
+        self, title: str, explanation: str, choices: Mapping[str, str], own: str = "", example: str = ""
+    ) -> None:
+        super().__init__(title, explanation)
+        self.box = QComboBox()
+        self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContentsOnFirstShow)
+        self.box.setMinimumContentsLength(12)
+        self.edit = QLineEdit()
+        self.edit.setPlaceholderText(example)
+        self.edit.setAccessibleName(own)
+        self._own = own
+        self._rows.insertWidget(0, self.edit)
+        self._controls(self.box)
+        self.offer(choices, with_own=bool(own))
+        self.box.currentIndexChanged.connect(lambda _index: self._chosen())
+        self.edit.textEdited.connect(lambda _text: self._edited())
+
+    def offer(self, choices: Mapping[str, str], *, with_own: bool) -> None:
+        """Offer these, and what is chosen now."""
+        now = self.value() if self.box.count() else None
+        self.box.blockSignals(True)
+        self.box.clear()
+        for value, text in choices.items():
+            self.box.addItem(text, value)
+        if with_own:
+            self.box.addItem(self._own, None)
+        self.box.blockSignals(False)
+        if now is not None:
+            self._select(now)
+        self._show_edit()
+
+    @property
+    def offered(self) -> int:
+        """How many there are to choose from."""
+        return self.box.count()
+
+    def value(self) -> str | list[str]:
+        """Return the word, or the list in its place."""
+        data = self.box.currentData()
+        return data if isinstance(data, str) else self.edit.text().replace(",", " ").replace(";", " ").split()
+
+    def set_value(self, value: Any) -> None:
+        """Show a word, or a list."""
+        if isinstance(value, str | list) and value != self.value():
+            self.box.blockSignals(True)
+            self._select(value)
+            self.box.blockSignals(False)
+            self._show_edit()
+            self.changed.emit()
+
+    def _select(self, value: str | list[str]) -> None:
+        # A value that is not offered comes from a file or from another version: it is shown, so that it can stay.
+        if isinstance(value, list):
+            self.edit.setText(" ".join(value))
+            index = next((i for i in range(self.box.count()) if self.box.itemData(i) is None), -1)
+            if index < 0:
+                self.box.addItem(self._own, None)
+        else:
+            index = self.box.findData(value)
+            if index < 0:
+                self.box.addItem(clean(value), value)
+        self.box.setCurrentIndex(index if index >= 0 else self.box.count() - 1)
+
+    def _chosen(self) -> None:
+        self._show_edit()
+        if not self.edit.isHidden():
+            self.edit.setFocus()
+        self._edited()
+
+    def _show_edit(self) -> None:
+        self.edit.setVisible(self.box.currentData() is None and self.box.count() > 0)
+
+
+class SomeField(Field):
+    """Any of several words; none means that nobody has chosen."""
+
+    def __init__(self, title: str, explanation: str, choices: Mapping[str, str]) -> None:
+        super().__init__(title, explanation)
+        self.boxes = {value: QCheckBox(text) for value, text in choices.items()}
+        self._kept: list[str] = []
+        for box in self.boxes.values():
+            box.clicked.connect(lambda _checked: self._edited())
+        self._controls(*self.boxes.values())
+        for value, box in self.boxes.items():
+            box.setAccessibleName(f"{title}: {choices[value]}")
+
+    def value(self) -> list[str]:
+        """Return those that are chosen."""
+        return [value for value, box in self.boxes.items() if box.isChecked()] + self._kept
+
+    def set_value(self, value: Any) -> None:
+        """Show which are chosen; one that is not known stays as it is."""
+        if isinstance(value, list) and value != self.value():
+            self._kept = [item for item in value if item not in self.boxes]
+            for word, box in self.boxes.items():
+                box.setChecked(word in value)
+            self.changed.emit()
+
+
+class ListField(Field):
+    """Several short words on one line."""
+
+    def __init__(self, title: str, explanation: str, example: str) -> None:
+        super().__init__(title, explanation)
+        self.edit = QLineEdit()
+        self.edit.setPlaceholderText(example)
+        self.edit.textEdited.connect(lambda _text: self._edited())
+        self._controls(self.edit)
+
+    def value(self) -> list[str]:
+        """Return the words."""
+        return self.edit.text().replace(",", " ").replace(";", " ").split()
+
+    def set_value(self, value: Any) -> None:
+        """Show the words."""
+        if isinstance(value, list) and value != self.value():
+            self.edit.setText(" ".join(value))
+            self.changed.emit()
+
+
+class Page(QScrollArea):
+    """A form that scrolls when there is not enough room for it."""
+
+    def __init__(self, fields: Iterable[Field]) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        body = QWidget()
+        rows = QVBoxLayout(body)
+        self.form = QFormLayout()
+        rows.addLayout(self.form)
+        rows.addStretch(1)
+        self.form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.form.setVerticalSpacing(QFontMetrics(self.font()).height())
+        for field in fields:
+            field.add_to(self.form)
+        self.setWidget(body)
