@@ -1,12 +1,13 @@
 """Translation: `_()` and `ngettext()` for every text that a person reads, and Qt in the same language.
 
 Owns the choice of the language; must not know any text. Without a catalogue the English text is shown. Dates and
-numbers are written by `QLocale()`, which `install()` makes that of the language where the system's is another.
+numbers are written by `QLocale()`, which `install()` makes that of the texts unless the person has chosen one.
 """
 
 import gettext
 import os
 import sys
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -39,16 +40,29 @@ def find(languages: list[str]) -> gettext.NullTranslations:
 
 _catalogue: Final = find(list(wanted(os.environ)))
 LANGUAGE: Final = _catalogue.info().get("language", "en")
+_RIGHT_TO_LEFT: Final = LANGUAGE in ("ar", "fa", "he", "ur", "yi")
+_MARK: Final = "\N{RIGHT-TO-LEFT MARK}"
 
 
 def _(text: str) -> str:
     """Return `text` in the user's language. The empty text stays empty (gettext would answer its header)."""
-    return _catalogue.gettext(text) if text else ""
+    return _begun(_catalogue.gettext(text)) if text else ""
 
 
 def ngettext(one: str, many: str, number: int) -> str:
     """Return the form of a text that goes with `number`, in the user's language."""
-    return _catalogue.ngettext(one, many, number)
+    return _begun(_catalogue.ngettext(one, many, number))
+
+
+def _begun(text: str) -> str:
+    """Let a text begin with the direction of its language.
+
+    Labels, panels and notification servers go by the first letter, which may be that of a name or of a placeholder.
+    """
+    if not _RIGHT_TO_LEFT:
+        return text
+    first = next((kind for kind in map(unicodedata.bidirectional, text) if kind in ("L", "R", "AL")), "")
+    return _MARK + text if first == "L" else text
 
 
 def install(application: "QApplication") -> None:
@@ -56,7 +70,9 @@ def install(application: "QApplication") -> None:
     from PyQt6.QtCore import QLibraryInfo, QLocale, QTranslator
 
     locale = QLocale(LANGUAGE)
-    if LANGUAGE != "en" and locale.language() != QLocale.system().language():
+    chosen = os.environ.get("LC_ALL") or os.environ.get("LC_TIME") or ""
+    system = QLocale(chosen or os.environ.get("LANG", "C")).language()
+    if LANGUAGE != "en" and system != locale.language() and (system == QLocale.Language.C or not chosen):
         QLocale.setDefault(locale)
     translator = QTranslator(application)
     if translator.load(locale, "qtbase", "_", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):

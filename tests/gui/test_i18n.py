@@ -53,11 +53,11 @@ def catalogues(folder: Path) -> None:
     subprocess.run([ROOT / "desktop" / "po" / "catalogues", "mo", folder], check=True)
 
 
-def run(installed: Path, environment: dict[str, str]) -> list[str]:
-    """Return what the program says in an environment that has these of the variables about languages."""
+def run(installed: Path, environment: dict[str, str], program: str = PROGRAM) -> list[str]:
+    """Return what a program says in an environment that has these of the variables about languages."""
     ours = {key: value for key, value in os.environ.items() if not key.startswith(("LANG", "LC_"))}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program],
         check=False,
         capture_output=True,
         text=True,
@@ -72,8 +72,10 @@ def run(installed: Path, environment: dict[str, str]) -> list[str]:
     [
         ({"LANGUAGE": "he"}, HEBREW),
         ({"LANG": "he_IL.UTF-8"}, HEBREW),
+        ({"LANGUAGE": "he", "LANG": "C.UTF-8"}, HEBREW),
+        ({"LANGUAGE": "ru", "LANG": "he_IL.UTF-8"}, RUSSIAN),
         # Dates as the person has set dates to be.
-        ({"LANGUAGE": "ru", "LANG": "he_IL.UTF-8"}, [*RUSSIAN[:-1], HEBREW[-1]]),
+        ({"LANGUAGE": "ru", "LANG": "ru_RU.UTF-8", "LC_TIME": "he_IL.UTF-8"}, [*RUSSIAN[:-1], HEBREW[-1]]),
         ({"LC_ALL": "ru_RU.UTF-8", "LANG": "he_IL.UTF-8"}, RUSSIAN),
         ({"LANGUAGE": "fr:ru"}, RUSSIAN),
         ({"LANGUAGE": "en_IL:en:he"}, ENGLISH),
@@ -94,6 +96,12 @@ def test_a_catalogue_of_the_system_is_found(installed: Path, tmp_path: Path) -> 
     # What Debian's Python has as its prefix.
     (without / "sitecustomize.py").write_text(f"import sys\nsys.prefix = {str(tmp_path / 'usr')!r}\n")
     assert run(without, {"LANGUAGE": "he"}) == HEBREW
+
+
+def test_a_text_begins_in_the_direction_of_its_language(installed: Path) -> None:
+    program = "from cablecar.applet.i18n import _; print([ascii(_(text)) for text in ('{title}: {state}', 'Link')])"
+    assert run(installed, {"LANGUAGE": "he"}, program) == [str([r"'\u200f{title}: {state}'", ascii("חיבור")])]
+    assert run(installed, {"LANGUAGE": "ru"}, program)[0].startswith("""["'{title}: {state}'",""")
 
 
 @pytest.mark.parametrize(
