@@ -31,6 +31,10 @@ class Recipe:
         answer = lab.run("sh", "-c", self.commands)
         return answer.error + answer.output
 
+    def shows(self, printed: str) -> bool:
+        """Whether the page shows what was printed; an ellipsis on the page stands for the rest of a line."""
+        return re.fullmatch(re.escape(self.prints).replace("…", ".*"), printed) is not None
+
     @contextmanager
     def running(self, output: Path) -> Iterator[subprocess.Popen[bytes]]:
         """Run it meanwhile; what it prints goes to a file."""
@@ -126,7 +130,7 @@ def test_connect(recipe: Recipe) -> None:
     assert recipe.run() == "connected\n"
     lab.link("Disconnect")
     lab.isp("password", "another")
-    assert recipe.run() == recipe.prints
+    assert recipe.shows(recipe.run())
     lab.isp("unplug")
     assert recipe.run().endswith("\nlook at the modem\n")
 
@@ -149,15 +153,18 @@ def test_drop(recipe: Recipe, tmp_path: Path) -> None:
     def told() -> list[str]:
         return re.findall(r'"data":\["([a-z-]+)"', lab.run("journalctl", "-o", "cat", "-t", "yosefcom-dropped").output)
 
-    output = tmp_path / "output"
-    with recipe.running(output):
-        lab.eventually(lambda: output.read_text() == recipe.prints, 20, "busctl listens")
+    def drop() -> list[str]:
+        """Disconnect, connect and be dropped; return what was told until now."""
         lab.link("Disconnect")
         lab.link("Connect")
+        first = lab.pppd_pid()
         lab.isp("kill")
-        lab.eventually(told, 20, "the drop is heard")
-    assert told() == ["hangup"]
-    assert output.read_text() == recipe.prints
+        lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != first, 30, "back by itself")
+        return told()
+
+    with recipe.running(tmp_path / "output"):
+        lab.eventually(drop, 60, "a drop is told")  # nothing says when busctl has begun to listen
+        assert set(drop()) == {"hangup"}
 
 
 @pytest.mark.usefixtures("configured")
