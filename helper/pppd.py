@@ -19,7 +19,8 @@ from typing import Final
 from cablecar.helper import names, reasons
 from cablecar.helper.reasons import Reason
 
-_BEGINNING: Final = re.compile(r"pppd \S+ started by ")
+# The first word of a call in its log. "pppd 2.4.9 started by …" comes earlier, but to syslog alone.
+_BEGINNING: Final = re.compile(r"Using interface ppp[0-9]")
 _ESTABLISHED: Final = re.compile(r"anon log\[[^]]*\]: Outgoing call established")
 # What a line says about how far the call has come. The first line of pptp that shows a reply of the server, then
 # pppd's notices; none of them needs `debug`.
@@ -246,7 +247,6 @@ class Facts:
             fresh = Facts()
             for fact in fields(self):
                 setattr(self, fact.name, getattr(fresh, fact.name))
-            return
         for pattern, phase in _PHASES:
             if pattern.match(line):
                 self.phase = phase
@@ -307,8 +307,9 @@ def masked(line: str) -> str:
 
 
 def _last_call(lines: Sequence[str]) -> Sequence[str]:
+    # A call that is the only one has all lines: pptp may have spoken before pppd.
     beginnings = [number for number, line in enumerate(lines) if _BEGINNING.match(line)]
-    return lines[beginnings[-1] :] if beginnings else lines
+    return lines[beginnings[-1] :] if len(beginnings) > 1 else lines
 
 
 def _reason_of_lines(lines: Sequence[str], stopped_by_us: bool) -> Reason | None:

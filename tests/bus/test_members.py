@@ -240,16 +240,15 @@ async def test_import_makes_a_link_and_leaves_the_files_alone(stage: Stage) -> N
 
 async def test_a_call_by_hand_is_followed_from_its_own_first_line(stage: Stage, tmp_path: Path) -> None:
     await added(stage)
-    beginning = "pppd 2.4.9 started by root, uid 0"
-    stage.units.say(LINK, beginning, *stage.up_lines, "Modem hangup")  # an older call, in the same file
+    stage.units.say(LINK, *stage.up_lines, "Modem hangup")  # an older call, in the same file
     pppd = await asyncio.create_subprocess_exec(shutil.copy("/bin/sleep", tmp_path / "pppd"), "60")
     try:
         (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
-        stage.units.say(LINK, beginning, "Using interface ppp0")
+        stage.units.say(LINK, "Using interface ppp0")
         stage.links.network_changed()
         await stage.until(lambda: stage.links.get(LINK).status.state == "dialing")
         assert not stage.routes.wanted[LINK].tunnel
-        stage.units.say(LINK, *stage.up_lines)
+        stage.units.say(LINK, *stage.up_lines[1:])
         await stage.until(lambda: stage.links.get(LINK).status.state == "up")
         assert stage.routes.wanted[LINK].tunnel == "ppp0"
         assert (await stage.client.link("Disconnect")).message_type is MessageType.METHOD_RETURN

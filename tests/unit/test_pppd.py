@@ -479,23 +479,28 @@ def test_an_end_that_nobody_saw_has_a_reason_too() -> None:
 
 def test_the_log_of_an_earlier_call_does_not_count() -> None:
     lines = [
+        "Using interface ppp0",
         "PAP authentication failed",
         "Exit.",
-        "pppd 2.5.2 started by root, uid 0",
+        "Using interface ppp0",
         "No response to 4 echo-requests",
     ]
     assert classify(lines, Exit(code=15), False) is reasons.PATH_LOST
-    assert classify(lines[:3], Exit(code=15), False) is reasons.PATH_LOST
+    assert classify(lines[:4], Exit(code=15), False) is reasons.PATH_LOST
 
 
-@pytest.mark.parametrize("version", ["2.4.9", "2.5.2"])
-def test_a_new_call_begins_with_no_facts(version: str) -> None:
+def test_what_pptp_says_before_pppd_counts() -> None:
+    lines = [PPTP + "connect: Connection refused", "Using interface ppp0", "Modem hangup"]
+    assert classify(lines, Exit(code=16), False) is reasons.SERVER_REFUSED
+
+
+def test_a_new_call_begins_with_no_facts_but_its_interface() -> None:
     facts = Facts()
     for line in CALL.splitlines():
         facts.read(line)
     assert facts.is_up
-    facts.read(f"pppd {version} started by root, uid 0")
-    assert facts == Facts()
+    facts.read("Using interface ppp7")
+    assert (facts.interface, facts.local, facts.method, facts.is_up) == ("ppp7", "", "", False)
 
 
 @pytest.mark.parametrize(
@@ -527,7 +532,7 @@ def test_pppd_counts_at_the_end() -> None:
         strategies.sampled_from(
             [
                 *CALL.splitlines(),
-                "pppd 2.4.9 started by root, uid 0",
+                "Using interface ppp7",
                 "CHAP authentication succeeded",
                 "local  IP address 100.64.0.99",
                 "primary   DNS address 198.51.100.99",
