@@ -61,8 +61,10 @@ def _begun(text: str) -> str:
     """
     if not _RIGHT_TO_LEFT:
         return text
-    first = next((kind for kind in map(unicodedata.bidirectional, text) if kind in ("L", "R", "AL")), "")
-    return _MARK + text if first == "L" else text
+    letters = [kind for kind in map(unicodedata.bidirectional, text) if kind in ("L", "R", "AL")]
+    # What has no translation, such as a sentence of the helper, keeps the direction that it has.
+    ours = "{" in text or "R" in letters or "AL" in letters
+    return _MARK + text if ours and letters[:1] == ["L"] else text
 
 
 def install(application: "QApplication") -> None:

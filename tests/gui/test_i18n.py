@@ -99,9 +99,13 @@ def test_a_catalogue_of_the_system_is_found(installed: Path, tmp_path: Path) -> 
 
 
 def test_a_text_begins_in_the_direction_of_its_language(installed: Path) -> None:
-    program = "from cablecar.applet.i18n import _; print([ascii(_(text)) for text in ('{title}: {state}', 'Link')])"
-    assert run(installed, {"LANGUAGE": "he"}, program) == [str([r"'\u200f{title}: {state}'", ascii("חיבור")])]
-    assert run(installed, {"LANGUAGE": "ru"}, program)[0].startswith("""["'{title}: {state}'",""")
+    program = """
+from cablecar.applet.i18n import _
+for text in ("{title}: {state}", "Link", "Cablecar: password", "The helper's own sentence."):
+    print(ascii(_(text)[0]))
+"""
+    assert run(installed, {"LANGUAGE": "he"}, program) == [r"'\u200f'", r"'\u05d7'", r"'\u200f'", "'T'"]
+    assert run(installed, {"LANGUAGE": "ru"}, program) == ["'{'", r"'\u0421'", "'C'", "'T'"]
 
 
 @pytest.mark.parametrize(
