@@ -28,6 +28,7 @@ from cablecar.applet.i18n import _
 from cablecar.applet.model import BAD, GOOD, UNKNOWN, CallError, Finding, Helper, Snapshot
 from cablecar.helper import names
 
+# What was seen and what to do are put through `_` as well: the sentences of reasons are in the catalogue.
 _TITLES: Final = {
     "programs": _("Programs"),
     "kernel": _("Kernel"),
@@ -72,12 +73,11 @@ def as_text(link: str, findings: tuple[Finding, ...]) -> str:
     parts = [_("Cablecar: diagnosis of {title}").format(title=link), summary(findings), ""]
     for finding in findings:
         parts.append(f"[{_VERDICTS[finding.verdict]}] {title(finding.id)}")
-        parts += [f"    {line}" for line in (finding.seen, _what_to_do(finding)) if line]
+        parts += [f"    {line}" for line in (_(finding.seen), _what_to_do(finding)) if line]
     return "\n".join(parts) + "\n"
 
 
 def _what_to_do(finding: Finding) -> str:
-    # The reasons' sentences are in the catalogue.
     return _("What to do: {advice}").format(advice=_(finding.advice)) if finding.advice else ""
 
 
@@ -90,7 +90,8 @@ class DiagnosisWindow(QDialog):
         self._path = path
         self._name = model.link_name(path) or ""
         self._title = self._name
-        self._findings: tuple[Finding, ...] = ()
+        self._findings: tuple[Finding, ...] | None = None
+        self._trouble = ""
         self._running = False
         self._build()
         client.changed.connect(self._follow)
@@ -150,10 +151,11 @@ class DiagnosisWindow(QDialog):
     def _answered(self, result: list[Any] | CallError) -> None:
         self._running = False
         if isinstance(result, CallError):
-            self._show(words.error(result))
-            return
-        self._findings = Finding.parse_all(result[0])
-        self._fill()
+            self._trouble = words.error(result)
+        else:
+            self._trouble = ""
+            self._findings = Finding.parse_all(result[0])
+            self._fill(self._findings)
         self._show()
 
     def _follow(self, snapshot: Snapshot) -> None:
@@ -166,31 +168,31 @@ class DiagnosisWindow(QDialog):
         snapshot = self._client.snapshot
         return snapshot.helper is Helper.RUNNING and snapshot.link(self._path) is not None
 
-    def _show(self, trouble: str = "") -> None:
+    def _show(self) -> None:
         snapshot = self._client.snapshot
-        if self._running:
-            said = _("The helper is looking. A name that is not answered for can take a quarter of a minute.")
-        elif trouble or self._askable():
-            said = trouble or (summary(self._findings) if self._findings else "")
-        else:
+        if not self._askable():
             said = words.helper(snapshot) or _("This link does not exist any more.")
+        elif self._running:
+            said = _("The helper is looking. A name that is not answered for can take a quarter of a minute.")
+        else:
+            said = self._trouble or ("" if self._findings is None else summary(self._findings))
         self._said.setText(said)
         self._progress.setVisible(self._running)
         self._again.setEnabled(not self._running and self._askable())
         self._copy.setEnabled(bool(self._findings) and not self._running)
 
-    def _fill(self) -> None:
+    def _fill(self, findings: tuple[Finding, ...]) -> None:
         page = QWidget()
         rows = QVBoxLayout(page)
         rows.setSpacing(0)
-        for finding in self._findings:
+        for finding in findings:
             rows.addWidget(Row(finding))
         rows.addStretch(1)
         self._area.setWidget(page)  # which deletes the one before
 
     def _copy_text(self) -> None:
         if (clipboard := QGuiApplication.clipboard()) is not None:
-            clipboard.setText(as_text(self._title, self._findings))
+            clipboard.setText(as_text(self._title, self._findings or ()))
             self._said.setText(_("Copied."))
 
 
@@ -202,7 +204,7 @@ class Row(QFrame):
         verdict, check = _VERDICTS[finding.verdict], title(finding.id)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(_("{verdict}: {check}").format(verdict=verdict, check=check))
-        self.setAccessibleDescription(" ".join(part for part in (finding.seen, _what_to_do(finding)) if part))
+        self.setAccessibleDescription(" ".join(part for part in (_(finding.seen), _what_to_do(finding)) if part))
         heading = labels.plain(_("{verdict}: {check}").format(verdict=verdict, check=check))
         font = heading.font()
         font.setBold(True)
@@ -226,7 +228,7 @@ class Row(QFrame):
 
 
 class Mark(QWidget):
-    """The shape of a verdict: a disc with a tick, an octagon with a cross, a ring with a question mark."""
+    """The shape of a verdict: a disc with a tick, a square with a cross, a ring with a question mark."""
 
     def __init__(self, verdict: str) -> None:
         super().__init__()
@@ -261,9 +263,7 @@ class Mark(QWidget):
 
     def _draw_bad(self, painter: QPainter, room: QRectF) -> None:
         _fill(painter, colours.bad(self.palette()))
-        near, far = 0.29, 0.71
-        corners = ((near, 0), (far, 0), (1, near), (1, far), (far, 1), (near, 1), (0, far), (0, near))
-        painter.drawPolygon(QPolygonF([_at(room, x, y) for x, y in corners]))
+        painter.drawRoundedRect(room, room.width() / 6, room.width() / 6)
         self._stroke(painter, room.width())
         painter.drawLine(_at(room, 0.32, 0.32), _at(room, 0.68, 0.68))
         painter.drawLine(_at(room, 0.68, 0.32), _at(room, 0.32, 0.68))

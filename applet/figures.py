@@ -8,13 +8,17 @@ from PyQt6.QtGui import QGuiApplication
 
 from cablecar.applet.i18n import _
 
+# Of our own: the system's word for bytes comes without the forms that go with numbers.
+_UNITS: Final = (_("{number} B"), _("{number} kB"), _("{number} MB"), _("{number} GB"), _("{number} TB"))
 _SHORT: Final = QLocale.FormatType.ShortFormat
 
 
 def size(amount: float) -> str:
     """Say how many bytes, in units of a thousand as networks count."""
-    digits = 0 if amount < 1000 else 1
-    return _isolated(QLocale().formattedDataSize(round(amount), digits, QLocale.DataSizeFormat.DataSizeSIFormat))
+    unit = 0
+    while amount >= 999.95 and unit < len(_UNITS) - 1:
+        amount, unit = amount / 1000, unit + 1
+    return _isolated(_UNITS[unit].format(number=QLocale().toString(float(amount), "f", 1 if unit else 0)))
 
 
 def rate(amount: float) -> str:

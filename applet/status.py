@@ -31,7 +31,8 @@ from cablecar.applet import labels, logview, model, pictures, strip, words
 from cablecar.applet.client import Client
 from cablecar.applet.i18n import _
 from cablecar.applet.logview import LogView
-from cablecar.applet.menu import describe, label
+from cablecar.applet.menu import describe
+from cablecar.applet.menu import label as escaped
 from cablecar.applet.model import CallError, Details, Helper, Link, Record, Snapshot, Verb
 from cablecar.applet.plot import Meter, Plot
 from cablecar.applet.report import Known
@@ -84,17 +85,20 @@ class StatusWindow(QDialog):
     def _build(self) -> None:
         self.setWindowIcon(pictures.app())
         self._picture = QLabel()
-        self._title, self._state, self._detail, self._note = (labels.plain() for _part in range(4))
-        self._note.setVisible(False)
+        self._title, self._state, self._detail = labels.plain(), labels.plain(), labels.plain()
+        self._trouble, self._done = labels.plain(), labels.plain()
+        for label in (self._trouble, self._done):
+            _say(label, "")
         self._permission = QPushButton(_("Ask for permission…"))
         self._permission.clicked.connect(lambda: self._ask("Details", clicked=True))
         self._verbs = {verb: QPushButton() for verb in (Verb.CONNECT, Verb.RECONNECT, Verb.DISCONNECT)}
         self._build_pages()
         layout = QVBoxLayout(self)
         layout.addLayout(self._build_head())
-        layout.addWidget(self._note)
+        layout.addWidget(self._trouble)
         layout.addWidget(self._permission, 0, Qt.AlignmentFlag.AlignLeading)
         layout.addWidget(self._pages, 1)
+        layout.addWidget(self._done)
         layout.addWidget(self._build_foot())
         em = self.fontMetrics().height()
         self.resize(44 * em, 38 * em)
@@ -175,8 +179,7 @@ class StatusWindow(QDialog):
         self._title.setText(self._link.title)
         self._state.setText(words.helper(snapshot) or (words.state(link) if link else _GONE))
         detail = words.detail(link) if link and not words.helper(snapshot) else ""
-        self._detail.setText(detail)
-        self._detail.setVisible(bool(detail))
+        _say(self._detail, detail)
         shown = Snapshot(snapshot.helper, (link,) if link else ())
         size = 2 * self.fontMetrics().height()
         self._picture.setPixmap(pictures.status(pictures.picture(shown)).pixmap(size, size))
@@ -184,7 +187,7 @@ class StatusWindow(QDialog):
         for verb, button in self._verbs.items():
             item = offers.get((verb, self._path))
             button.setVisible(item is not None)
-            button.setText(label(item.text) if item else "")
+            button.setText(escaped(item.text) if item else "")
         self._diagnose.setEnabled(self._askable())
         self._show_known()
 
@@ -309,12 +312,8 @@ class StatusWindow(QDialog):
 
     def _show_troubles(self) -> None:
         told = [words.error(one) for one in self._troubles.values() if words.needs_saying(one)]
-        self._say(told[0] if told and self._askable() else "")
+        _say(self._trouble, told[0] if told and self._askable() else "")
         self._permission.setVisible(self._barred())
-
-    def _say(self, text: str) -> None:
-        self._note.setText(text)
-        self._note.setVisible(bool(text))
 
     # Buttons.
 
@@ -327,7 +326,7 @@ class StatusWindow(QDialog):
     def _copy(self) -> None:
         if (clipboard := QGuiApplication.clipboard()) is not None:
             clipboard.setText(self._text())
-            self._say(_("Copied."))
+            _say(self._done, _("Copied."))
 
     def _save(self) -> None:
         dialog = QFileDialog(self, _("Save as text"))
@@ -343,9 +342,9 @@ class StatusWindow(QDialog):
             with open(path, "w", encoding="utf-8") as file:
                 file.write(self._text())
         except OSError as error:
-            self._say(_("It could not be saved: {error}").format(error=model.clean(error.strerror)))
+            _say(self._done, _("It could not be saved: {error}").format(error=model.clean(error.strerror)))
         else:
-            self._say(_("Saved."))
+            _say(self._done, _("Saved."))
 
     # Being seen.
 
@@ -372,6 +371,11 @@ _MEMBERS: Final[dict[str, tuple[tuple[int, ...], str]]] = {
     "History": ((_CALLS,), "aa{sv}"),
     "Log": ((logview.LINES,), "as"),
 }
+
+
+def _say(label: QLabel, text: str) -> None:
+    label.setText(text)
+    label.setVisible(bool(text))
 
 
 def _scrolled(layout: QLayout) -> QScrollArea:

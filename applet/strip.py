@@ -351,14 +351,15 @@ class Strip(QWidget):
         painter.drawRect(area)
 
     def _draw_span(self, painter: QPainter, room: QRectF, kind: Kind) -> None:
-        """Up is a block, down is hatched, off is a thin line."""
+        """Up is a block, down a low one with hatching above it, off a thin line."""
         match kind:
             case Kind.UP:
                 painter.fillRect(room, colours.good(self.palette()))
             case Kind.DOWN:
                 colour = colours.bad(self.palette())
                 painter.fillRect(room, QBrush(colour, Qt.BrushStyle.BDiagPattern))
-                painter.fillRect(QRectF(room.left(), room.bottom() - 2, room.width(), 2), colour)
+                low = room.height() * 0.4
+                painter.fillRect(QRectF(room.left(), room.bottom() - low, room.width(), low), colour)
             case Kind.OFF:
                 painter.setPen(QPen(colours.faint(self.palette()), 2))
                 y = room.center().y()
