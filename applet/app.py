@@ -22,12 +22,12 @@ from PyQt6.QtWidgets import QApplication
 from PyQt6.sip import voidptr
 
 from cablecar.applet import i18n, log, pictures, words
+from cablecar.applet.choices import Choices
 from cablecar.applet.client import Client
 from cablecar.applet.i18n import _
 from cablecar.applet.menu import Command, Deed, Menu, describe
 from cablecar.applet.model import CallError, Details, Helper, Snapshot, Verb, View
 from cablecar.applet.notify import Notifier
-from cablecar.applet.preferences import Choices
 from cablecar.applet.story import Kind, Notice, Over, Story
 from cablecar.applet.tray import Tray
 from cablecar.applet.windows import Windows
@@ -206,7 +206,7 @@ class Applet(QObject):
 
     def _refused(self, path: str, error: CallError) -> None:
         notice = self._story.refused(self._client.snapshot, path, error)
-        if notice is not None:
+        if notice is not None and not self._windows.shows(path):
             self._tell(notice)
 
     def _show_balloon(self, notice: Notice) -> None:

@@ -40,7 +40,7 @@ class Autostart:
         for path in (self._own, *self._systems):
             lines = _lines(path)
             if lines is not None:
-                keys = dict(_keys(lines))
+                keys = {key: value for _line, key, value in _parsed(lines)}
                 return keys.get(_HIDDEN) != "true" and keys.get(_ENABLED) != "false"
         return False
 
@@ -51,9 +51,8 @@ class Autostart:
             OSError: The user's file cannot be written.
         """
         lines = _lines(self._own)
-        changed = lines is not None and "Exec" in dict(_keys(lines))  # somebody's own entry
-        if lines is not None and changed:
-            kept = [line for line in lines if line.partition("=")[0].strip() not in (_HIDDEN, _ENABLED)]
+        if lines is not None and any(key == "Exec" for _line, key, _value in _parsed(lines)):  # somebody's own entry
+            kept = [line for line, key, _value in _parsed(lines) if key not in (_HIDDEN, _ENABLED)]
             at = next((i for i, line in enumerate(kept) if line.strip() == _SECTION), -1) + 1
             self._write("\n".join(kept if on else [*kept[:at], f"{_HIDDEN}=true", *kept[at:]]) + "\n")
         elif not on:
@@ -86,11 +85,12 @@ def _lines(path: Path) -> list[str] | None:
         return None
 
 
-def _keys(lines: list[str]) -> Iterator[tuple[str, str]]:
+def _parsed(lines: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield each line with its key and value, which are empty where there is none that counts."""
     section = ""
     for line in lines:
+        key, equals, value = line.partition("=")
         if line.startswith("["):
             section = line.strip()
-        elif section == _SECTION and "=" in line:
-            key, _equals, value = line.partition("=")
-            yield key.strip(), value.strip()
+        counts = section == _SECTION and bool(equals) and not line.startswith(("#", "["))
+        yield (line, key.strip(), value.strip()) if counts else (line, "", "")

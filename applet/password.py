@@ -3,19 +3,17 @@
 It hands the password to the helper and forgets it. What comes next, dialing with it, is for whoever opened it.
 """
 
-from typing import Any, Final
+from typing import Any
 
-from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QLabel, QLineEdit, QPushButton, QVBoxLayout
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QDialog, QDialogButtonBox, QPushButton, QVBoxLayout
 
-from cablecar.applet import words
+from cablecar.applet import labels, words
 from cablecar.applet.client import Client
+from cablecar.applet.fields import PasswordField
 from cablecar.applet.i18n import _
 from cablecar.applet.model import CallError, Helper, Snapshot
 from cablecar.helper import names
-
-MAX_PASSWORD: Final = 255
-_UNUSABLE: Final = _("The password has a character that cannot be sent. Type it again.")
 
 
 class PasswordDialog(QDialog):
@@ -31,38 +29,34 @@ class PasswordDialog(QDialog):
         super().__init__()
         self._client = client
         self._path = path
+        self._waiting = False
         self.setWindowTitle(_("Cablecar: password"))
-        self._question = _plain_label()
-        self._field = QLineEdit()
-        self._field.setMaxLength(MAX_PASSWORD)
-        self._field.setEchoMode(QLineEdit.EchoMode.Password)
-        self._field.textChanged.connect(self._typed)
-        self._question.setBuddy(self._field)
-        self._field.setAccessibleName(_("Password"))
-        self._show = QCheckBox(_("&Show the password"))
-        self._show.toggled.connect(self._show_toggled)
-        self._message = _plain_label()
-        self._message.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
+        self._question = labels.plain()
+        self._field = PasswordField(_("Password"))
+        self._field.changed.connect(self._typed)
+        self._save_it = QPushButton(_("Save and &connect"))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self._connect = QPushButton(_("Save and &connect"))
-        self._connect.setDefault(True)
-        buttons.addButton(self._connect, QDialogButtonBox.ButtonRole.AcceptRole)
+        buttons.addButton(self._save_it, QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.accepted.connect(self._save)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
-        for widget in (self._question, self._field, self._show, self._message, buttons):
+        for widget in (self._question, self._field):
             layout.addWidget(widget)
-        self._waiting = False
-        client.changed.connect(self._helper_changed)
-        self._helper_changed(client.snapshot)
+        layout.addStretch(1)
+        layout.addWidget(buttons)
+        self.setMinimumWidth(24 * self.fontMetrics().height())
+        self._save_it.setDefault(True)  # not before it is in the dialog: that would be forgotten
+        self._field.control.setFocus()
+        client.changed.connect(self._follow)
+        self._follow(client.snapshot)
         self._typed()
 
     def done(self, result: int) -> None:
         """Forget what was typed, and close."""
-        self._field.clear()
+        self._field.set_value("")
         super().done(result)
 
-    def _helper_changed(self, snapshot: Snapshot) -> None:
+    def _follow(self, snapshot: Snapshot) -> None:
         link = snapshot.link(self._path)
         if link is not None:
             self._question.setText(_("The password for {title}, as the provider gave it:").format(title=link.title))
@@ -70,23 +64,15 @@ class PasswordDialog(QDialog):
             self.reject()  # the link has been removed
 
     def _typed(self) -> None:
-        self._connect.setEnabled(bool(self._field.text()) and not self._waiting)
-
-    def _show_toggled(self, shown: bool) -> None:
-        self._field.setEchoMode(QLineEdit.EchoMode.Normal if shown else QLineEdit.EchoMode.Password)
+        self._field.set_error("")
+        self._save_it.setEnabled(bool(self._field.value()) and not self._waiting)
 
     def _save(self) -> None:
-        if self._waiting or not self._field.text():
+        if self._waiting or not self._field.value():
             return
-        try:
-            self._client.ask(
-                self._path, names.LINK_INTERFACE, "SetPassword", [self._field.text()], "", self._answered, clicked=True
-            )
-        except ValueError:
-            self._message.setText(_UNUSABLE)
-            return
+        value = [self._field.value()]
+        self._client.ask(self._path, names.LINK_INTERFACE, "SetPassword", value, "", self._answered, clicked=True)
         self._wait(True)
-        self._message.setText(_("Saving…"))
 
     def _answered(self, answer: list[Any] | CallError) -> None:
         self._wait(False)
@@ -94,17 +80,10 @@ class PasswordDialog(QDialog):
             self.stored.emit(self._path)
             self.accept()
             return
-        self._message.setText(words.error(answer) if words.needs_saying(answer) else "")
-        self._field.setFocus()
+        self._field.set_error(words.error(answer) if words.needs_saying(answer) else "")
+        self._field.control.setFocus()
 
     def _wait(self, waiting: bool) -> None:
         self._waiting = waiting
-        self._field.setReadOnly(waiting)
+        self._field.setEnabled(not waiting)
         self._typed()
-
-
-def _plain_label() -> QLabel:
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    return label

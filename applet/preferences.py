@@ -1,65 +1,16 @@
-"""What a person can choose about the applet itself, and the window for it.
-
-Owns the keys of the settings file. Everything holds as soon as it is chosen. How links behave is no preference: that
-is the helper's, for all users.
-"""
+"""The window for what a person can choose about the applet itself. Everything holds as soon as it is chosen."""
 
 from functools import partial
-from typing import Final
 
-from PyQt6.QtCore import QSettings, Qt, pyqtSignal
-from PyQt6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QGroupBox, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtCore import QSettings, pyqtSignal
+from PyQt6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QGroupBox, QVBoxLayout, QWidget
 
 from cablecar.applet.autostart import Autostart
+from cablecar.applet.choices import Choices
+from cablecar.applet.fields import Message
 from cablecar.applet.i18n import _
 from cablecar.applet.log import log
 from cablecar.applet.story import Kind
-
-_LAST_USED: Final = "last-used-link"
-_ICON_ALWAYS: Final = "icon-always"
-_NOTIFY: Final = "notify-{kind}"
-
-
-class Choices:
-    """The choices of this user.
-
-    Args:
-        settings: Where they are kept.
-    """
-
-    def __init__(self, settings: QSettings) -> None:
-        self._settings = settings
-
-    def tells(self, kind: Kind) -> bool:
-        """Whether notices of this kind are wanted; the answer to a click always is."""
-        return kind is Kind.ANSWER or self._flag(_NOTIFY.format(kind=kind.value))
-
-    def tell(self, kind: Kind, wanted: bool) -> None:
-        """Tell notices of this kind, or not."""
-        self._settings.setValue(_NOTIFY.format(kind=kind.value), wanted)
-
-    @property
-    def icon_always(self) -> bool:
-        """Whether the icon is there also while no link is in use."""
-        return self._flag(_ICON_ALWAYS)
-
-    @icon_always.setter
-    def icon_always(self, wanted: bool) -> None:
-        self._settings.setValue(_ICON_ALWAYS, wanted)
-
-    @property
-    def last_used(self) -> str:
-        """The name of the link that was clicked last."""
-        return str(self._settings.value(_LAST_USED, ""))
-
-    @last_used.setter
-    def last_used(self, name: str) -> None:
-        if name != self.last_used:
-            self._settings.setValue(_LAST_USED, name)
-
-    def _flag(self, key: str) -> bool:
-        # The file holds words, and perhaps such as somebody has typed.
-        return str(self._settings.value(key, "true")).lower() not in ("false", "0", "no", "off")
 
 
 class Preferences(QDialog):
@@ -76,10 +27,7 @@ class Preferences(QDialog):
         self.setWindowTitle(_("Cablecar: preferences"))
         self._choices = Choices(settings)
         self._autostart = autostart or Autostart()
-        self._failure = QLabel()
-        self._failure.setTextFormat(Qt.TextFormat.PlainText)
-        self._failure.setWordWrap(True)
-        self._failure.hide()
+        self._failure = Message()
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
@@ -118,15 +66,15 @@ class Preferences(QDialog):
         return group
 
     def _start_toggled(self, wanted: bool) -> None:
+        failure = ""
         try:
             self._autostart.switch(wanted)
         except OSError as error:
             log.error("cannot switch the start at login: %s", error)
-            self._failure.setText(_("This could not be written: {reason}").format(reason=error.strerror or error))
-        really = self._autostart.is_on()
-        self._failure.setVisible(really != wanted)
+            failure = _("This could not be written: {reason}").format(reason=error.strerror or error)
+        self._failure.say(failure)
         self._start.blockSignals(True)
-        self._start.setChecked(really)
+        self._start.setChecked(self._autostart.is_on())
         self._start.blockSignals(False)
 
     def _always_toggled(self, wanted: bool) -> None:

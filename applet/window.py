@@ -8,7 +8,7 @@ from typing import Final
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QStyle, QVBoxLayout, QWidget
 
-from cablecar.applet import pictures
+from cablecar.applet import labels, pictures
 from cablecar.applet.i18n import _
 from cablecar.applet.menu import Click, Item, find, label
 
@@ -28,7 +28,7 @@ class Window(QWidget):
         self._click = click
         self._items: tuple[Item, ...] = ()
         self._lines: dict[str, QWidget] = {}
-        self._note = _plain_label()
+        self._note = labels.plain()
         self._area = QScrollArea()
         self._area.setWidgetResizable(True)
         self._area.setFrameShape(QFrame.Shape.NoFrame)
@@ -106,7 +106,7 @@ class _Text(QWidget):
 
     def __init__(self, *, heading: bool) -> None:
         super().__init__()
-        self._text = _plain_label()
+        self._text = labels.plain()
         self._picture = QLabel()
         self._picture.setVisible(heading)
         if heading:
@@ -131,10 +131,3 @@ def _rule() -> QFrame:
     rule = QFrame()
     rule.setFrameStyle(QFrame.Shape.HLine.value | QFrame.Shadow.Sunken.value)
     return rule
-
-
-def _plain_label() -> QLabel:
-    result = QLabel()
-    result.setTextFormat(Qt.TextFormat.PlainText)  # a title may come from a file that somebody else wrote
-    result.setWordWrap(True)
-    return result

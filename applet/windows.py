@@ -5,13 +5,19 @@ Their modules are loaded with the first of a kind: the icon alone needs none of 
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from PyQt6.QtCore import QObject, QSettings, Qt, pyqtSignal
-from PyQt6.QtWidgets import QWidget
+from PyQt6.QtWidgets import QApplication, QWidget
 
 from cablecar.applet import pictures
 from cablecar.applet.client import Client
 from cablecar.applet.model import View
+
+if TYPE_CHECKING:
+    from cablecar.applet.status import StatusWindow
+
+Kind = TypeVar("Kind", bound=QWidget)
 
 
 class Windows(QObject):
@@ -56,8 +62,10 @@ class Windows(QObject):
     def show(self, view: View, path: str) -> None:
         """Show a window about a link."""
         match view:
-            case View.STATUS | View.LOG:
-                self._show(f"status {path}", partial(self._status, path))
+            case View.STATUS:
+                self._status(path)
+            case View.LOG:
+                self._status(path).show_log()
             case View.DIAGNOSIS:
                 self._show(f"diagnosis {path}", partial(self._diagnosis, path))
             case View.SETTINGS:
@@ -65,10 +73,15 @@ class Windows(QObject):
             case View.PASSWORD:
                 self._show(f"password {path}", partial(self._password, path))
 
-    def _status(self, path: str) -> QWidget:
+    def shows(self, path: str) -> bool:
+        """Whether the window in front tells by itself what becomes of a click about that link."""
+        front = QApplication.activeWindow()
+        return front is not None and front in (self._open.get("assistant"), self._open.get(f"status {path}"))
+
+    def _status(self, path: str) -> "StatusWindow":
         from cablecar.applet.status import StatusWindow
 
-        return StatusWindow(self._client, path)
+        return self._show(f"status {path}", partial(StatusWindow, self._client, path))
 
     def _diagnosis(self, path: str) -> QWidget:
         from cablecar.applet.diagnosis import DiagnosisWindow
@@ -87,8 +100,8 @@ class Windows(QObject):
         dialog.stored.connect(self.stored)
         return dialog
 
-    def _show(self, key: str, make: Callable[[], QWidget]) -> QWidget:
-        window = self._open.get(key)
+    def _show(self, key: str, make: Callable[[], Kind]) -> Kind:
+        window = cast("Kind | None", self._open.get(key))
         if window is None:
             window = self._open[key] = make()
             window.setWindowIcon(pictures.app())

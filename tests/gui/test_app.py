@@ -16,7 +16,8 @@ from PyQt6.QtWidgets import QApplication, QLabel, QPushButton, QSystemTrayIcon
 from cablecar.applet import app
 from cablecar.applet.app import Applet
 from cablecar.applet.client import Client
-from cablecar.applet.model import Helper
+from cablecar.applet.menu import _flat
+from cablecar.applet.model import Helper, Verb
 
 HOME = "/org/cablecar1/link/home"
 
@@ -34,6 +35,8 @@ def applet(application: QApplication, session: QDBusConnection, settings: QSetti
     client.deleteLater()
     if made._window is not None:
         made._window.close()
+    for window in list(made._windows._open.values()):
+        window.close()
     made.deleteLater()
 
 
@@ -142,6 +145,202 @@ def test_no_helper_is_told_to_who_clicks(applet: Applet, start: Any, eventually:
     click(applet)
     [shown] = eventually(lambda: server.seen("shown"))
     assert shown["body"] == "The Cablecar helper is not installed, or cannot be started."
+
+
+def opened(applet: Applet) -> list[str]:
+    return [name for name, window in applet._windows._open.items() if window.isVisible()]
+
+
+def choose(applet: Applet, text: str) -> None:
+    next(action for action in applet._menu.widget.actions() if action.text() == text and action.isVisible()).trigger()
+
+
+def test_no_link_yet_a_click_opens_the_assistant(applet: Applet, start: Any, eventually: Any) -> None:
+    start("helper.py")
+    eventually(lambda: applet._client.snapshot.helper is Helper.RUNNING)
+    assert opened(applet) == []
+    click(applet)
+    assert opened(applet) == ["assistant"]
+
+
+@pytest.mark.parametrize(("links", "shown"), [(0, ["assistant"]), (1, [])])
+def test_who_starts_it_without_a_link_sees_the_assistant(
+    application: QApplication, session: QDBusConnection, settings: QSettings, start: Any, eventually: Any,
+    links: int, shown: list[str],
+) -> None:  # fmt: skip
+    helper = start("helper.py")
+    for number in range(links):
+        helper.do("add", name=f"link{number}", quiet=True)
+    client = Client()
+    made = Applet(client, session, settings, greets=True)
+    eventually(lambda: client.snapshot.helper is Helper.RUNNING)
+    assert opened(made) == shown
+    for window in list(made._windows._open.values()):
+        window.close()
+    helper.do("add", name="another")
+    helper.do("remove", name="another")
+    eventually(lambda: len(client.snapshot.links) == links)
+    assert opened(made) == []
+    client.deleteLater()
+    made.deleteLater()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Status…", f"status {HOME}"),
+        ("Log…", f"status {HOME}"),
+        ("Diagnosis…", f"diagnosis {HOME}"),
+        ("Settings…", f"editor {HOME}"),
+        ("Preferences…", "preferences"),
+        ("Add a link…", "assistant"),
+    ],
+)
+def test_one_window_of_each_kind(helper: Any, ready: Applet, eventually: Any, text: str, name: str) -> None:
+    choose(ready, text)
+    first = ready._windows._open[name]
+    choose(ready, text)
+    assert ready._windows._open == {name: first}
+    assert first.isVisible()
+    first.close()
+    eventually(lambda: not ready._windows._open)
+    choose(ready, text)
+    assert opened(ready) == [name]
+
+
+def test_the_log_is_a_page_of_the_status(helper: Any, ready: Applet) -> None:
+    choose(ready, "Status…")
+    window: Any = ready._windows._open[f"status {HOME}"]
+    assert not window._log.isVisible()
+    choose(ready, "Log…")
+    assert window._log.isVisible()
+
+
+def test_another_password_out_of_the_notification(helper: Any, ready: Applet, start: Any, eventually: Any) -> None:
+    server = start("notifications.py")
+    helper.do("set", name="home", State="dialing")
+    helper.do("set", name="home", State="failed", Reason="authentication-failed")
+    [shown] = eventually(lambda: server.seen("shown"))
+    eventually(lambda: ready._notifier._shown[HOME].id)
+    server.do("press", id=shown["id"], key="password")
+    eventually(lambda: opened(ready) == [f"password {HOME}"])
+    dialog: Any = ready._windows._open[f"password {HOME}"]
+    dialog._field.set_value("secret")
+    helper.do("outcome", member="Connect", hang=True)
+    dialog._save_it.click()
+    eventually(lambda: helper.seen("call", member="Connect"))
+    [stored], [connect] = helper.seen("call", member="SetPassword"), helper.seen("call", member="Connect")
+    assert helper.events.index(stored) < helper.events.index(connect)
+    assert opened(ready) == []
+    helper.do("set", name="home", State="up", Reason="")
+    eventually(lambda: state(ready) == "up")
+    eventually(lambda: server.seen("call", member="CloseNotification"))
+    assert len(server.seen("shown")) == 1
+
+
+def test_the_log_out_of_the_notification(helper: Any, ready: Applet, start: Any, eventually: Any) -> None:
+    server = start("notifications.py")
+    helper.do("set", name="home", State="up")
+    helper.do("set", name="home", State="waiting", Reason="hangup")
+    [shown] = eventually(lambda: server.seen("shown"))
+    eventually(lambda: ready._notifier._shown[HOME].id)
+    server.do("press", id=shown["id"], key="log")
+    eventually(lambda: opened(ready) == [f"status {HOME}"])
+
+
+def test_what_nobody_wants_to_be_told_is_not(
+    helper: Any, ready: Applet, settings: QSettings, start: Any, eventually: Any
+) -> None:
+    server = start("notifications.py")
+    settings.setValue("notify-back", False)
+    helper.do("set", name="home", State="up")
+    helper.do("set", name="home", State="waiting", Reason="hangup")
+    eventually(lambda: server.seen("shown"))
+    eventually(lambda: ready._notifier._shown[HOME].id)
+    helper.do("set", name="home", State="up", Reason="")
+    eventually(lambda: server.seen("call", member="CloseNotification"))  # of what is so no longer
+    settings.setValue("notify-dropped", False)
+    helper.do("set", name="home", State="waiting", Reason="hangup")
+    helper.do("set", name="home", State="failed", Reason="no-password")
+    eventually(lambda: len(server.seen("shown")) == 2)
+    assert server.seen("shown")[1]["body"].startswith("No password")
+
+
+def test_a_click_in_another_window_is_a_click(helper: Any, ready: Applet, start: Any, eventually: Any) -> None:
+    server = start("notifications.py")
+    helper.do("set", name="home", State="up")
+    eventually(lambda: state(ready) == "up")
+    helper.do("outcome", member="Disconnect", hang=True)
+    ready._client.act(HOME, Verb.DISCONNECT)
+    eventually(lambda: helper.seen("call", member="Disconnect"))
+    helper.do("set", name="home", State="down", Reason="hangup")
+    eventually(lambda: state(ready) == "down")
+    helper.do("release")
+    helper.do("set", name="home", State="failed", Reason="no-password")
+    eventually(lambda: server.seen("shown"))
+    assert [shown["body"][:11] for shown in server.seen("shown")] == ["No password"]
+
+
+def test_the_icon_can_be_away_while_nothing_is_in_use(
+    helper: Any, ready: Applet, settings: QSettings, eventually: Any
+) -> None:
+    assert ready.tray._wanted
+    settings.setValue("icon-always", False)
+    ready._windows.preferred.emit()
+    assert not ready.tray._wanted
+    helper.do("set", name="home", State="dialing")
+    eventually(lambda: ready.tray._wanted)
+    helper.do("set", name="home", State="down")
+    eventually(lambda: not ready.tray._wanted)
+
+
+def test_traffic_is_asked_for_when_somebody_looks(applet: Applet, start: Any, eventually: Any) -> None:
+    helper = start("status.py")
+    helper.do("add", name="home", State="up", Since=5_000_000)
+    helper.do("say", member="Details", what={"received": 2_500_000, "sent": 40})
+    helper.do("add", name="work")
+    eventually(lambda: len(applet._client.snapshot.links) == 2)
+    assert not helper.seen("call", member="Details")
+    applet._menu.widget.aboutToShow.emit()
+    assert not traffic(applet)
+    eventually(lambda: traffic(applet))
+    assert traffic(applet)[0].endswith("2.5 MB received, 40 B sent")
+    [call] = helper.seen("call", member="Details")
+    assert (call["path"], call["interactive"]) == (HOME, False)
+    helper.do("set", name="home", State="down")
+    eventually(lambda: not traffic(applet))
+    applet._menu.widget.aboutToShow.emit()
+    helper.do("set", name="home", State="up")
+    eventually(lambda: state(applet) == "up")
+    assert len(helper.seen("call", member="Details")) == 1
+
+
+def test_without_leave_there_is_no_traffic_and_no_question(applet: Applet, start: Any, eventually: Any) -> None:
+    helper = start("helper.py")
+    helper.do("add", name="home", State="up")
+    helper.do("outcome", member="Details", error="org.cablecar1.Error.NotAuthorizedCanObtain", text="x")
+    eventually(lambda: applet._client.snapshot.links)
+    applet._menu.widget.aboutToShow.emit()
+    eventually(lambda: helper.seen("call", member="Details"))
+    helper.do("set", name="home", State="waiting")
+    eventually(lambda: state(applet) == "waiting")
+    assert not traffic(applet)
+
+
+def traffic(applet: Applet) -> list[str]:
+    return [item.text for item in _flat(applet._menu._items) if item.key.endswith("#traffic") and item.visible]
+
+
+def test_a_helper_that_takes_its_time_stops_nothing(helper: Any, ready: Applet, start: Any, eventually: Any) -> None:
+    helper.do("outcome", member="ListLinks", hang=True)
+    ready._client.start()
+    eventually(lambda: len(helper.seen("call", member="ListLinks")) == 2)
+    choose(ready, "Preferences…")
+    assert opened(ready) == ["preferences"]
+    helper.do("set", name="home", State="up")
+    eventually(lambda: state(ready) == "up")
+    click(ready)
+    eventually(lambda: helper.seen("call", member="Disconnect"))
 
 
 def test_without_a_tray_the_window_stands_in(helper: Any, ready: Applet, eventually: Any) -> None:

@@ -87,10 +87,10 @@ def test_time_and_traffic_are_said_when_they_are_known() -> None:
     up = one("up", since=time.time() - 3 * 3600 - 720)
     details = {HOME: Details(received=2_500_000, sent=40)}
     [line] = [line for line in seen(describe(up, details)) if "received" in line]
-    assert line == "For 3 h 12 min: 2.5 MB received, 40 bytes sent"
+    assert line == "For 3 h 12 min: 2.5 MB received, 40 B sent"
     assert not any("received" in line for line in seen(describe(up)))
     assert not any("received" in line for line in seen(describe(one("dialing"), details)))
-    assert "2.5 MB received, 40 bytes sent" in seen(describe(one("up"), details))  # since when is not known
+    assert "2.5 MB received, 40 B sent" in seen(describe(one("up"), details))  # since when is not known
 
 
 def test_lines_between_groups_go_with_what_they_part() -> None:

@@ -1,0 +1,102 @@
+"""The window that stands in for the icon: the menu's lines as labels and buttons."""
+
+from typing import Any
+
+import pytest
+from PyQt6.QtWidgets import QApplication, QFrame, QLabel, QPushButton
+
+from cablecar.applet.menu import Command, describe
+from cablecar.applet.model import Helper, Link, Snapshot, Verb, View
+from cablecar.applet.window import Window
+
+HOME = "/org/cablecar1/link/home"
+WORK = "/org/cablecar1/link/work"
+
+
+def snapshot(*states: str) -> Snapshot:
+    titles = (("home", "Home & Co <b>"), ("work", "Work"))
+    return Snapshot(
+        Helper.RUNNING,
+        tuple(
+            Link(f"/org/cablecar1/link/{name}", name, title, state, reason="hangup" if state == "waiting" else "")
+            for (name, title), state in zip(titles, states, strict=False)
+        ),
+    )
+
+
+@pytest.fixture
+def clicks() -> list[Any]:
+    return []
+
+
+@pytest.fixture
+def window(application: QApplication, clicks: list[Any]) -> Any:
+    made = Window(clicks.append)
+    made.apply(describe(snapshot("waiting", "up")))
+    made.show()
+    yield made
+    made.close()
+    made.deleteLater()
+
+
+def texts(window: Window) -> list[str]:
+    return [label.text() for label in window.findChildren(QLabel) if label.isVisible() and label.text()]
+
+
+def buttons(window: Window) -> list[Any]:
+    return [button for button in window.findChildren(QPushButton) if button.isVisible()]
+
+
+def test_says_what_to_do_and_shows_no_markup(window: Window) -> None:
+    assert texts(window) == [
+        "Home & Co <b>: Waiting",
+        "The connection to the provider's server was closed. Check the modem if this goes on, then call the provider.",
+        "Work: Connected",
+    ]
+
+
+def test_buttons_do_what_the_menu_does(window: Window, clicks: list[Any]) -> None:
+    for button in buttons(window):
+        button.click()
+    windows = (View.STATUS, View.LOG, View.DIAGNOSIS, View.SETTINGS)
+    assert clicks == [
+        (Verb.RECONNECT, HOME), (Verb.DISCONNECT, HOME), *((view, HOME) for view in windows),
+        (Verb.RECONNECT, WORK), (Verb.DISCONNECT, WORK), *((view, WORK) for view in windows),
+        Command.ADD, Command.PREFERENCES, Command.QUIT,
+    ]  # fmt: skip
+    assert all(button.accessibleName() for button in buttons(window))
+
+
+def test_follows_in_place_and_keeps_the_keyboard(window: Window) -> None:
+    window.activateWindow()
+    button = next(button for button in buttons(window) if button.text() == "Disconnect")
+    button.setFocus()
+    window.apply(describe(snapshot("up", "up")))
+    assert window.focusWidget() is button
+    window.apply(describe(snapshot("up")))
+    window.apply(describe(snapshot("up", "up")))
+    assert len(buttons(window)) == 15
+
+
+def test_many_links_scroll(window: Window, application: QApplication) -> None:
+    links = tuple(Link(f"/org/cablecar1/link/l{i}", f"l{i}", f"Link {i}", "up") for i in range(200))
+    window.apply(describe(Snapshot(Helper.RUNNING, links)))
+    screen = window.screen()
+    assert screen is not None
+    assert window.height() <= screen.availableSize().height()
+
+
+def test_a_note_says_why_it_is_here(window: Window) -> None:
+    window.set_note("Because.")
+    assert texts(window)[0] == "Because."
+    window.set_note("")
+    assert texts(window)[0] != "Because."
+
+
+def test_rules_part_the_groups(window: Window) -> None:
+    rules = [frame for frame in window.findChildren(QFrame) if frame.frameShape() == QFrame.Shape.HLine]
+    assert sum(rule.isVisible() for rule in rules) == 4
+    window.apply(describe(Snapshot(Helper.ABSENT)))
+    assert [button.text() for button in buttons(window)] == [
+        "Try again", "Preferences…", "Quit (links stay as they are)"
+    ]  # fmt: skip
