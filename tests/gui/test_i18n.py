@@ -1,5 +1,6 @@
 """The choice of the language, and Qt in the same one."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -27,6 +28,40 @@ print(words.reason("no-password"))
 print(box.buttons()[0].text().replace("&", ""))
 print(application.layoutDirection().name)
 print(QLocale().toString(QDate(2026, 11, 22), "d MMMM"))
+"""
+
+# Prints, for each window, the keys that choose something in it by Alt, and how often each does.
+ACCELERATORS = """
+import json
+import re
+from collections import Counter
+from cablecar.applet import i18n
+from PyQt6.QtCore import QSettings
+from PyQt6.QtWidgets import QAbstractButton, QApplication, QLabel, QTabWidget
+application = QApplication(["test"])
+i18n.install(application)
+from cablecar.applet.assistant import Assistant
+from cablecar.applet.client import Client
+from cablecar.applet.diagnosis import DiagnosisWindow
+from cablecar.applet.editor import Editor
+from cablecar.applet.password import PasswordDialog
+from cablecar.applet.preferences import Preferences
+from cablecar.applet.status import StatusWindow
+
+client, path = Client(), "/org/cablecar1/link/home"
+for window in (
+    Assistant(client),
+    DiagnosisWindow(client, path),
+    Editor(client, path),
+    PasswordDialog(client, path),
+    Preferences(QSettings("/dev/null", QSettings.Format.IniFormat)),
+    StatusWindow(client, path),
+):
+    texts = [widget.text() for kind in (QAbstractButton, QLabel) for widget in window.findChildren(kind)]
+    for tabs in window.findChildren(QTabWidget):
+        texts += [tabs.tabText(number) for number in range(tabs.count())]
+    keys = Counter(key.casefold() for text in texts for key in re.findall(r"&(\\w)", text))
+    print(json.dumps({type(window).__name__: keys}, ensure_ascii=False))
 """
 
 ENGLISH = [
@@ -106,6 +141,15 @@ for text in ("{title}: {state}", "Link", "Cablecar: password", "The helper's own
 """
     assert run(installed, {"LANGUAGE": "he"}, program) == [r"'\u200f'", r"'\u05d7'", r"'\u200f'", "'T'"]
     assert run(installed, {"LANGUAGE": "ru"}, program) == ["'{'", r"'\u0421'", "'C'", "'T'"]
+
+
+@pytest.mark.parametrize("language", ["C", "he", "ru"])
+def test_no_key_is_given_twice_in_a_window(installed: Path, language: str) -> None:
+    windows = [json.loads(line) for line in run(installed, {"LANGUAGE": language}, ACCELERATORS)]
+    assert len(windows) == 6
+    assert any("StatusWindow" in window and window["StatusWindow"] for window in windows)
+    twice = {name: keys for window in windows for name, keys in window.items() if any(n > 1 for n in keys.values())}
+    assert not twice
 
 
 @pytest.mark.parametrize(
