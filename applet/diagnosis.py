@@ -84,8 +84,8 @@ def _what_to_do(finding: Finding) -> str:
 class DiagnosisWindow(QDialog):
     """Runs the diagnosis when it is shown, and again when asked."""
 
-    def __init__(self, client: Client, path: str) -> None:
-        super().__init__(flags=Qt.WindowType.Window)
+    def __init__(self, client: Client, path: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent, Qt.WindowType.Window)
         self._client = client
         self._path = path
         self._name = model.link_name(path) or ""

@@ -8,7 +8,7 @@ import time
 from functools import partial
 from typing import Any, Final
 
-from PyQt6.QtCore import QEvent, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QEvent, Qt, QTimer
 from PyQt6.QtGui import QGuiApplication, QHideEvent, QShowEvent
 from PyQt6.QtWidgets import (
     QCheckBox,
@@ -29,6 +29,7 @@ from PyQt6.QtWidgets import (
 
 from cablecar.applet import labels, logview, model, pictures, strip, words
 from cablecar.applet.client import Client
+from cablecar.applet.diagnosis import DiagnosisWindow
 from cablecar.applet.i18n import _
 from cablecar.applet.logview import LogView
 from cablecar.applet.menu import describe
@@ -48,13 +49,7 @@ _NOT_ALLOWED: Final = names.ERROR_PREFIX + "NotAuthorized"
 
 
 class StatusWindow(QDialog):
-    """Follows one link for as long as it is shown.
-
-    Signals:
-        diagnosis_wanted: With the link's path.
-    """
-
-    diagnosis_wanted = pyqtSignal(str)
+    """Follows one link for as long as it is shown."""
 
     def __init__(self, client: Client, path: str) -> None:
         super().__init__(flags=Qt.WindowType.Window)
@@ -70,10 +65,12 @@ class StatusWindow(QDialog):
         self._ask_again: set[str] = set()
         self._troubles: dict[str, CallError] = {}
         self._past_shown = 0.0
+        self._diagnosis: DiagnosisWindow | None = None
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._tick)
         self._build()
         client.changed.connect(self._follow)
+        client.refused.connect(self._refused)
         self._follow(client.snapshot)
 
     def show_log(self) -> None:
@@ -152,7 +149,7 @@ class StatusWindow(QDialog):
         for button, does in (
             (QPushButton(_("&Copy")), self._copy),
             (QPushButton(_("&Save as text…")), self._save),
-            (self._diagnose, partial(self.diagnosis_wanted.emit, self._path)),
+            (self._diagnose, self._show_diagnosis),
         ):
             button.setAutoDefault(False)
             button.clicked.connect(does)
@@ -318,7 +315,13 @@ class StatusWindow(QDialog):
     # Buttons.
 
     def _act(self, verb: Verb) -> None:
+        _say(self._done, "")
         self._client.act(self._path, verb)
+
+    def _refused(self, path: str, error: CallError) -> None:
+        """Tell that a click did not work, whether here or in the menu."""
+        if path == self._path and words.needs_saying(error):
+            _say(self._done, words.error(error))
 
     def _text(self) -> str:
         return self._known().text(with_user=not self._without_user.isChecked())
@@ -345,6 +348,13 @@ class StatusWindow(QDialog):
             _say(self._done, _("It could not be saved: {error}").format(error=model.clean(error.strerror)))
         else:
             _say(self._done, _("Saved."))
+
+    def _show_diagnosis(self) -> None:
+        if self._diagnosis is None:
+            self._diagnosis = DiagnosisWindow(self._client, self._path, self)
+        self._diagnosis.show()
+        self._diagnosis.raise_()
+        self._diagnosis.activateWindow()
 
     # Being seen.
 

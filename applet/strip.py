@@ -7,7 +7,7 @@ where reading begins.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import Enum
 from typing import Final
@@ -120,39 +120,49 @@ class Story:
 
 def tell(records: Sequence[Record], link: Link | None, now: float) -> Story:
     """Make stretches and drops of the calls that are over and of what the link does at present."""
-    spans: list[Span] = []
-    drops: list[Drop] = []
-    end, kind = 0.0, Kind.OFF  # of what is known, and what the link has done since
-
-    def stretch(until: float, what: Kind) -> None:
-        nonlocal end
-        if end and until > end:
-            spans.append(Span(end, until, what))
-        end = max(end, until)
-
-    def came_up(moment: float) -> None:
-        if drops and kind is Kind.DOWN and not drops[-1].back and moment >= drops[-1].moment:
-            drops[-1] = Drop(drops[-1].moment, drops[-1].reason, drops[-1].was_up, moment)
-
+    teller = _Teller()
     for record in sorted(records, key=lambda record: record.ended):
-        if record.ended > now:
-            continue  # the clock has been put back since
-        begin = record.connected or record.dialed or record.ended
-        stretch(begin, kind)
-        if record.connected:
-            came_up(record.connected)
-        stretch(record.ended, Kind.UP if record.connected else Kind.DOWN)
-        after = Kind.OFF if record.reason in _WISHED else Kind.DOWN
-        if after is Kind.DOWN and (record.connected or kind is Kind.OFF):
-            drops.append(Drop(record.ended, record.reason, bool(record.connected)))
-        kind = after
+        if record.ended <= now:  # else the clock has been put back since
+            teller.call(record)
     if link is not None and link.state == names.UP and 0 < link.since <= now:
-        stretch(link.since, kind)
-        came_up(link.since)
-        stretch(now, Kind.UP)
+        teller.came_up(link.since)
+        teller.stretch(now, Kind.UP)
     elif link is not None and link.state in (*_TRYING, names.DOWN):
-        stretch(now, Kind.DOWN if link.state in _TRYING else Kind.OFF)
-    return Story(tuple(spans), tuple(drops))
+        teller.stretch(now, Kind.DOWN if link.state in _TRYING else Kind.OFF)
+    return Story(tuple(teller.spans), tuple(teller.drops))
+
+
+class _Teller:
+    """Puts stretch after stretch, the oldest first; nothing is told of the time before the first call."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self.drops: list[Drop] = []
+        self._end = 0.0
+        self._after = Kind.OFF  # what the link has done after that
+
+    def call(self, record: Record) -> None:
+        if record.connected:
+            self.came_up(record.connected)
+        else:
+            self.stretch(record.dialed or record.ended, self._after)
+        self.stretch(record.ended, Kind.UP if record.connected else Kind.DOWN)
+        after = Kind.OFF if record.reason in _WISHED else Kind.DOWN
+        # Of tries that fail one after the other the first is told, or the drop before them.
+        if after is Kind.DOWN and (record.connected or self._after is Kind.OFF):
+            self.drops.append(Drop(record.ended, record.reason, bool(record.connected)))
+        self._after = after
+
+    def came_up(self, moment: float) -> None:
+        self.stretch(moment, self._after)
+        if self._after is Kind.DOWN and self.drops and not self.drops[-1].back:
+            self.drops[-1] = replace(self.drops[-1], back=max(moment, self.drops[-1].moment))
+
+    def stretch(self, until: float, kind: Kind) -> None:
+        begin = self._end or until
+        if until > begin:
+            self.spans.append(Span(begin, until, kind))
+        self._end = max(self._end, until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from PyQt6.QtWidgets import QApplication, QCheckBox, QFileDialog, QLabel, QLineE
 
 from cablecar.applet import status
 from cablecar.applet.client import Client
+from cablecar.applet.diagnosis import DiagnosisWindow
 from cablecar.applet.logview import LogView
 from cablecar.applet.plot import Plot
 from cablecar.applet.status import StatusWindow
@@ -91,6 +92,12 @@ def plot(window: QWidget) -> Plot:
 
 def strip(window: QWidget) -> Strip:
     found = window.findChild(Strip)
+    assert found is not None
+    return found
+
+
+def pages(window: QWidget) -> QTabWidget:
+    found = window.findChild(QTabWidget)
     assert found is not None
     return found
 
@@ -256,11 +263,22 @@ def test_buttons_do_as_the_menu_does(window: StatusWindow, fake: Any, eventually
     assert not any(call["interactive"] for call in fake.seen("call", member="Details"))
 
 
-def test_diagnosis_is_asked_for(window: StatusWindow) -> None:
-    heard: list[str] = []
-    window.diagnosis_wanted.connect(heard.append)
-    hand.mouseClick(button(window, "Diagnose"), Qt.MouseButton.LeftButton)
-    assert heard == [HOME]
+def test_a_click_that_did_not_work_is_told(window: StatusWindow, fake: Any, eventually: Any) -> None:
+    fake.do("outcome", member="Reconnect", error="org.cablecar1.Error.NoCable", text="")
+    hand.mouseClick(button(window, "Reconnect now"), Qt.MouseButton.LeftButton)
+    eventually(lambda: "The cable is not connected" in said(window))
+    fake.do("outcome", member="Reconnect", error="org.cablecar1.Error.Cancelled", text="<b>no</b>")
+    hand.mouseClick(button(window, "Reconnect now"), Qt.MouseButton.LeftButton)
+    eventually(lambda: len(fake.seen("call", member="Reconnect")) == 2)
+    assert "The cable is not connected" not in said(window)
+
+
+def test_diagnosis_is_one_window(window: StatusWindow, fake: Any, eventually: Any) -> None:
+    for _click in range(2):
+        hand.mouseClick(button(window, "Diagnose"), Qt.MouseButton.LeftButton)
+    (diagnosis,) = window.findChildren(DiagnosisWindow)
+    assert diagnosis.isVisible()
+    eventually(lambda: fake.seen("call", member="Diagnose", body=["home"], interactive=True))
 
 
 def test_copies_with_and_without_the_user_name(window: StatusWindow, fake: Any, eventually: Any) -> None:
@@ -336,18 +354,17 @@ def test_an_older_helper_that_lacks_a_method(window: StatusWindow, fake: Any, ev
 
 
 def test_everything_works_by_keyboard(window: StatusWindow) -> None:
-    reached = set()
-    window.activateWindow()
-    first = window.focusWidget() or window
-    widget: QWidget | None = first
-    for _step in range(200):
-        widget = widget.nextInFocusChain() if widget else None
-        if widget is not None and widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+    reached: set[QWidget] = set()
+    widget = window.nextInFocusChain()
+    while widget is not None and widget is not window:
+        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
             reached.add(widget)
-    for one in (*window.findChildren(QPushButton), plot(window), strip(window)):
-        if one.focusPolicy() != Qt.FocusPolicy.NoFocus and one.objectName() != "qt_toolbar_ext_button":
-            assert one in reached or not isinstance(one, QPushButton)
-    assert strip(window) in reached
+        widget = widget.nextInFocusChain()
+    needed = (*window.findChildren(QPushButton), strip(window), window.findChild(LogView), window.findChild(QCheckBox))
+    assert reached.issuperset(one for one in needed if one is not None)
+    for key, page in ((Qt.Key.Key_D, 1), (Qt.Key.Key_L, 2), (Qt.Key.Key_N, 0)):
+        hand.keyClick(window, key, Qt.KeyboardModifier.AltModifier)
+        assert pages(window).currentIndex() == page
     hand.keyClick(window, Qt.Key.Key_Escape)
     assert not window.isVisible()
 
@@ -359,7 +376,7 @@ def test_enter_does_not_hang_up(window: StatusWindow, fake: Any) -> None:
 
 
 def test_everything_has_a_name(window: StatusWindow) -> None:
-    for widget in (plot(window), strip(window), window.findChild(LogView), window.findChild(QTabWidget)):
+    for widget in (plot(window), strip(window), window.findChild(LogView), pages(window)):
         assert widget is not None and widget.accessibleName()
     values = [label for label in window.findChildren(QLabel) if label.text() == "pptp.example.net"]
     assert [label.accessibleName() for label in values] == ["Server: pptp.example.net"]
@@ -374,10 +391,8 @@ def test_the_log_can_be_shown_at_once(window: StatusWindow) -> None:
 @pytest.mark.parametrize("direction", list(Qt.LayoutDirection)[:2])
 def test_is_drawn_in_both_directions_and_in_a_small_room(window: StatusWindow, direction: Qt.LayoutDirection) -> None:
     window.setLayoutDirection(direction)
-    pages = window.findChild(QTabWidget)
-    assert pages is not None
-    for page in range(pages.count()):
-        pages.setCurrentIndex(page)
+    for page in range(pages(window).count()):
+        pages(window).setCurrentIndex(page)
         window.resize(300, 200)
         window.grab()
         window.resize(1200, 900)
