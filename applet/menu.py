@@ -5,7 +5,7 @@ it) and changes its actions in place.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from PyQt6.QtGui import QAction, QIcon
@@ -38,8 +38,9 @@ class Item:
         key: Identity among its neighbours; the structure of the menu is that of its keys.
         text: Plain text.
         more: The same at length, for where there is room.
-        does: What a click means: a command, or what to do or to show with the path of a link; None for a line to be
-            read only.
+        does: What a click means: a command, or what to do or to show with the path of a link; None for nothing.
+        tells: It is there to be read; what a click means says more about it. (A line of a menu that nothing can be
+            done with is drawn so faint that some cannot read it.)
         visible: Whether it is shown. Lines come and go by this, so that the structure stays.
         children: The lines of a submenu.
         picture: Which picture stands beside it; empty for none.
@@ -49,6 +50,7 @@ class Item:
     key: str
     text: str = ""
     does: Deed | None = None
+    tells: bool = False
     visible: bool = True
     children: tuple["Item", ...] = ()
     more: str = ""
@@ -78,30 +80,28 @@ def describe(snapshot: Snapshot, details: Mapping[str, Details] | None = None) -
 def _helper_lines(snapshot: Snapshot) -> tuple[Item, ...]:
     trouble = words.helper(snapshot)
     retry = snapshot.helper in (Helper.GONE, Helper.ABSENT)
+    none = snapshot.helper is Helper.RUNNING and not snapshot.links
     return (
-        Item("helper", trouble, visible=bool(trouble)),
+        Item("helper", trouble, Command.TRY_AGAIN if retry else None, tells=True, visible=bool(trouble)),
         Item("try-again", _("Try again"), Command.TRY_AGAIN, visible=retry),
-        Item("none", _("No link yet"), visible=snapshot.helper is Helper.RUNNING and not snapshot.links),
+        Item("none", _("No link yet"), Command.ADD, tells=True, visible=none),
     )
 
 
 def _link_lines(snapshot: Snapshot, details: Mapping[str, Details]) -> tuple[Item, ...]:
     usable = snapshot.helper is Helper.RUNNING
-    headings = [
-        Item(f"{link.path}#title", _heading(link), visible=usable, picture=pictures.picture_of(link))
-        for link in snapshot.links
-    ]
     lines = [_lines_of(link, usable, details.get(link.path)) for link in snapshot.links]
-    if len(snapshot.links) == 1:
-        return (headings[0], *lines[0])
+    if len(lines) == 1:
+        return (_heading(snapshot.links[0], usable), *lines[0])
     return tuple(
-        Item(link.path, heading.text, visible=usable, children=children, picture=heading.picture)
-        for link, heading, children in zip(snapshot.links, headings, lines, strict=True)
+        replace(_heading(link, usable), children=children) for link, children in zip(snapshot.links, lines, strict=True)
     )
 
 
-def _heading(link: Link) -> str:
-    return _("{title}: {state}").format(title=link.title, state=words.state(link))
+def _heading(link: Link, usable: bool) -> Item:
+    text = _("{title}: {state}").format(title=link.title, state=words.state(link))
+    picture = pictures.picture_of(link)
+    return Item(link.path, text, (View.STATUS, link.path), tells=True, visible=usable, picture=picture)
 
 
 def _lines_of(link: Link, usable: bool, details: Details | None) -> tuple[Item, ...]:
@@ -117,10 +117,14 @@ def _lines_of(link: Link, usable: bool, details: Details | None) -> tuple[Item, 
 
 
 def _facts(link: Link, usable: bool, details: Details | None) -> tuple[Item, ...]:
-    detail, traffic = words.detail(link), words.traffic(link, details)
-    return (
-        Item(f"{link.path}#detail", words.detail(link, brief=True), visible=usable and bool(detail), more=detail),
-        Item(f"{link.path}#traffic", traffic, visible=usable and bool(traffic)),
+    status = (View.STATUS, link.path)
+    facts = (
+        ("detail", words.detail(link, brief=True), words.detail(link)),
+        ("traffic", words.traffic(link, details), ""),
+    )
+    return tuple(
+        Item(f"{link.path}#{name}", text, status, tells=True, visible=usable and bool(text), more=more)
+        for name, text, more in facts
     )
 
 

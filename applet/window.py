@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollAre
 
 from cablecar.applet import labels, pictures
 from cablecar.applet.i18n import _
-from cablecar.applet.menu import Click, Item, find, label
+from cablecar.applet.menu import Click, Command, Item, find, label
 
 NO_TRAY: Final = _(
     "This desktop shows no tray icons, so this window takes the icon's place. "
@@ -19,7 +19,7 @@ NO_TRAY: Final = _(
 
 
 class Window(QWidget):
-    """The menu's lines as a window."""
+    """The menu's lines as a window: what is about links in an area that scrolls, the rest in a row below it."""
 
     def __init__(self, click: Click) -> None:
         super().__init__()
@@ -32,11 +32,14 @@ class Window(QWidget):
         self._area = QScrollArea()
         self._area.setWidgetResizable(True)
         self._area.setFrameShape(QFrame.Shape.NoFrame)
+        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._area.setAccessibleName(_("Links"))
-        layout = QVBoxLayout(self)
-        layout.addWidget(self._note)
-        layout.addWidget(self._area)
+        self._foot = QWidget()
+        self._layout = QVBoxLayout(self)
+        for widget in (self._note, self._area, _rule(), self._foot):
+            self._layout.addWidget(widget)
+        self._layout.setStretchFactor(self._area, 1)
         self.set_note("")
 
     def set_note(self, text: str) -> None:
@@ -51,49 +54,74 @@ class Window(QWidget):
         if not same:
             self._build()
         self._refresh(items)
+        self._widen()
         if not same:
             self.adjustSize()
 
     def _build(self) -> None:
         focused = next((key for key, line in self._lines.items() if line.hasFocus()), "")
         self._lines.clear()
-        body = QWidget()
-        rows = QVBoxLayout(body)
-        rows.setContentsMargins(0, 0, 0, 0)
+        body, foot = QWidget(), QWidget()
+        rows, self._commands = QVBoxLayout(body), QHBoxLayout(foot)
+        for layout in (rows, self._commands):
+            layout.setContentsMargins(0, 0, 0, 0)
+        self._commands.addStretch(1)
         self._add(rows, self._items)
         rows.addStretch(1)
         self._area.setWidget(body)  # deletes the one before
+        self._layout.replaceWidget(self._foot, foot)
+        foot.show()
+        self._foot.hide()
+        self._foot.deleteLater()
+        self._foot = foot
         if focused in self._lines:
             self._lines[focused].setFocus()
 
     def _add(self, rows: QVBoxLayout, items: tuple[Item, ...]) -> None:
         buttons: QHBoxLayout | None = None
         for item in items:
-            if item.does is None:
-                self._lines[item.key] = _rule() if item.separator else _Text(heading=bool(item.picture))
+            if item.tells:
+                if item.picture and any(isinstance(line, _Text) and line.heading for line in self._lines.values()):
+                    rows.addWidget(_rule())
+                self._lines[item.key] = _Text(heading=bool(item.picture))
                 rows.addWidget(self._lines[item.key])
-                buttons = None
                 self._add(rows, item.children)
-                continue
-            if buttons is None:
-                buttons = QHBoxLayout()
-                buttons.addStretch(1)
-                rows.addLayout(buttons)
-            button = QPushButton()
-            button.clicked.connect(lambda _checked, key=item.key: self._chosen(key))
-            buttons.addWidget(button)
-            self._lines[item.key] = button
+            elif item.separator:
+                buttons = None
+            elif isinstance(item.does, Command):
+                self._commands.addWidget(self._button(item))
+            else:
+                if buttons is None:
+                    buttons = QHBoxLayout()
+                    buttons.addStretch(1)
+                    rows.addLayout(buttons)
+                buttons.addWidget(self._button(item))
+
+    def _button(self, item: Item) -> QPushButton:
+        button = QPushButton()
+        button.clicked.connect(lambda _checked, key=item.key: self._chosen(key))
+        self._lines[item.key] = button
+        return button
 
     def _refresh(self, items: tuple[Item, ...]) -> None:
         for item in items:
-            line = self._lines[item.key]
+            line = self._lines.get(item.key)
             if isinstance(line, QPushButton):
                 line.setText(label(item.text))
                 line.setAccessibleName(item.text)
             elif isinstance(line, _Text):
                 line.tell(item.more or item.text, item.picture)
-            line.setVisible(item.visible)
+            if line is not None:
+                line.setVisible(item.visible)
             self._refresh(item.children)
+
+    def _widen(self) -> None:
+        # An area that scrolls asks for no room of its own; only its height may be less than all.
+        body, bar = self._area.widget(), self._area.verticalScrollBar()
+        if body is not None and bar is not None:
+            em = self.fontMetrics().height()
+            self._area.setMinimumWidth(max(body.minimumSizeHint().width() + bar.sizeHint().width(), 26 * em))
+            self._area.setMinimumHeight(min(body.sizeHint().height(), 22 * em))
 
     def _chosen(self, key: str) -> None:
         item = find(self._items, key)
@@ -106,6 +134,7 @@ class _Text(QWidget):
 
     def __init__(self, *, heading: bool) -> None:
         super().__init__()
+        self.heading = heading
         self._text = labels.plain()
         self._picture = QLabel()
         self._picture.setVisible(heading)

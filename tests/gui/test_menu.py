@@ -116,7 +116,7 @@ def test_menu_follows_in_place_and_escapes(application: QApplication) -> None:
     menu.apply(describe(one("up")))
     assert menu.widget.actions() == before
     visible = {a.text(): a for a in menu.widget.actions() if a.isVisible()}
-    assert not visible["Home: Connected"].isEnabled()
+    assert visible["Home: Connected"].isEnabled()  # what is switched off is drawn too faint to be read
     visible["Disconnect"].trigger()
     for text in (*WINDOWS, "Add a link…", *ALWAYS):
         visible[text].trigger()

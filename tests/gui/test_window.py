@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from PyQt6.QtWidgets import QApplication, QFrame, QLabel, QPushButton
+from PyQt6.QtWidgets import QApplication, QLabel, QPushButton
 
 from cablecar.applet.menu import Command, describe
 from cablecar.applet.model import Helper, Link, Snapshot, Verb, View
@@ -93,10 +93,17 @@ def test_a_note_says_why_it_is_here(window: Window) -> None:
     assert texts(window)[0] != "Because."
 
 
-def test_rules_part_the_groups(window: Window) -> None:
-    rules = [frame for frame in window.findChildren(QFrame) if frame.frameShape() == QFrame.Shape.HLine]
-    assert sum(rule.isVisible() for rule in rules) == 4
+def test_without_the_helper_there_is_little_to_click(window: Window) -> None:
     window.apply(describe(Snapshot(Helper.ABSENT)))
     assert [button.text() for button in buttons(window)] == [
         "Try again", "Preferences…", "Quit (links stay as they are)"
     ]  # fmt: skip
+
+
+def test_nothing_is_cut_off(window: Window, application: QApplication) -> None:
+    application.processEvents()
+    width = window._area.viewport().width()  # type: ignore[union-attr]
+    for widget in (*buttons(window), *(label for label in window.findChildren(QLabel) if label.isVisible())):
+        assert widget.mapTo(window, widget.rect().topLeft()).x() >= 0
+        assert widget.parentWidget() is None or widget.geometry().right() <= widget.parentWidget().width()
+    assert window._area.widget().width() <= width  # type: ignore[union-attr]
