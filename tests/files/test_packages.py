@@ -133,6 +133,8 @@ def test_the_packages_share_no_file() -> None:
 PACKAGES = {
     "cablecar-helper": {
         "usr/bin/cablecar-helper",
+        "usr/lib/cablecar/ip-down",
+        "usr/lib/cablecar/ip-up",
         "usr/lib/systemd/system/cablecar-helper.service",
         "usr/lib/systemd/system/cablecar-link@.service",
         "usr/share/dbus-1/interfaces/org.cablecar1.Link.xml",
@@ -161,7 +163,7 @@ def test_a_package_has_the_files_of_the_system(package: str) -> None:
 def test_owners_and_modes(package: str) -> None:
     for member in deb(package):
         private = member.name == "./etc/cablecar/links"
-        program = member.name.startswith("./usr/bin/")
+        program = member.name.startswith(("./usr/bin/", "./usr/lib/cablecar/"))
         expected = 0o700 if private else 0o755 if member.isdir() or program else 0o644
         assert (member.name, oct(member.mode), member.uid, member.gid) == (member.name, oct(expected), 0, 0)
 
