@@ -160,9 +160,8 @@ class Link:
         self._port.wake_after(None)
         seconds_up = None if self._up_since is None else self._clock() - self._up_since
         self._up_since = None
-        keep_up = self.reconnects and not self._by_hand
-        again = after is After.DIAL or (after is After.DECIDE and cause.retry and keep_up)
-        self._by_hand = False
+        by_hand, self._by_hand = self._by_hand, False
+        again = after is After.DIAL or (after is After.DECIDE and cause.retry and self.reconnects and not by_hand)
         self._port.record(cause)
         if seconds_up is not None:
             self._port.disconnected(cause, again)
@@ -171,7 +170,7 @@ class Link:
         elif again:
             self._try_again(cause, seconds_up)
         else:
-            self._rest(FAILED if after is After.DECIDE and not cause.retry else DOWN, cause)
+            self._rest(FAILED if after is After.DECIDE and not cause.retry and not by_hand else DOWN, cause)
 
     def wake(self) -> None:
         """The time that was asked for is over."""

@@ -288,14 +288,15 @@ def test_an_adopted_call_comes_up() -> None:
 
 
 @pytest.mark.parametrize("state", ["down", "failed"])
-def test_a_call_by_hand_is_not_dialed_again_when_it_ends(state: str) -> None:
+@pytest.mark.parametrize("reason", [reasons.HANGUP, reasons.HUNG_UP_HERE, reasons.AUTHENTICATION_FAILED])
+def test_a_call_by_hand_is_not_dialed_again_when_it_ends(state: str, reason: Reason) -> None:
     play = in_state(state)
     play.adopt()
     play.link.answered("ppp0")
     dials = play.world.dials
-    play.end(reasons.HANGUP)
+    play.end(reason)
     assert (play.state, play.world.dials) == ("down", dials)
-    assert play.world.told[-1] == ("disconnected", "hangup", False)
+    assert play.world.told[-1] == ("disconnected", reason.id, False)
 
 
 def test_a_call_by_hand_of_a_link_that_is_wanted_is_kept_up() -> None:
