@@ -93,6 +93,7 @@ class Applet(QObject):
             from cablecar.applet.window import Window
 
             self._window = Window(self._do)
+            self._window.looked_at.connect(self._looked_at)
         self._window.set_note(note)
         self._looked_at()
         self._window.show()
@@ -128,6 +129,7 @@ class Applet(QObject):
         self._menu.apply(items)
         if self._window is not None:
             self._window.apply(items)
+            self._window.set_counting(bool(self._details))
 
     def _looked_at(self) -> None:
         # Times and counters are asked for when somebody looks, and only then.

@@ -5,7 +5,7 @@ Shows the same description as the menu, as labels and buttons; owns no decision.
 
 from typing import Final
 
-from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtCore import QEvent, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QStyle, QVBoxLayout, QWidget
 
 from cablecar.applet import labels, pictures
@@ -17,9 +17,17 @@ NO_TRAY: Final = _(
     "(On GNOME, the extension “AppIndicator and KStatusNotifierItem Support” brings the tray.)"
 )
 
+COUNTING_MS: Final = 5000
+
 
 class Window(QWidget):
-    """The menu's lines as a window: what is about links in an area that scrolls, the rest in a row below it."""
+    """The menu's lines as a window: what is about links in an area that scrolls, the rest in a row below it.
+
+    Signals:
+        looked_at: The counters may be shown anew.
+    """
+
+    looked_at = pyqtSignal()
 
     def __init__(self, click: Click) -> None:
         super().__init__()
@@ -36,6 +44,10 @@ class Window(QWidget):
         self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._area.setAccessibleName(_("Links"))
         self._foot = QWidget()
+        self._counting = False
+        self._timer = QTimer(self)
+        self._timer.setInterval(COUNTING_MS)
+        self._timer.timeout.connect(self.looked_at)
         self._layout = QVBoxLayout(self)
         for widget in (self._note, self._area, _rule(), self._foot):
             self._layout.addWidget(widget)
@@ -47,6 +59,18 @@ class Window(QWidget):
         self._note.setText(text)
         self._note.setVisible(bool(text))
 
+    def set_counting(self, counting: bool) -> None:
+        """Say whether there are counters that move."""
+        self._counting = counting
+        self._set_timer()
+
+    def event(self, event: QEvent | None) -> bool:
+        """Follow whether the window can be seen."""
+        handled = super().event(event)
+        if event is not None and event.type() in (QEvent.Type.Show, QEvent.Type.Hide, QEvent.Type.WindowStateChange):
+            self._set_timer()
+        return handled
+
     def apply(self, items: tuple[Item, ...]) -> None:
         """Make the window look like `items`."""
         same = [item.structure for item in items] == [item.structure for item in self._items]
@@ -57,6 +81,11 @@ class Window(QWidget):
         self._widen()
         if not same:
             self.adjustSize()
+
+    def _set_timer(self) -> None:
+        wanted = self._counting and self.isVisible() and not self.isMinimized()
+        if wanted != self._timer.isActive():
+            self._timer.start() if wanted else self._timer.stop()
 
     def _build(self) -> None:
         focused = next((key for key, line in self._lines.items() if line.hasFocus()), "")
@@ -103,17 +132,18 @@ class Window(QWidget):
         self._lines[item.key] = button
         return button
 
-    def _refresh(self, items: tuple[Item, ...]) -> None:
+    def _refresh(self, items: tuple[Item, ...], group: str = "") -> None:
         for item in items:
             line = self._lines.get(item.key)
             if isinstance(line, QPushButton):
                 line.setText(label(item.text))
                 line.setAccessibleName(item.text)
+                line.setAccessibleDescription(group)  # or there would be many of one name
             elif isinstance(line, _Text):
                 line.tell(item.more or item.text, item.picture)
             if line is not None:
                 line.setVisible(item.visible)
-            self._refresh(item.children)
+            self._refresh(item.children, item.text)
 
     def _widen(self) -> None:
         # An area that scrolls asks for no room of its own; only its height may be less than all.

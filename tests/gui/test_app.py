@@ -327,6 +327,20 @@ def test_without_leave_there_is_no_traffic_and_no_question(applet: Applet, start
     assert not traffic(applet)
 
 
+def test_the_window_counts_while_a_link_is_up(applet: Applet, start: Any, eventually: Any) -> None:
+    helper = start("status.py")
+    helper.do("say", member="Details", what={"received": 2_500_000, "sent": 40})
+    helper.do("add", name="home", State="up")
+    applet.show_window()
+    assert applet._window is not None
+    eventually(applet._window._timer.isActive)
+    asked = len(helper.seen("call", member="Details"))
+    applet._window.looked_at.emit()
+    eventually(lambda: len(helper.seen("call", member="Details")) == asked + 1)
+    helper.do("set", name="home", State="down")
+    eventually(lambda: applet._window and not applet._window._timer.isActive())
+
+
 def traffic(applet: Applet) -> list[str]:
     return [item.text for item in _flat(applet._menu._items) if item.key.endswith("#traffic") and item.visible]
 

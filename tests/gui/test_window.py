@@ -107,3 +107,20 @@ def test_nothing_is_cut_off(window: Window, application: QApplication) -> None:
         assert widget.mapTo(window, widget.rect().topLeft()).x() >= 0
         assert widget.parentWidget() is None or widget.geometry().right() <= widget.parentWidget().width()
     assert window._area.widget().width() <= width  # type: ignore[union-attr]
+
+
+def test_counters_are_followed_while_they_can_be_seen(window: Window) -> None:
+    assert not window._timer.isActive()
+    window.set_counting(True)
+    assert window._timer.isActive()
+    window.hide()
+    assert not window._timer.isActive()
+    window.show()
+    assert window._timer.isActive()
+    window.set_counting(False)
+    assert not window._timer.isActive()
+
+
+def test_a_screen_reader_hears_which_link_a_button_is_about(window: Window) -> None:
+    described = [button.accessibleDescription() for button in buttons(window) if button.text() == "Status…"]
+    assert described == ["Home & Co <b>: Waiting", "Work: Connected"]

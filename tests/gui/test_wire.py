@@ -9,6 +9,7 @@ import pytest
 from PyQt6.QtCore import QByteArray
 from PyQt6.QtDBus import QDBusConnection, QDBusMessage
 
+from cablecar.applet import wire
 from cablecar.applet.wire import arguments, byte, encoded, strings, to_wire, uint32, variant_dict
 
 
@@ -80,6 +81,20 @@ def test_a_setting_of_another_type_than_it_must_have_is_refused(wanted: str, val
 def test_encoded_refuses_what_is_not_encoded(value: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         encoded(value)
+
+
+@pytest.mark.parametrize(
+    ("word", "modules"),
+    [
+        ("PyQt6.QtDBus", {"app", "client", "notify", "tray", "wire"}),
+        ("setArguments", {"app", "client", "notify"}),
+        (".arguments()", {"wire"}),
+    ],
+)
+def test_there_is_one_border(word: str, modules: set[str]) -> None:
+    """Nothing is sent but what went through the encoder, nothing is read but what has the expected signature."""
+    folder = Path(wire.__file__).parent
+    assert {path.stem for path in folder.glob("*.py") if word in path.read_text()} == modules
 
 
 def test_arguments_only_of_the_expected_shape() -> None:
