@@ -39,6 +39,7 @@ from cablecar.applet.fields import (
     Page,
     PasswordField,
     TextField,
+    isolated,
     plain_label,
     question,
 )
@@ -247,7 +248,9 @@ class Providers(QWidget):
 
     def _item(self, provider: Provider) -> QTreeWidgetItem:
         protocols = " ".join(PROTOCOLS.get(protocol, protocol) for protocol in provider.protocols)
-        item = QTreeWidgetItem([provider.title, provider.region, _country(provider.country), protocols])
+        item = QTreeWidgetItem(
+            [isolated(provider.title), isolated(provider.region), _country(provider.country), protocols]
+        )
         item.setData(0, Qt.ItemDataRole.UserRole, provider.id)
         if provider is OWN:
             font = item.font(0)
@@ -334,7 +337,7 @@ class Account(QWidget):
         }
         self._page = Page(self.fields.values())
         self._weakness = plain_label(PPTP_IS_WEAK)
-        self._page.form.addRow(self._weakness)
+        self._page.add(self._weakness)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.addWidget(self.message)
@@ -425,7 +428,7 @@ class Account(QWidget):
         protocol = self._field("protocol")
         of_provider = {key: text for key, text in PROTOCOLS.items() if key in (self._provider.protocols or PROTOCOLS)}
         protocol.offer(self._offers.those("protocol", of_provider) or {"pptp": "PPTP"}, with_own=False)
-        self._page.form.setRowVisible(protocol, protocol.offered > 1)
+        protocol.show_row(protocol.offered > 1)
 
     def _changed(self) -> None:
         protocol = str(self.fields["protocol"].value())
@@ -549,6 +552,7 @@ class Assistant(QDialog):
         self._wanted: tuple[str, set[str]] | None = None  # the name asked for, and the links that there were then
         self._all_faults = self._asked_to_go = False
         self._storing = self._calling = False
+        self._was_there = False  # the link has been seen
         self._not_taken_over = ""
         self._error: CallError | None = None
         self._editor: QWidget | None = None
@@ -582,10 +586,11 @@ class Assistant(QDialog):
         link = self._link
         if self._storing and not self._path:
             self.hide()  # shown again with the question when there is a link after all
-        elif link is not None and link.state != names.UP:
+        elif self._path and (link is None or link.state != names.UP):
+            title = self.account.fields["title"].value() if link is None else link.title
             question(
                 self,
-                _("The link “{title}” is stored but does not work yet.").format(title=link.title),
+                _("The link “{title}” is stored but does not work yet.").format(title=title),
                 [
                     (_("Remove it"), self._remove),
                     (_("Keep it for later"), lambda: self.done(QDialog.DialogCode.Rejected)),
@@ -613,9 +618,6 @@ class Assistant(QDialog):
         self.cancel_button, self.back_button, self.next_button = (QPushButton() for _each in range(3))
         self.cancel_button.setText(_("Cancel"))
         self.back_button.setText(_("Back"))
-        for button in (self.cancel_button, self.back_button):
-            button.setAutoDefault(False)
-        self.next_button.setDefault(True)
         self.cancel_button.clicked.connect(self.reject)
         self.back_button.clicked.connect(self._back)
         self.next_button.clicked.connect(self._next)
@@ -628,6 +630,7 @@ class Assistant(QDialog):
         rows.addWidget(self._heading)
         rows.addWidget(self._pages, 1)
         rows.addLayout(buttons)
+        self.next_button.setDefault(True)  # only in its window does a button become that window's
         em = QFontMetrics(self.font()).height()
         self.resize(42 * em, 38 * em)
 
@@ -879,6 +882,7 @@ class Assistant(QDialog):
         link, lost = self._link, words.helper(snapshot)
         if link is not None and link.state == names.UP and self._pages.currentWidget() is self.account:
             self._turn_to(self.attempt)  # the helper has gone on trying, and there is nothing to mend
+        self._was_there = self._was_there or link is not None
         if link is not None and link.state in (names.DIALING, names.UP):
             self._error = None
         self.providers.message.say(lost or self._not_taken_over)
@@ -889,6 +893,9 @@ class Assistant(QDialog):
     def _show_attempt(self, link: Link | None, lost: str) -> None:
         if lost:
             self.attempt.show_trouble(lost, "", is_stored=False)
+        elif self._was_there and link is None:
+            self._path, self._stored, self._stored_password, self._was_there = "", {}, "", False
+            self.attempt.show_trouble(_("The link does not exist any more."), "", is_stored=False)
         elif self._storing:
             self.attempt.show_step("")
         elif link is not None and link.state == names.UP:
@@ -903,9 +910,6 @@ class Assistant(QDialog):
             self.attempt.show_trouble(_said(self._error), reason_id, is_stored=link is not None)
         elif link is not None:
             self.attempt.show_trouble(words.detail(link) or words.state(link), link.reason, is_stored=True)
-        elif self._path:
-            self._path, self._stored, self._stored_password = "", {}, ""
-            self.attempt.show_trouble(_("The link does not exist any more."), "", is_stored=False)
 
 
 def _said(error: CallError) -> str:

@@ -32,6 +32,7 @@ from cablecar.applet.fields import (
     PasswordField,
     SomeField,
     TextField,
+    isolated,
     plain_label,
     question,
 )
@@ -73,6 +74,7 @@ class Editor(QDialog):
         self._providers: dict[str, Provider] = {}
         self._filled: dict[str, Any] = {}  # what stands for "as the chosen preset says", by key
         self._saving = False
+        self._was_refused = False
         self._is_lost = False
         self.fields = _fields()
         self._build()
@@ -110,7 +112,7 @@ class Editor(QDialog):
         usual = [self.fields[key] for key in _USUAL]
         self._pages = (Page(usual), Page(field for key, field in self.fields.items() if key not in _USUAL))
         self._weakness = plain_label(PPTP_IS_WEAK)
-        self._pages[0].form.addRow(self._weakness)
+        self._pages[0].add(self._weakness)
         self._tabs = QTabWidget()
         self._tabs.addTab(self._pages[0], _("Link"))
         self._tabs.addTab(self._pages[1], _("Advanced"))
@@ -121,17 +123,15 @@ class Editor(QDialog):
         buttons.addButton(self._save_button, QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.addButton(close, QDialogButtonBox.ButtonRole.RejectRole)
         buttons.addButton(self._remove_button, QDialogButtonBox.ButtonRole.ResetRole)
-        self._save_button.setDefault(True)
-        for other in (close, self._remove_button):
-            other.setAutoDefault(False)
         self._save_button.clicked.connect(self._save)
         self._remove_button.clicked.connect(self._ask_removal)
         close.clicked.connect(self.close)
         layout = QVBoxLayout(self)
         for part in (self._note, self._tabs, self._whole, self._said, buttons):
             layout.addWidget(part)
+        self._save_button.setDefault(True)  # only in its window does a button become that window's
         em = QFontMetrics(self.font()).height()
-        self.resize(42 * em, 40 * em)
+        self.resize(46 * em, 43 * em)
 
     def reject(self) -> None:
         """Close; what was typed and not saved is asked about first."""
@@ -164,14 +164,17 @@ class Editor(QDialog):
         self._enable()
 
     def _settings_arrived(self, answer: object) -> None:
-        self._loaded = parse_settings(answer)
-        self._filled = {}
-        for key, field in self.fields.items():
-            if key in self._loaded:
-                field.set_value(self._loaded[key])
-                field.touched = False
-        self.fields["password"].set_value("")
-        self._note.say("")
+        loaded, self._loaded = parse_settings(answer), {}
+        if not self._was_refused:  # else what was typed stays, to be tried again
+            self._filled = {}
+            for key, field in self.fields.items():
+                if key in loaded:
+                    field.set_value(loaded[key])
+                    field.touched = False
+            self.fields["password"].set_value("")
+            if not self._is_lost:
+                self._note.say("")
+        self._loaded = loaded
         self._changed()
 
     def _providers_arrived(self, answer: object) -> None:
@@ -188,16 +191,15 @@ class Editor(QDialog):
         ):
             self._choice(key).offer(self._offers.those(key, choices), with_own=own)
         usable = {
-            provider.id: _("{title} ({country})").format(title=provider.title, country=provider.country)
+            provider.id: isolated(f"{provider.title} ({provider.country})" if provider.country else provider.title)
             for provider in sorted(self._providers.values(), key=lambda provider: provider.title.casefold())
             if any(takes("protocol", protocol) for protocol in provider.protocols)
         }
         self._choice("provider").offer({"": _("None: my own settings"), **usable}, with_own=False)
-        advanced = self._pages[1].form
         for key in ("protocol", "firewall"):
-            advanced.setRowVisible(self.fields[key], self._choice(key).offered > 1)
-        advanced.setRowVisible(self.fields["strict"], takes("strict", True))
-        advanced.setRowVisible(self.fields["share"], takes("share", []))
+            self._choice(key).show_row(self._choice(key).offered > 1)
+        self.fields["strict"].show_row(takes("strict", True))
+        self.fields["share"].show_row(takes("share", []))
 
     def _choice(self, key: str) -> ChoiceField:
         field = self.fields[key]
@@ -252,7 +254,7 @@ class Editor(QDialog):
     def _changed(self) -> None:
         self._weakness.setVisible(self.fields["protocol"].value() == "pptp")
         if self._loaded:
-            self._said.hide()
+            self._said.setVisible(self._said.isVisible() and not self._is_changed)
             self._checker.later()
         self._enable()
 
@@ -314,11 +316,14 @@ class Editor(QDialog):
     def _refused(self, error: CallError) -> None:
         self._set_saving(False)
         self._note.say(words.error(error) if words.needs_saying(error) else _("Nothing was stored."))
+        self._was_refused = True
         self._reading.ask()  # a part may have been stored
         self.show()
 
     def _saved(self, changed: set[str]) -> None:
         self._set_saving(False)
+        self._was_refused = False
+        self.fields["password"].set_value("")
         self._reading.ask()
         self._said.setText(_("Saved."))
         self._said.show()
@@ -375,8 +380,8 @@ def _fields() -> dict[str, Field]:
         "autoconnect": FlagField(_("Connect when the computer starts"), _("Even before anybody has logged in.")),
         "reconnect": FlagField(_("Reconnect after a drop"), _("At once, then at growing distances.")),
         "route": ChoiceField(
-            _("What goes through the link"),
-            _("Of networks: their prefixes, such as 198.51.100.0/24, with spaces between."),
+            _("Traffic"),
+            _("What goes through the link. Networks are written as prefixes, with spaces between."),
             _ROUTE,
             _("Only these networks"),
             "198.51.100.0/24",

@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
     QComboBox,
-    QFormLayout,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -46,6 +46,11 @@ def plain_label(text: str = "", *, bold: bool = False) -> QLabel:
         font.setBold(True)
         made.setFont(font)
     return made
+
+
+def isolated(text: str) -> str:
+    """Return a name so that it is written in its own direction, whatever stands around it."""
+    return f"\u2068{text}\u2069" if text else ""
 
 
 def icon_label(widget: QWidget, which: QStyle.StandardPixmap) -> QLabel:
@@ -121,6 +126,8 @@ class Field(QWidget):
     def __init__(self, title: str, explanation: str = "") -> None:
         super().__init__()
         self.title = title
+        self.name = plain_label(title)  # stands before the field, in a column of its own
+        self.name.setWordWrap(False)
         self.touched = False
         self._rows = QVBoxLayout(self)
         self._rows.setContentsMargins(0, 0, 0, 0)
@@ -162,12 +169,10 @@ class Field(QWidget):
         self._error.say(sentence)
         self._describe()
 
-    def add_to(self, form: QFormLayout) -> None:
-        """Become a row of a form."""
-        name = plain_label(self.title)
-        name.setWordWrap(False)
-        name.setBuddy(self.control)
-        form.addRow(name, self)
+    def show_row(self, shown: bool) -> None:
+        """Show the field with its label, or neither."""
+        self.name.setVisible(shown)
+        self.setVisible(shown)
 
     def _controls(self, *controls: QWidget) -> None:
         self.setFocusProxy(controls[0])
@@ -181,6 +186,8 @@ class Field(QWidget):
             row.addStretch(1)
         self._rows.insertLayout(0, row)
         controls[0].setAccessibleName(self.title)
+        self.name.setBuddy(controls[0])
+        self.name.setMinimumHeight(controls[0].sizeHint().height())
         self._describe()
 
     def _describe(self) -> None:
@@ -257,6 +264,7 @@ class FlagField(Field):
 
     def __init__(self, title: str, explanation: str = "") -> None:
         super().__init__(title, explanation)
+        self.name.clear()
         self.box = QCheckBox(label(title))
         self.box.clicked.connect(lambda _checked: self._edited())
         self._controls(self.box)
@@ -270,10 +278,6 @@ class FlagField(Field):
         if (value is True) != self.value():
             self.box.setChecked(value is True)
             self.changed.emit()
-
-    def add_to(self, form: QFormLayout) -> None:
-        """Become a row of a form."""
-        form.addRow("", self)
 
 
 class NumberField(Field):
@@ -424,21 +428,28 @@ class ListField(Field):
 
 
 class Page(QScrollArea):
-    """A form that scrolls when there is not enough room for it."""
+    """Fields one below the other, which scroll when there is not enough room for them."""
 
     def __init__(self, fields: Iterable[Field]) -> None:
         super().__init__()
         self.setWidgetResizable(True)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         body = QWidget()
         rows = QVBoxLayout(body)
-        self.form = QFormLayout()
-        rows.addLayout(self.form)
+        # Not a QFormLayout: it gives lines that wrap too little room.
+        self._grid = QGridLayout()
+        self._grid.setColumnStretch(1, 1)
+        self._grid.setVerticalSpacing(QFontMetrics(self.font()).height())
+        rows.addLayout(self._grid)
         rows.addStretch(1)
-        self.form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-        self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.form.setVerticalSpacing(QFontMetrics(self.font()).height())
         for field in fields:
-            field.add_to(self.form)
+            row = self._grid.rowCount()
+            self._grid.addWidget(field.name, row, 0, Qt.AlignmentFlag.AlignTop)
+            self._grid.addWidget(field, row, 1)
         self.setWidget(body)
+
+    def add(self, widget: QWidget) -> None:
+        """Put something below the fields."""
+        self._grid.addWidget(widget, self._grid.rowCount(), 0, 1, 2)

@@ -3,6 +3,7 @@
 How a call ends is planned by the test: `up`, or the id of a reason.
 """
 
+import argparse
 import asyncio
 import tempfile
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from dbus_next import Message
 from cablecar.helper import names, providers, reasons, settings
 from cablecar.helper.errors import CablecarError, InvalidName, InvalidPassword, InvalidSetting, LinkExists
 from cablecar.helper.wire import plain, variants
-from helper import PREFIX, FakeHelper
+from helper import PREFIX, FakeHelper  # noqa: TID251 - the fake beside this file
 
 # A preset as somebody might write one who wants to be taken for the program itself.
 HOSTILE = {
@@ -51,7 +52,13 @@ class FakeForms(FakeHelper):
             "Update": self._update,
             "SetPassword": self._set_password,
         }
-        self.commands |= {"link": self.link, "stored": self.stored, "offer_peers": self.offer_peers, "plan": self.plan}
+        self.commands |= {
+            "link": self.link,
+            "stored": self.stored,
+            "offer_peers": self.offer_peers,
+            "plan": self.plan,
+            "take_anything": self.take_anything,
+        }
 
     def link(self, name: str, **values: Any) -> None:
         """Have a link of these settings from the start."""
@@ -70,6 +77,10 @@ class FakeForms(FakeHelper):
     def plan(self, *, ends: list[str]) -> None:
         """Say how the next calls end."""
         self.plans = ends
+
+    def take_anything(self) -> None:
+        """Be of a version that has every setting."""
+        self.methods["CheckSettings"] = lambda _message: ("a{ss}", [{}])
 
     def release(self) -> None:
         waiting, self.waiting = self.waiting, []
@@ -111,7 +122,8 @@ class FakeForms(FakeHelper):
         return message.path.removeprefix(PREFIX)
 
     def _providers(self, _message: Message) -> tuple[str, list[Any]]:
-        return "aa{sv}", [[variants(values) for values in [*(p.as_dict() for p in self.presets.values()), HOSTILE]]]
+        presets: list[dict[str, Any]] = [preset.as_dict() for preset in self.presets.values()]
+        return "aa{sv}", [[variants(values) for values in [*presets, HOSTILE]]]
 
     def _add_link(self, message: Message) -> tuple[str, list[Any]]:
         name, values = message.body
@@ -139,7 +151,7 @@ class FakeForms(FakeHelper):
         if not values:
             raise InvalidSetting("nothing to change")
         merged = settings.merge(self.settings[name], values)
-        self.settings[name] = settings.parse(settings.fill(merged, self.presets if "provider" in values else {}))
+        self.settings[name] = settings.parse(settings.fill(merged, self.presets) if "provider" in values else merged)
         return "", []
 
     def _set_password(self, message: Message) -> tuple[str, list[Any]]:
@@ -159,7 +171,12 @@ class FakeForms(FakeHelper):
 
 
 async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--link", help="a link that is there from the start")
+    options = parser.parse_args()
     helper = FakeForms()
+    if options.link:
+        helper.link(options.link)
     await helper.run("org.cablecar1", helper.answer)
 
 

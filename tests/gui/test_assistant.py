@@ -1,0 +1,489 @@
+"""The assistant against a fake helper with the real rules: as a person types and clicks."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QApplication, QLabel, QLineEdit, QMessageBox, QPushButton, QWidget
+
+from cablecar.applet.assistant import Assistant, derive_name
+from cablecar.applet.client import Client
+from cablecar.applet.editor import Editor
+from cablecar.applet.fields import PasswordField, TextField
+from cablecar.applet.model import Helper
+
+KEYS: Any = QTest  # whose own stubs want an instance that nobody can make
+DOING = ("AddLink", "SetPassword", "Update", "Connect", "Reconnect", "ImportPeer", "RemoveLink")
+GOLDEN = "isp_012_golden_lines"
+
+
+@pytest.fixture
+def forms(start: Callable[..., Any]) -> Any:
+    return start("forms.py")
+
+
+@pytest.fixture
+def client(application: QApplication, forms: Any, eventually: Any) -> Iterator[Client]:
+    made = Client()
+    made.start()
+    eventually(lambda: made.snapshot.helper is Helper.RUNNING)
+    yield made
+    made.deleteLater()
+
+
+@pytest.fixture
+def assistant(client: Client, forms: Any, eventually: Any) -> Iterator[Assistant]:
+    made = Assistant(client)
+    made.show()
+    made.activateWindow()
+    eventually(lambda: made.providers.list.topLevelItemCount() > 10)
+    eventually(lambda: len(forms.seen("call", member="CheckSettings")) == 2 and forms.seen("call", member="ListPeers"))
+    yield made
+    made.deleteLater()
+
+
+def edit(assistant: Assistant, key: str) -> QLineEdit:
+    field = assistant.account.fields[key]
+    assert isinstance(field, TextField)
+    return field.edit
+
+
+def type_into(widget: QLineEdit, text: str) -> None:
+    KEYS.mouseClick(widget, Qt.MouseButton.LeftButton)
+    widget.selectAll()
+    KEYS.keyClicks(widget, text)
+
+
+def click(button: QWidget) -> None:
+    assert button.isVisible() and button.isEnabled()
+    KEYS.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def press(key: Qt.Key) -> None:
+    KEYS.keyClick(QApplication.focusWidget(), key)
+
+
+def answer(assistant: Assistant, text: str, eventually: Any) -> None:
+    box = eventually(lambda: question(assistant))
+    click(next(each for each in box.findChildren(QPushButton) if each.text() == text))
+
+
+def question(assistant: Assistant) -> QMessageBox | None:
+    return next((box for box in assistant.findChildren(QMessageBox) if box.isVisible()), None)
+
+
+def done(forms: Any) -> list[str]:
+    return [call["member"] for call in forms.seen("call") if call["member"] in DOING]
+
+
+def said(window: QWidget) -> str:
+    return " ".join(label.text() for label in window.findChildren(QLabel) if label.isVisible())
+
+
+def choose(assistant: Assistant, words: str) -> None:
+    type_into(assistant.providers.search, words)
+    click(assistant.next_button)
+
+
+def fill_in(assistant: Assistant, user: str = "yosef@C012", password: str = "secret") -> None:
+    choose(assistant, "golden")
+    type_into(edit(assistant, "user"), user)
+    type_into(edit(assistant, "password"), password)
+    click(assistant.next_button)
+
+
+def is_connected(assistant: Assistant) -> bool:
+    return assistant.next_button.text() == "Finish" and assistant.next_button.isEnabled()
+
+
+@pytest.mark.parametrize(
+    ("wishes", "taken", "name"),
+    [
+        (("Home",), (), "home"),
+        (("Home",), ("home", "home_2"), "home_3"),
+        (("012 Golden Lines (Kavei Zahav)",), (), "isp_012_golden_lines"),
+        (("Корбина", "vpn.corbina.net"), (), "vpn_corbina_net"),
+        (("שלום", "10.0.0.1"), (), "isp_10_0_0_1"),
+        (("", ""), ("link",), "link_2"),
+        (("x" * 60,), ("x" * 31,), "x" * 29 + "_2"),
+        (("Rés<b>eau & Co",), (), "res_b_eau_co"),
+    ],
+)
+def test_names_are_derived(wishes: tuple[str, ...], taken: tuple[str, ...], name: str) -> None:
+    assert derive_name(wishes, taken) == name
+
+
+def test_from_nothing_to_connected_by_keyboard(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    KEYS.keyClicks(QApplication.focusWidget(), "golden")
+    press(Qt.Key.Key_Return)
+    assert edit(assistant, "server").text() == "cablepns.012.net.il"
+    KEYS.keyClicks(QApplication.focusWidget(), "yosef@C012")
+    press(Qt.Key.Key_Tab)
+    KEYS.keyClicks(QApplication.focusWidget(), "secret")
+    press(Qt.Key.Key_Return)
+    eventually(lambda: is_connected(assistant))
+    assert "You are on the Internet." in said(assistant)
+    stored = forms.do("stored", name=GOLDEN)
+    assert (stored["user"], stored["password"], stored["provider"]) == ("yosef@C012", "secret", "il_012")
+    assert (stored["mtu"], stored["authentication"]) == (1460, ["pap"])  # the helper's to fill in
+    assert done(forms) == ["AddLink", "SetPassword", "Connect"]
+    clicked = {call["member"] for call in forms.seen("call", interactive=True)}
+    assert clicked == {"AddLink", "SetPassword", "Connect"}
+    press(Qt.Key.Key_Return)
+    assert not assistant.isVisible()
+
+
+def test_every_stop_of_the_tab_key_has_a_name(assistant: Assistant) -> None:
+    for page in ("golden", None):
+        if page:
+            choose(assistant, page)
+        for _step in range(15):
+            widget = QApplication.focusWidget()
+            assert widget is not None
+            assert widget.accessibleName() or getattr(widget, "text", str)(), widget
+            press(Qt.Key.Key_Tab)
+
+
+def test_wrong_password_is_mended_without_a_second_link(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("plan", ends=["authentication-failed", "up"])
+    fill_in(assistant)
+    eventually(lambda: "refused the user name or password" in said(assistant))
+    eventually(lambda: QApplication.focusWidget() is assistant.attempt.mend_button)
+    press(Qt.Key.Key_Return)
+    assert QApplication.focusWidget() is edit(assistant, "password")
+    assert "refused" in assistant.account.fields["password"].error
+    KEYS.keyClicks(QApplication.focusWidget(), "better")
+    press(Qt.Key.Key_Return)
+    eventually(lambda: is_connected(assistant))
+    assert forms.do("stored", name=GOLDEN)["password"] == "better"
+    assert done(forms) == ["AddLink", "SetPassword", "Connect", "SetPassword", "Connect"]
+
+
+def test_wrong_server_is_mended(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("plan", ends=["server-not-found", "up"])
+    fill_in(assistant)
+    eventually(lambda: "could not be looked up" in said(assistant))
+    assert "Correct the server" in assistant.attempt.mend_button.text()
+    click(assistant.attempt.mend_button)
+    assert QApplication.focusWidget() is edit(assistant, "server")
+    KEYS.keyClicks(QApplication.focusWidget(), "vpn.example.net")
+    press(Qt.Key.Key_Return)
+    eventually(lambda: is_connected(assistant))
+    assert forms.do("stored", name=GOLDEN)["server"] == "vpn.example.net"
+    assert done(forms)[-2:] == ["Update", "Reconnect"]  # the helper was trying again by itself
+    update = forms.seen("call", member="Update")[0]["body"][0]
+    assert "server" in update and "user" not in update
+
+
+def test_phases_are_shown_as_they_come(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("outcome", member="Connect", hang=True)
+    fill_in(assistant)
+    eventually(lambda: forms.seen("call", member="Connect"))
+    for phase, text in (("connecting", "Calling the provider's server"), ("authenticating", "Logging in")):
+        forms.do("set", name=GOLDEN, State="dialing", Phase=phase)
+        eventually(lambda text=text: f"▸ {text}" in said(assistant))
+    assert "✓ Preparing the call" in said(assistant)
+    assert not assistant.next_button.isEnabled()
+    forms.do("set", name=GOLDEN, State="failed", Phase="", Reason="account-disabled")
+    forms.do("release")
+    forms.do("set", name=GOLDEN, State="failed", Phase="", Reason="account-disabled")
+    eventually(lambda: is_connected(assistant) or "disabled this account" in said(assistant))
+
+
+def test_what_nobody_can_mend_here_can_be_tried_again(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("plan", ends=["account-disabled", "up"])
+    fill_in(assistant)
+    eventually(lambda: "disabled this account" in said(assistant))
+    assert not assistant.attempt.mend_button.isVisible()
+    eventually(lambda: assistant.next_button.isEnabled())
+    click(assistant.next_button)
+    eventually(lambda: is_connected(assistant))
+    assert done(forms) == ["AddLink", "SetPassword", "Connect", "Connect"]
+
+
+def test_the_helper_gets_through_by_itself(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("plan", ends=["server-unreachable"])
+    fill_in(assistant)
+    eventually(lambda: assistant.attempt.mend_button.isVisible())
+    click(assistant.attempt.mend_button)
+    forms.do("set", name=GOLDEN, State="up", Reason="")
+    eventually(lambda: is_connected(assistant))
+
+
+def test_all_settings_of_the_link(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("plan", ends=["encryption-required"])
+    fill_in(assistant)
+    eventually(lambda: assistant.attempt.edit_button.isVisible())
+    click(assistant.attempt.edit_button)
+    editor = next(window for window in QApplication.topLevelWidgets() if isinstance(window, Editor))
+    eventually(lambda: editor.fields["server"].value() == "cablepns.012.net.il")
+    editor.close()
+
+
+def test_own_provider_is_checked_as_one_types(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    assistant.providers.list.setFocus()
+    press(Qt.Key.Key_Home)
+    click(assistant.next_button)
+    assert QApplication.focusWidget() is edit(assistant, "server")
+    assert not assistant.account.fields["server"].error
+    KEYS.keyClicks(QApplication.focusWidget(), "1.2.3")
+    eventually(lambda: "IPv4 address" in assistant.account.fields["server"].error)
+    assert not assistant.account.fields["user"].error  # nobody has been there yet
+    press(Qt.Key.Key_Return)
+    eventually(lambda: assistant.account.fields["user"].error)
+    assert "Type the password." in said(assistant)
+    assert not done(forms)
+    type_into(edit(assistant, "server"), "vpn.example.net")
+    type_into(edit(assistant, "user"), "me")
+    type_into(edit(assistant, "password"), "secret")
+    eventually(lambda: not assistant.account.wrong)
+    click(assistant.next_button)
+    eventually(lambda: is_connected(assistant))
+    assert forms.do("stored", name="vpn_example_net")["user"] == "me"
+
+
+def test_server_with_the_customers_name(assistant: Assistant) -> None:
+    choose(assistant, "actcom")
+    assert not edit(assistant, "server").text()
+    type_into(edit(assistant, "user"), "dana@home")
+    assert edit(assistant, "server").text() == "dana.c.actcom.net.il"
+    type_into(edit(assistant, "server"), "mine.example.net")
+    type_into(edit(assistant, "user"), "ruth")
+    assert edit(assistant, "server").text() == "mine.example.net"
+
+
+def test_back_keeps_what_was_typed(assistant: Assistant) -> None:
+    choose(assistant, "golden")
+    type_into(edit(assistant, "user"), "yosef")
+    click(assistant.back_button)
+    click(assistant.next_button)
+    assert edit(assistant, "user").text() == "yosef"
+    click(assistant.back_button)
+    choose(assistant, "barak")
+    assert edit(assistant, "server").text() == "pns.barak.net.il"
+    assert edit(assistant, "title").text() == "Barak"
+
+
+def test_password_can_be_seen(assistant: Assistant) -> None:
+    choose(assistant, "golden")
+    field = assistant.account.fields["password"]
+    assert isinstance(field, PasswordField)
+    assert field.edit.echoMode() is QLineEdit.EchoMode.Password
+    field.show_it.click()
+    assert field.edit.echoMode() is QLineEdit.EchoMode.Normal
+
+
+def test_search_and_country(assistant: Assistant) -> None:
+    def shown() -> list[str]:
+        items = [assistant.providers.list.topLevelItem(i) for i in range(assistant.providers.list.topLevelItemCount())]
+        return [item.text(0).strip("\u2068\u2069") for item in items if item is not None and not item.isHidden()]
+
+    assistant.providers.country.setCurrentIndex(assistant.providers.country.findText("Netherlands"))
+    assert shown() == ["My provider is not in the list", "KPN MXStream"]
+    assistant.providers.country.setCurrentIndex(0)
+    type_into(assistant.providers.search, "corb peters")
+    assert shown() == ["My provider is not in the list", "Corbina, St. Petersburg"]
+    type_into(assistant.providers.search, "no such thing")
+    assert shown() == ["My provider is not in the list"]
+    assert assistant.providers.provider is not None and assistant.next_button.isEnabled()
+
+
+def test_sources_and_age_are_told(assistant: Assistant) -> None:
+    type_into(assistant.providers.search, "golden")
+    about = assistant.providers.about.toPlainText()
+    assert "mostly old" in about and "Ubuntu Forums" in about and "cablepns.012.net.il" in about
+
+
+def test_provider_of_another_protocol(assistant: Assistant) -> None:
+    type_into(assistant.providers.search, "bell fibe")
+    assert not assistant.next_button.isEnabled()
+    assert "none of this provider's protocols" in assistant.providers.about.toPlainText()
+
+
+def test_hostile_preset_is_plain_text(assistant: Assistant) -> None:
+    type_into(assistant.providers.search, "evil")
+    assert "<b>Evil</b> & <img src='x'>" in (assistant.providers.list.currentItem() or pytest.fail()).text(0)
+    assert "<h1>Huge</h1>" in assistant.providers.about.toPlainText()
+    assert "<a href=" in assistant.providers.about.toPlainText()
+    click(assistant.next_button)
+    assert "<b>Evil</b>" in said(assistant) and "<i>customer</i>" in said(assistant)
+    labels = assistant.findChildren(QLabel)
+    assert all(label.textFormat() is Qt.TextFormat.PlainText for label in labels if label.text())
+
+
+def test_found_on_this_machine(client: Client, forms: Any, eventually: Any) -> None:
+    forms.do("offer_peers", peers=["<b>my-isp"])
+    assistant = Assistant(client)
+    assistant.show()
+    assistant.activateWindow()
+    eventually(lambda: assistant.providers.found.isVisible())
+    assert "Found on this machine: <b>my-isp" in said(assistant)
+    assert QApplication.focusWidget() is assistant.providers.take_over
+    press(Qt.Key.Key_Return)
+    eventually(lambda: is_connected(assistant))
+    assert done(forms) == ["ImportPeer", "Connect"]
+    eventually(lambda: "crontab" in assistant.attempt.remarks.toPlainText())
+    assert "/etc/cablecar/links/imported.toml" in assistant.attempt.remarks.toPlainText()
+    assistant.deleteLater()
+
+
+def test_several_found_and_one_refused(client: Client, forms: Any, eventually: Any) -> None:
+    forms.do("offer_peers", peers=["one", "nm:Work VPN"])
+    forms.do("outcome", member="ImportPeer", error="org.cablecar1.Error.PeerNotUsable", text="It says too little.")
+    assistant = Assistant(client)
+    assistant.show()
+    eventually(lambda: assistant.providers.found.isVisible())
+    assert assistant.providers.peers.itemText(1) == "Work VPN (NetworkManager)"
+    assistant.providers.peers.setCurrentIndex(1)
+    click(assistant.providers.take_over)
+    eventually(lambda: "It says too little." in said(assistant))
+    assert assistant.providers.isVisible()
+    assert forms.seen("call", member="ImportPeer")[0]["body"] == ["nm:Work VPN"]
+    assistant.deleteLater()
+
+
+def test_taken_over_with_a_wrong_password(client: Client, forms: Any, eventually: Any) -> None:
+    forms.do("offer_peers", peers=["my-isp"])
+    forms.do("plan", ends=["authentication-failed", "up"])
+    assistant = Assistant(client)
+    assistant.show()
+    assistant.activateWindow()
+    eventually(lambda: assistant.providers.found.isVisible())
+    click(assistant.providers.take_over)
+    eventually(lambda: assistant.attempt.mend_button.isVisible())
+    eventually(lambda: edit(assistant, "user").text() == "me")
+    click(assistant.attempt.mend_button)
+    type_into(edit(assistant, "password"), "better")
+    click(assistant.next_button)
+    eventually(lambda: is_connected(assistant))
+    assert done(forms) == ["ImportPeer", "Connect", "SetPassword", "Connect"]
+    assistant.deleteLater()
+
+
+def test_polkit_says_no(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("outcome", member="AddLink", error="org.cablecar1.Error.NotAuthorizedDismissed")
+    fill_in(assistant)
+    eventually(lambda: "Nothing was done." in said(assistant))
+    assert not assistant.attempt.edit_button.isVisible()
+    forms.do("outcome", member="AddLink")
+    click(assistant.next_button)
+    eventually(lambda: is_connected(assistant))
+
+
+def test_taken_names_are_passed_over(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    choose(assistant, "golden")
+    type_into(edit(assistant, "user"), "yosef")
+    type_into(edit(assistant, "password"), "secret")
+    type_into(edit(assistant, "title"), "Taken")
+    click(assistant.next_button)
+    eventually(lambda: is_connected(assistant))
+    assert forms.do("stored", name="taken_2")["title"] == "Taken"
+
+
+def test_slow_helper_does_not_freeze_anything(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("outcome", member="AddLink", hang=True)
+    fill_in(assistant)
+    eventually(lambda: forms.seen("call", member="AddLink"))
+    assert "administrator's password" in said(assistant)
+    assert not assistant.next_button.isEnabled() and not assistant.back_button.isEnabled()
+    forms.do("release")
+    eventually(lambda: is_connected(assistant))
+
+
+def test_closed_while_the_link_is_being_made(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("outcome", member="AddLink", hang=True)
+    fill_in(assistant)
+    eventually(lambda: forms.seen("call", member="AddLink"))
+    click(assistant.cancel_button)
+    assert not assistant.isVisible()
+    forms.do("release")
+    answer(assistant, "Remove it", eventually)
+    eventually(lambda: not assistant.isVisible())
+    assert forms.do("stored", name=GOLDEN) == {}
+    assert "Connect" not in done(forms)
+
+
+@pytest.mark.parametrize("choice", ["Remove it", "Keep it for later", "Go on"])
+def test_cancel_asks_about_a_link_that_does_not_work(
+    assistant: Assistant, forms: Any, eventually: Any, choice: str
+) -> None:
+    forms.do("plan", ends=["account-disabled"])
+    fill_in(assistant)
+    eventually(lambda: assistant.attempt.edit_button.isVisible())
+    press(Qt.Key.Key_Escape)
+    answer(assistant, choice, eventually)
+    eventually(lambda: assistant.isVisible() == (choice == "Go on"))
+    assert bool(forms.do("stored", name=GOLDEN)) == (choice != "Remove it")
+
+
+def test_cancel_before_anything_is_made_asks_nothing(assistant: Assistant, forms: Any) -> None:
+    choose(assistant, "golden")
+    press(Qt.Key.Key_Escape)
+    assert not assistant.isVisible() and not done(forms)
+
+
+def test_helper_restarts_during_the_call(
+    assistant: Assistant, client: Client, forms: Any, start: Callable[..., Any], eventually: Any
+) -> None:
+    forms.do("outcome", member="Connect", hang=True)
+    fill_in(assistant)
+    eventually(lambda: forms.seen("call", member="Connect"))
+    forms.stop()
+    eventually(lambda: "not running" in said(assistant))
+    again = start("forms.py", "--link", GOLDEN)
+    eventually(lambda: client.snapshot.helper is Helper.RUNNING and assistant.next_button.isEnabled())
+    click(assistant.next_button)
+    eventually(lambda: is_connected(assistant))
+    assert done(again) == ["Connect"]
+
+
+def test_an_answer_that_was_lost_makes_no_second_link(
+    assistant: Assistant, client: Client, forms: Any, start: Callable[..., Any], eventually: Any
+) -> None:
+    forms.do("outcome", member="AddLink", hang=True)
+    fill_in(assistant)
+    eventually(lambda: forms.seen("call", member="AddLink"))
+    forms.stop()
+    eventually(lambda: client.snapshot.helper is Helper.GONE)
+    again = start("forms.py", "--link", GOLDEN)
+    eventually(lambda: client.snapshot.links and assistant.next_button.isEnabled())
+    click(assistant.next_button)
+    eventually(lambda: is_connected(assistant))
+    assert done(again) == ["SetPassword", "Connect"]
+
+
+def test_without_a_helper_at_first(application: QApplication, start: Callable[..., Any], eventually: Any) -> None:
+    client = Client()
+    client.start()
+    eventually(lambda: client.snapshot.helper is Helper.ABSENT)
+    assistant = Assistant(client)
+    assistant.show()
+    assert "not installed" in said(assistant)
+    assert not assistant.next_button.isEnabled()
+    start("forms.py")
+    eventually(lambda: assistant.providers.list.topLevelItemCount() > 10)
+    assert "not installed" not in said(assistant)
+    assistant.deleteLater()
+    client.deleteLater()
+
+
+def test_link_removed_by_somebody_else(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("plan", ends=["account-disabled"])
+    fill_in(assistant)
+    eventually(lambda: assistant.attempt.edit_button.isVisible())
+    eventually(lambda: assistant.next_button.isEnabled())
+    forms.do("remove", name=GOLDEN)
+    eventually(lambda: "does not exist any more" in said(assistant))
+    assert not assistant.attempt.edit_button.isVisible()
+
+
+def test_refused_later_is_told_and_mended(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("outcome", member="SetPassword", error="org.cablecar1.Error.StorageFailed", text="The disk is full.")
+    fill_in(assistant)
+    eventually(lambda: "The disk is full." in said(assistant))
+    forms.do("outcome", member="SetPassword")
+    click(assistant.next_button)
+    eventually(lambda: is_connected(assistant))
+    assert done(forms) == ["AddLink", "SetPassword", "SetPassword", "Connect"]
