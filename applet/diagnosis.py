@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from cablecar.applet import colours, labels, model, pictures, words
+from cablecar.applet import colours, figures, labels, model, pictures, words
 from cablecar.applet.client import Client
 from cablecar.applet.i18n import _
 from cablecar.applet.model import BAD, GOOD, UNKNOWN, CallError, Finding, Helper, Snapshot
@@ -78,7 +78,7 @@ def as_text(link: str, findings: tuple[Finding, ...]) -> str:
 
 
 def _what_to_do(finding: Finding) -> str:
-    return _("What to do: {advice}").format(advice=_(finding.advice)) if finding.advice else ""
+    return _("What to do: {advice}").format(advice=figures.isolated(_(finding.advice))) if finding.advice else ""
 
 
 class DiagnosisWindow(QDialog):
@@ -112,7 +112,6 @@ class DiagnosisWindow(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         self._again, self._copy = QPushButton(_("&Again")), QPushButton(_("&Copy as text"))
         for button, does in ((self._again, self.run), (self._copy, self._copy_text)):
-            button.setAutoDefault(False)
             button.clicked.connect(does)
             buttons.addButton(button, QDialogButtonBox.ButtonRole.ActionRole)
         buttons.rejected.connect(self.reject)

@@ -18,19 +18,19 @@ def size(amount: float) -> str:
     unit = 0
     while amount >= 999.95 and unit < len(_UNITS) - 1:
         amount, unit = amount / 1000, unit + 1
-    return _isolated(_UNITS[unit].format(number=QLocale().toString(float(amount), "f", 1 if unit else 0)))
+    return isolated(_UNITS[unit].format(number=QLocale().toString(float(amount), "f", 1 if unit else 0)))
 
 
 def rate(amount: float) -> str:
     """Say how many bytes in a second."""
-    return _isolated(_("{size}/s").format(size=size(amount)))
+    return isolated(_("{size}/s").format(size=size(amount)))
 
 
 def percent(part: float) -> str:
     """Say how much of the whole, rounded so that only the whole is 100 %."""
     digits = 1000 if part >= 1 else min(999, round(part * 1000))
     text = QLocale().toString(digits / 10, "f", 1 if digits % 10 else 0)
-    return _isolated(_("{number} %").format(number=text))
+    return isolated(_("{number} %").format(number=text))
 
 
 def clock(seconds: float) -> str:
@@ -49,6 +49,12 @@ def date_and_clock(seconds: float) -> str:
     return f"{date(seconds)} {clock(seconds)}"
 
 
+def isolated(text: str) -> str:
+    """Keep a text in its own order within a line from right to left, such as a number beside its unit."""
+    mirrored = QGuiApplication.layoutDirection() == Qt.LayoutDirection.RightToLeft
+    return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}" if mirrored else text
+
+
 def tooltip(text: str) -> str:
     """Return plain text as a tooltip that wraps its lines; Qt takes some plain texts for markup."""
     return f"<qt>{html.escape(text)}</qt>"
@@ -56,9 +62,3 @@ def tooltip(text: str) -> str:
 
 def _moment(seconds: float) -> QDateTime:
     return QDateTime.fromMSecsSinceEpoch(round(seconds * 1000))
-
-
-def _isolated(text: str) -> str:
-    """Keep a number and its unit together, in their own order, within a line that runs from right to left."""
-    mirrored = QGuiApplication.layoutDirection() == Qt.LayoutDirection.RightToLeft
-    return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}" if mirrored else text

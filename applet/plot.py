@@ -160,7 +160,7 @@ class Plot(QWidget):
             y = area.bottom() - area.height() * step / 2
             painter.setPen(QPen(colours.faint(self.palette()), 1))
             painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
-            room = QRectF(area.right() if mirrored else 0, y - line / 2, margin - line / 4, line)
+            room = QRectF(area.right() + line / 4 if mirrored else 0, y - line / 2, margin - line / 4, line)
             painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
             painter.drawText(room, int(_END | Qt.AlignmentFlag.AlignVCenter), text)
         below = QRectF(area.left(), area.bottom() + line * 0.1, area.width(), line * 1.1)

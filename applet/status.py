@@ -57,6 +57,7 @@ class StatusWindow(QDialog):
         self._path = path
         name = model.link_name(path) or ""
         self._link = Link(path, name, name, model.UNKNOWN, partial=True)
+        self._seen: tuple[Helper, Link | None] | None = None
         self._details = Details()
         self._records: tuple[Record, ...] = ()
         self._lines: tuple[str, ...] = ()
@@ -99,6 +100,7 @@ class StatusWindow(QDialog):
         layout.addWidget(self._build_foot())
         em = self.fontMetrics().height()
         self.resize(44 * em, 38 * em)
+        self._pages.setFocus()  # and not a button: Enter or Space must not hang up
 
     def _build_head(self) -> QLayout:
         head, said, buttons = QHBoxLayout(), QVBoxLayout(), QHBoxLayout()
@@ -109,7 +111,6 @@ class StatusWindow(QDialog):
         for part in (self._title, self._state, self._detail):
             said.addWidget(part)
         for verb, button in self._verbs.items():
-            button.setAutoDefault(False)  # Enter must not hang up
             button.clicked.connect(partial(self._act, verb))
             buttons.addWidget(button)
         head.addWidget(self._picture, 0, Qt.AlignmentFlag.AlignTop)
@@ -151,7 +152,6 @@ class StatusWindow(QDialog):
             (QPushButton(_("&Save as text…")), self._save),
             (self._diagnose, self._show_diagnosis),
         ):
-            button.setAutoDefault(False)
             button.clicked.connect(does)
             foot.addButton(button, QDialogButtonBox.ButtonRole.ActionRole)
         foot.rejected.connect(self.reject)
@@ -162,12 +162,16 @@ class StatusWindow(QDialog):
     # Following.
 
     def _follow(self, snapshot: Snapshot) -> None:
-        before, link = self._link, snapshot.link(self._path)
-        if link is not None:
-            self._link = link
-        if (before.state, before.phase, before.since) != (self._link.state, self._link.phase, self._link.since):
+        seen = snapshot.helper, snapshot.link(self._path)
+        if seen == self._seen:
+            return  # it is about another link
+        self._seen = seen
+        before, self._link = self._link, seen[1] or self._link
+        if (before.state, before.since) != (self._link.state, self._link.since):
             self._meter.forget()  # the counters of another call
         self._show_link(snapshot)
+        self._show_facts()
+        self._show_past()
         self._refresh()
 
     def _show_link(self, snapshot: Snapshot) -> None:
@@ -186,17 +190,17 @@ class StatusWindow(QDialog):
             button.setVisible(item is not None)
             button.setText(escaped(item.text) if item else "")
         self._diagnose.setEnabled(self._askable())
-        self._show_known()
 
-    def _show_known(self) -> None:
-        known = self._known()
-        rows = known.facts()
+    def _show_facts(self) -> None:
+        rows = Known(self._link, self._details, now=time.time()).facts()
         if [name for name, _value in rows] != [name for name, _label in self._rows]:
             self._rebuild_facts([name for name, _value in rows])
         for (name, value), (_name, shown) in zip(rows, self._rows, strict=True):
             shown.setText(value)
             shown.setAccessibleName(_("{name}: {value}").format(name=name, value=value))
-        self._log.show_lines(self._lines)
+
+    def _show_past(self) -> None:
+        known = self._known()
         self._past_shown = known.now
         self._strip.show_story(known.past, known.now)
         self._summary.setText(known.past.summary(known.now))
@@ -256,7 +260,7 @@ class StatusWindow(QDialog):
         if member not in self._asked:  # a slow helper is not asked the faster
             self._ask(member)
         if time.time() - self._past_shown >= _MINUTE:
-            self._show_known()
+            self._show_past()
 
     def _ask(self, member: str, *, clicked: bool = False) -> None:
         if member in self._asked:
@@ -289,11 +293,13 @@ class StatusWindow(QDialog):
             case "Details":
                 self._details = Details.parse(answer)
                 self._measure()
+                self._show_facts()
             case "History":
                 self._records = Record.parse_all(answer)
+                self._show_past()
             case "Log":
                 self._lines = logview.parse(answer)
-        self._show_known()
+                self._log.show_lines(self._lines)
 
     def _measure(self) -> None:
         if self._link.state != names.UP or not self._details.interface:

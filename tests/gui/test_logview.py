@@ -111,7 +111,7 @@ def test_a_selection_survives_a_new_line(view: LogView) -> None:
 
 def test_what_programs_say_runs_from_left_to_right_in_every_language(view: LogView) -> None:
     view.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
-    view.show_lines(("PAP authentication succeeded",))
+    view.show_lines(("שלום: PAP authentication succeeded",))
     document = view.document()
     assert document is not None
     said, meant = document.firstBlock(), document.lastBlock()

@@ -15,6 +15,7 @@ from cablecar.applet import status
 from cablecar.applet.client import Client
 from cablecar.applet.diagnosis import DiagnosisWindow
 from cablecar.applet.logview import LogView
+from cablecar.applet.model import CallError
 from cablecar.applet.plot import Plot
 from cablecar.applet.status import StatusWindow
 from cablecar.applet.strip import Strip
@@ -150,7 +151,9 @@ def test_numbers_are_live(window: StatusWindow, fake: Any, eventually: Any) -> N
     window.grab()
 
 
-def test_a_slow_helper_is_not_asked_the_faster(window: StatusWindow, fake: Any, eventually: Any) -> None:
+def test_a_slow_helper_is_not_asked_the_faster(
+    window: StatusWindow, fake: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fake.do("outcome", member="Details", hang=True)
     before = asked(fake, "Details")
     eventually(lambda: asked(fake, "Details") > before)
@@ -159,9 +162,27 @@ def test_a_slow_helper_is_not_asked_the_faster(window: StatusWindow, fake: Any, 
     own_timers(window)[0].timeout.connect(lambda: ticks.append(None))
     eventually(lambda: len(ticks) > 5)
     assert asked(fake, "Details") == before
+    monkeypatch.setattr(status, "UP_MS", 10**6)
+    fake.do("say", member="Details", what=UP | {"received": 5_000_000})
     fake.do("outcome", member="Details")
     fake.do("release")
-    eventually(lambda: asked(fake, "Details") > before)
+    eventually(lambda: "5.0 MB" in said(window))
+    hand.mouseClick(button(window, "Reconnect now"), Qt.MouseButton.LeftButton)
+    eventually(lambda: fake.seen("call", member="Reconnect"))
+    assert asked(fake, "Details") == before
+
+
+def test_what_another_link_does_is_not_asked_about(window: StatusWindow, fake: Any, eventually: Any) -> None:
+    fake.do("set", name="home", State="down")
+    eventually(lambda: offered(window) == ["Connect"])
+    hand.mouseClick(button(window, "Connect"), Qt.MouseButton.LeftButton)
+    eventually(lambda: fake.seen("call", member="Connect"))
+    calls = len(fake.seen("call", path=HOME))
+    fake.do("add", name="work", State="up")
+    eventually(lambda: len(window._client.snapshot.links) == 2)
+    hand.mouseClick(button(window, "Connect"), Qt.MouseButton.LeftButton)
+    eventually(lambda: len(fake.seen("call", member="Connect")) == 2)
+    assert len(fake.seen("call", path=HOME)) == calls + 1
 
 
 def test_no_timer_runs_when_nobody_can_see_it(window: StatusWindow, fake: Any, eventually: Any) -> None:
@@ -273,6 +294,27 @@ def test_a_click_that_did_not_work_is_told(window: StatusWindow, fake: Any, even
     assert "The cable is not connected" not in said(window)
 
 
+def test_a_click_about_another_link_is_told_elsewhere(window: StatusWindow, client: Client) -> None:
+    client.refused.emit(HOME + "2", CallError("", "<i>other</i>"))
+    assert "<i>other</i>" not in said(window)
+    client.refused.emit(HOME, CallError("", "<i>this</i>"))
+    assert "<i>this</i>" in said(window)
+
+
+def test_what_changes_while_an_answer_is_on_its_way_is_asked_again(
+    window: StatusWindow, fake: Any, eventually: Any
+) -> None:
+    fake.do("outcome", member="Log", hang=True)
+    before = asked(fake, "Log")
+    for state in ("waiting", "down", "waiting"):
+        fake.do("set", name="home", State=state)
+        eventually(lambda state=state: window._client.snapshot.links[0].state == state)
+    eventually(lambda: asked(fake, "Log") > before)
+    fake.do("outcome", member="Log")
+    fake.do("release")
+    eventually(lambda: asked(fake, "Log") == before + 2)
+
+
 def test_diagnosis_is_one_window(window: StatusWindow, fake: Any, eventually: Any) -> None:
     for _click in range(2):
         hand.mouseClick(button(window, "Diagnose"), Qt.MouseButton.LeftButton)
@@ -319,6 +361,7 @@ def test_who_may_not_see_the_details_can_ask(window: StatusWindow, fake: Any, ev
     error = {"error": "org.cablecar1.Error.NotAuthorizedCanObtain", "text": "no"}
     for member in ("Details", "History", "Log"):
         fake.do("outcome", member=member, **error)
+    fake.do("set", name="home", Since=microseconds(1))
     eventually(lambda: not button(window, "Ask for permission").isHidden())
     assert timers(window) == 0
     assert "needs a password" in said(window)
@@ -369,10 +412,18 @@ def test_everything_works_by_keyboard(window: StatusWindow) -> None:
     assert not window.isVisible()
 
 
-def test_enter_does_not_hang_up(window: StatusWindow, fake: Any) -> None:
-    hand.keyClick(window, Qt.Key.Key_Return)
-    assert not fake.seen("call", member="Disconnect")
-    assert not fake.seen("call", member="Reconnect")
+def test_enter_does_not_hang_up_unless_it_is_meant_to(window: StatusWindow, fake: Any, eventually: Any) -> None:
+    window.activateWindow()
+    eventually(window.isActiveWindow)
+    assert window.focusWidget() is not None and not isinstance(window.focusWidget(), QPushButton)
+    button(window, "Reconnect now").setFocus()
+    hand.keyClick(window.focusWidget(), Qt.Key.Key_Return)
+    eventually(lambda: fake.seen("call", member="Reconnect"))
+    pages(window).setFocus()
+    hand.keyClick(window.focusWidget(), Qt.Key.Key_Space)
+    hand.keyClick(window.focusWidget(), Qt.Key.Key_Return)
+    assert not window.isVisible()
+    assert len(fake.seen("call", member="Reconnect")) == 1 and not fake.seen("call", member="Disconnect")
 
 
 def test_everything_has_a_name(window: StatusWindow) -> None:
