@@ -115,12 +115,12 @@ class DiagnosisWindow(QDialog):
             button.clicked.connect(does)
             buttons.addButton(button, QDialogButtonBox.ButtonRole.ActionRole)
         buttons.rejected.connect(self.reject)
-        if close := buttons.button(QDialogButtonBox.StandardButton.Close):
-            close.setDefault(True)
         layout = QVBoxLayout(self)
         for part in (self._said, self._progress, self._area, buttons):
             layout.addWidget(part)
         layout.setStretchFactor(self._area, 1)
+        if close := buttons.button(QDialogButtonBox.StandardButton.Close):
+            close.setDefault(True)  # only now: a button outside a dialog is the default of none
         em = self.fontMetrics().height()
         self.resize(38 * em, 30 * em)
 

@@ -97,7 +97,10 @@ class StatusWindow(QDialog):
         layout.addWidget(self._permission, 0, Qt.AlignmentFlag.AlignLeading)
         layout.addWidget(self._pages, 1)
         layout.addWidget(self._done)
-        layout.addWidget(self._build_foot())
+        foot = self._build_foot()
+        layout.addWidget(foot)
+        if close := foot.button(QDialogButtonBox.StandardButton.Close):
+            close.setDefault(True)  # only now: a button outside a dialog is the default of none
         em = self.fontMetrics().height()
         self.resize(44 * em, 38 * em)
         self._pages.setFocus()  # and not a button: Enter or Space must not hang up
@@ -155,8 +158,6 @@ class StatusWindow(QDialog):
             button.clicked.connect(does)
             foot.addButton(button, QDialogButtonBox.ButtonRole.ActionRole)
         foot.rejected.connect(self.reject)
-        if close := foot.button(QDialogButtonBox.StandardButton.Close):
-            close.setDefault(True)
         return foot
 
     # Following.
