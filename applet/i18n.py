@@ -6,6 +6,7 @@ numbers are written by `QLocale()`, which `install()` makes that of the texts un
 
 import gettext
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -42,20 +43,22 @@ _catalogue: Final = find(list(wanted(os.environ)))
 LANGUAGE: Final = _catalogue.info().get("language", "en")
 _RIGHT_TO_LEFT: Final = LANGUAGE in ("ar", "fa", "he", "ur", "yi")
 _MARK: Final = "\N{RIGHT-TO-LEFT MARK}"
+# Where a name begins or ends in a sign that belongs to no script, and would go to its other side: `mtu-`, /etc, @C012.
+_NAME: Final = re.compile(r"`[^`]+`|(?<![\w.])[/@](?=\w)|{file}", re.ASCII)
 
 
 def _(text: str) -> str:
     """Return `text` in the user's language. The empty text stays empty (gettext would answer its header)."""
-    return _begun(_catalogue.gettext(text)) if text else ""
+    return _directed(_catalogue.gettext(text)) if text else ""
 
 
 def ngettext(one: str, many: str, number: int) -> str:
     """Return the form of a text that goes with `number`, in the user's language."""
-    return _begun(_catalogue.ngettext(one, many, number))
+    return _directed(_catalogue.ngettext(one, many, number))
 
 
-def _begun(text: str) -> str:
-    """Let a text begin with the direction of its language.
+def _directed(text: str) -> str:
+    """Let a text begin with the direction of its language, and names keep theirs.
 
     Labels, panels and notification servers go by the first letter, which may be that of a name or of a placeholder.
     """
@@ -63,8 +66,10 @@ def _begun(text: str) -> str:
         return text
     letters = [kind for kind in map(unicodedata.bidirectional, text) if kind in ("L", "R", "AL")]
     # What has no translation, such as a sentence of the helper, keeps the direction that it has.
-    ours = "{" in text or "R" in letters or "AL" in letters
-    return _MARK + text if ours and letters[:1] == ["L"] else text
+    if "{" not in text and "R" not in letters and "AL" not in letters:
+        return text
+    begin = _MARK if letters[:1] == ["L"] else ""
+    return begin + _NAME.sub("\N{LEFT-TO-RIGHT MARK}\\g<0>\N{LEFT-TO-RIGHT MARK}", text)
 
 
 def install(application: "QApplication") -> None:

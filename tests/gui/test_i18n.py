@@ -143,6 +143,18 @@ for text in ("{title}: {state}", "Link", "Cablecar: password", "The helper's own
     assert run(installed, {"LANGUAGE": "ru"}, program) == ["'{'", r"'\u0421'", "'C'", "'T'"]
 
 
+def test_names_keep_their_direction(installed: Path) -> None:
+    program = """
+from cablecar.applet.i18n import _
+from cablecar.helper import reasons
+print(ascii(_(reasons.UNWRITABLE_FILE.sentence)).count("\\\\u200e/\\\\u200e"))
+print(ascii(_(reasons.MTU_TOO_LARGE.sentence)).count("\\\\u200e`mtu`\\\\u200e"))
+print(ascii(_(reasons.FAILED.sentence)).count("\\\\u200e"))
+"""
+    assert run(installed, {"LANGUAGE": "he"}, program) == ["2", "1", "0"]
+    assert run(installed, {"LANGUAGE": "ru"}, program) == ["0", "0", "0"]
+
+
 @pytest.mark.parametrize("language", ["C", "he", "ru"])
 def test_no_key_is_given_twice_in_a_window(installed: Path, language: str) -> None:
     windows = [json.loads(line) for line in run(installed, {"LANGUAGE": language}, ACCELERATORS)]
