@@ -105,7 +105,7 @@ class PeerFileExists(CablecarError):
 
 
 class LimitExceeded(CablecarError):
-    """Too many links, or too many questions waiting for an answer."""
+    """Too many links, calls or questions at once, or a message that is too large."""
 
     name = "LimitExceeded"
 
