@@ -376,6 +376,7 @@ class Account(QWidget):
         """Show the settings of a link that exists."""
         for key, field in self.fields.items():
             if key in settings:
+                field.touched = True  # nothing is to be filled in any more
                 field.set_value(settings[key])
 
     def values(self) -> dict[str, Any]:
@@ -467,6 +468,7 @@ class Try(QWidget):
         self.remarks = QPlainTextEdit()
         self.remarks.setReadOnly(True)
         self.remarks.setTabChangesFocus(True)
+        self.remarks.setFixedHeight(7 * QFontMetrics(self.font()).lineSpacing())
         self.remarks.setAccessibleName(_("What was not taken over"))
         self.remarks.hide()
         self.mend_button = QPushButton()
@@ -555,13 +557,11 @@ class Assistant(QDialog):
         self._was_there = False  # the link has been seen
         self._not_taken_over = ""
         self._error: CallError | None = None
-        self._editor: QWidget | None = None
         offers = Offers(client, self)
         self.providers, self.account, self.attempt = Providers(offers), Account(offers), Try()
         self._build()
         self._checker = Checker(client, self.account.values, self)
         self._checker.checked.connect(self._checked)
-        self._settings: Reading | None = None
         presets = Reading(client, names.MANAGER_PATH, "Providers", "aa{sv}", self)
         presets.answered.connect(self._providers_arrived)
         peers = Reading(client, names.MANAGER_PATH, "ListPeers", "as", self)
@@ -846,9 +846,7 @@ class Assistant(QDialog):
             file=f"/etc/cablecar/links/{name}.toml"
         )
         self.attempt.show_remarks(remarks)
-        self._settings = Reading(self._client, self._path, "Settings", "a{sv}", self)
-        self._settings.answered.connect(self._settings_arrived)
-        self._settings.ask()
+        self._read_back()
         diagnosis = Reading(self._client, names.MANAGER_PATH, "Diagnose", "aa{sv}", self)
         diagnosis.answered.connect(lambda findings: self.attempt.show_remarks(_remarks(remarks, findings)))
         diagnosis.ask(name)
@@ -856,6 +854,12 @@ class Assistant(QDialog):
             self._call("")
         else:
             self._added(name, {})
+
+    def _read_back(self) -> None:
+        if self._path:
+            settings = Reading(self._client, self._path, "Settings", "a{sv}", self)
+            settings.answered.connect(self._settings_arrived)
+            settings.ask()
 
     def _settings_arrived(self, answer: object) -> None:
         settings = parse_settings(answer)
@@ -865,8 +869,11 @@ class Assistant(QDialog):
     def _edit(self) -> None:
         from cablecar.applet.editor import Editor
 
-        self._editor = Editor(self._client, self._path)
-        self._editor.show()
+        editor = Editor(self._client, self._path)
+        editor.setParent(self, editor.windowFlags())
+        editor.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        editor.finished.connect(self._read_back)
+        editor.show()
 
     def _remove(self) -> None:
         def removed(result: list[Any] | CallError) -> None:

@@ -76,6 +76,7 @@ class Editor(QDialog):
         self._saving = False
         self._was_refused = False
         self._is_lost = False
+        self._goal = "title"  # where the cursor goes when the settings are there
         self.fields = _fields()
         self._build()
         self._checker = Checker(client, self._question, self)
@@ -97,8 +98,10 @@ class Editor(QDialog):
         self._reading.ask()
 
     def go_to(self, key: str) -> None:
-        """Put the cursor on a setting."""
-        if (field := self.fields.get(key)) is not None:
+        """Put the cursor on a setting, as soon as there is something to change."""
+        if not self._loaded:
+            self._goal = key
+        elif (field := self.fields.get(key)) is not None:
             self._tabs.setCurrentIndex(0 if key in _USUAL else 1)
             field.control.setFocus(Qt.FocusReason.OtherFocusReason)
             self._pages[self._tabs.currentIndex()].ensureWidgetVisible(field)
@@ -176,6 +179,9 @@ class Editor(QDialog):
                 self._note.say("")
         self._loaded = loaded
         self._changed()
+        if self._goal:
+            self.go_to(self._goal)
+            self._goal = ""
 
     def _providers_arrived(self, answer: object) -> None:
         self._providers = {provider.id: provider for provider in Provider.parse_all(answer)}
@@ -267,7 +273,9 @@ class Editor(QDialog):
         self._remove_button.setEnabled(usable)
 
     def _show_faults(self, faults: dict[str, str] | None) -> None:
-        faults = dict(faults or {})
+        if faults is None:
+            return  # nobody could be asked: what is shown is the last that is known
+        faults = dict(faults)
         for key, field in self.fields.items():
             if key != "password":
                 field.set_error(faults.pop(key, ""))
@@ -324,7 +332,8 @@ class Editor(QDialog):
         self._set_saving(False)
         self._was_refused = False
         self.fields["password"].set_value("")
-        self._reading.ask()
+        self._loaded |= {key: self.fields[key].value() for key in changed - {"password"}}
+        self._reading.ask()  # the helper may have filled something in
         self._said.setText(_("Saved."))
         self._said.show()
         link = self._client.snapshot.link(self._path)

@@ -219,7 +219,13 @@ def test_all_settings_of_the_link(assistant: Assistant, forms: Any, eventually: 
     click(assistant.attempt.edit_button)
     editor = next(window for window in QApplication.topLevelWidgets() if isinstance(window, Editor))
     eventually(lambda: editor.fields["server"].value() == "cablepns.012.net.il")
+    field = editor.fields["server"]
+    assert isinstance(field, TextField)
+    type_into(field.edit, "vpn.example.net")
+    press(Qt.Key.Key_Return)
+    eventually(lambda: forms.do("stored", name=GOLDEN)["server"] == "vpn.example.net")
     editor.close()
+    eventually(lambda: edit(assistant, "server").text() == "vpn.example.net")
 
 
 def test_own_provider_is_checked_as_one_types(assistant: Assistant, forms: Any, eventually: Any) -> None:

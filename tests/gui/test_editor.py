@@ -92,6 +92,7 @@ def test_shows_what_is_stored(editor: Editor) -> None:
         "authentication": ["pap"],
     }
     assert editor.windowTitle() == "Settings of Home & Co <b>"
+    assert edit(editor, "title").hasFocus() and button(editor, "Save").isDefault()
     assert "012 Golden Lines" in choice(editor, "provider").box.currentText()
     assert not button(editor, "Save").isEnabled()
 
@@ -345,6 +346,15 @@ def test_go_to_opens_the_page_of_the_setting(editor: Editor) -> None:
     assert editor.fields["debug"].isVisible()
     editor.go_to("password")
     assert edit(editor, "password").isVisible()
+
+
+def test_the_cursor_waits_for_the_settings(client: Client, eventually: Any) -> None:
+    editor = Editor(client, HOME)
+    editor.go_to("password")
+    editor.show()
+    editor.activateWindow()
+    eventually(lambda: edit(editor, "password").hasFocus())
+    editor.deleteLater()
 
 
 def test_the_weakness_is_told_once(editor: Editor) -> None:
