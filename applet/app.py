@@ -70,7 +70,7 @@ class Applet(QObject):
         # A suspended machine's time counts: the user's hour without a line was an hour.
         self._story = Story(lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
         self._menu = Menu(self._do, self._looked_at)
-        self.tray = Tray(session, self._menu.widget, self)
+        self.tray = Tray(session, self._menu.widget, self, wanted=self._choices.icon_always)
         self._notifier = Notifier(session, self._show_balloon, self)
         self.tray.clicked.connect(self._icon_clicked)
         self.tray.missing.connect(self._tray_missing)

@@ -45,14 +45,16 @@ class Tray(QObject):
     found = pyqtSignal()
     deaf = pyqtSignal()
 
-    def __init__(self, bus: QDBusConnection, menu: "QMenu", parent: QObject | None = None) -> None:
+    def __init__(
+        self, bus: QDBusConnection, menu: "QMenu", parent: QObject | None = None, *, wanted: bool = True
+    ) -> None:
         super().__init__(parent)
         self._menu = menu
         self._picture = "waiting"
         self._tooltip = ""
         self._icon: QSystemTrayIcon | None = None
         self._since_click = QElapsedTimer()
-        self._wanted = True
+        self._wanted = wanted
         self._frame = 0
         self._frames = QTimer(self)
         self._frames.setInterval(FRAME_MS)

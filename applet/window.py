@@ -75,12 +75,15 @@ class Window(QWidget):
         """Make the window look like `items`."""
         same = [item.structure for item in items] == [item.structure for item in self._items]
         self._items = items
+        focused = next((key for key, line in self._lines.items() if line is self.focusWidget()), "")
         if not same:
             self._build()
         self._refresh(items)
         self._widen()
         if not same:
             self.adjustSize()
+            if focused in self._lines:
+                self._lines[focused].setFocus()
 
     def _set_timer(self) -> None:
         wanted = self._counting and self.isVisible() and not self.isMinimized()
@@ -88,7 +91,6 @@ class Window(QWidget):
             self._timer.start() if wanted else self._timer.stop()
 
     def _build(self) -> None:
-        focused = next((key for key, line in self._lines.items() if line.hasFocus()), "")
         self._lines.clear()
         body, foot = QWidget(), QWidget()
         rows, self._commands = QVBoxLayout(body), QHBoxLayout(foot)
@@ -103,8 +105,6 @@ class Window(QWidget):
         self._foot.hide()
         self._foot.deleteLater()
         self._foot = foot
-        if focused in self._lines:
-            self._lines[focused].setFocus()
 
     def _add(self, rows: QVBoxLayout, items: tuple[Item, ...]) -> None:
         buttons: QHBoxLayout | None = None

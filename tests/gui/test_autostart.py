@@ -61,7 +61,9 @@ def test_without_an_installation_the_user_gets_an_entry(
     # As the specification has it: first the escapes of a string, then those within quotes, then the field codes.
     found = re.fullmatch(r'"((?:[^"\\]|\\.)*)"(.*)', command.replace("\\\\", "\\"))
     assert found is not None
-    assert re.sub(r"\\(.)", r"\1", found[1]).replace("%%", "%") == program
+    argument = re.sub(r"\\(.)", r"\1", found[1])
+    assert "%" not in argument.replace("%%", "")
+    assert argument.replace("%%", "%") == program
     assert found[2] == " -m cablecar.applet --autostart"
     autostart.switch(False)
     assert not autostart.is_on()

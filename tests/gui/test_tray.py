@@ -113,6 +113,26 @@ def test_an_early_tray_gets_one_icon(display: str, helper: Any, start: Any, tmp_
         program.stop()
 
 
+def test_an_icon_that_is_wanted_only_in_use(
+    display: str, helper: Any, start: Any, tmp_path: Path, eventually: Any
+) -> None:
+    (tmp_path / "cablecar").mkdir()
+    (tmp_path / "cablecar" / "applet.ini").write_text("[General]\nicon-always=false\n")
+    watcher = start("watcher.py")
+    program = Program(display, tmp_path)
+    try:
+        eventually(lambda: helper.seen("call", member="GetAll"))
+        helper.do("set", name="home", State="dialing")
+        eventually(lambda: "Connecting" in watcher.do("look").get("tooltip", ""))
+        helper.do("set", name="home", State="down")
+        eventually(lambda: not watcher.do("look"))
+        helper.do("set", name="home", State="up")
+        eventually(lambda: "Connected" in watcher.do("look").get("tooltip", ""))
+        assert len(watcher.seen("item")) == 2  # none before it was in use
+    finally:
+        program.stop()
+
+
 def test_a_very_late_tray_gets_an_icon_too(
     display: str, helper: Any, start: Any, tmp_path: Path, eventually: Any
 ) -> None:

@@ -73,9 +73,12 @@ def test_follows_in_place_and_keeps_the_keyboard(window: Window) -> None:
     button.setFocus()
     window.apply(describe(snapshot("up", "up")))
     assert window.focusWidget() is button
+    next(button for button in buttons(window) if button.text() == "Log…").setFocus()
     window.apply(describe(snapshot("up")))
     window.apply(describe(snapshot("up", "up")))
     assert len(buttons(window)) == 15
+    focused: Any = window.focusWidget()
+    assert (focused.text(), focused.accessibleDescription()) == ("Log…", "Home & Co <b>: Connected")
 
 
 def test_many_links_scroll(window: Window, application: QApplication) -> None:
