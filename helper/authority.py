@@ -77,7 +77,7 @@ class Authority:
             if answer.done():
                 answer.result()
                 return
-            await self._withdraw(cancel_id)
+            self._bus.spawn(self._withdraw(cancel_id))
             raise NotAuthorized("The caller has left the bus.")
         finally:
             for task in (answer, gone):
@@ -91,7 +91,7 @@ class Authority:
         try:
             answer = await self._bus.ask(POLKIT, "CheckAuthorization", "(sa{sv})sa{ss}us", body, patience)
         except CallError as error:
-            await self._withdraw(cancel_id)
+            self._bus.spawn(self._withdraw(cancel_id))  # not waited for: polkit may hang
             log.warning("polkit could not say whether %s may %s: %s", caller.sender, action, error)
             raise AuthorityUnavailable(
                 "Whether this is allowed could not be found out. Is polkit running, and Cablecar's policy installed?"
