@@ -16,9 +16,19 @@ from cablecar.helper import names
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Everything that is known of a link at one moment."""
+    """Everything that is known of a link at one moment.
+
+    Attributes:
+        link: What was last heard of its state.
+        trouble: Why that may not be so any more; empty when it is.
+        details: Addresses and counters.
+        past: The last days.
+        lines: The log.
+        now: The moment.
+    """
 
     link: Link
+    trouble: str = ""
     details: Details = field(default_factory=Details)
     past: Story = field(default_factory=Story)
     lines: tuple[str, ...] = ()
@@ -43,10 +53,10 @@ class Known:
 
     def text(self, *, with_user: bool = True) -> str:
         """Return all of it as text."""
-        detail = words.detail(self.link)
+        detail = "" if self.trouble else words.detail(self.link)
         parts = [
             [_("Cablecar: {title}").format(title=self.link.title), figures.date_and_clock(self.now)],
-            [words.state(self.link), *([detail] if detail else [])],
+            [self.trouble or words.state(self.link), *([detail] if detail else [])],
             [_("{name}: {value}").format(name=name, value=value) for name, value in self.facts()],
             [self.past.summary(self.now), *(f"  {drop.sentence()}" for drop in self.past.drops)],
             [_("Log:"), *_with_meanings(self.lines)],

@@ -179,9 +179,9 @@ class StatusWindow(QDialog):
         link = snapshot.link(self._path)
         self.setWindowTitle(_("{title}: status").format(title=self._link.title))
         self._title.setText(self._link.title)
-        self._state.setText(words.helper(snapshot) or (words.state(link) if link else _GONE))
-        detail = words.detail(link) if link and not words.helper(snapshot) else ""
-        _say(self._detail, detail)
+        trouble = self._trouble_with(snapshot)
+        self._state.setText(trouble or words.state(self._link))
+        _say(self._detail, "" if trouble else words.detail(self._link))
         shown = Snapshot(snapshot.helper, (link,) if link else ())
         size = 2 * self.fontMetrics().height()
         self._picture.setPixmap(pictures.status(pictures.picture(shown)).pixmap(size, size))
@@ -193,7 +193,7 @@ class StatusWindow(QDialog):
         self._diagnose.setEnabled(self._askable())
 
     def _show_facts(self) -> None:
-        rows = Known(self._link, self._details, now=time.time()).facts()
+        rows = Known(self._link, details=self._details, now=time.time()).facts()
         if [name for name, _value in rows] != [name for name, _label in self._rows]:
             self._rebuild_facts([name for name, _value in rows])
         for (name, value), (_name, shown) in zip(rows, self._rows, strict=True):
@@ -216,12 +216,15 @@ class StatusWindow(QDialog):
             title.setBuddy(shown)
             self._facts.addRow(title, shown)
 
+    def _trouble_with(self, snapshot: Snapshot) -> str:
+        return words.helper(snapshot) or ("" if snapshot.link(self._path) else _GONE)
+
     def _known(self) -> Known:
         now = time.time()
         snapshot = self._client.snapshot
         present = snapshot.link(self._path) if snapshot.helper is Helper.RUNNING else None
         past = strip.tell(self._records, present, now).since(strip.last_days(now)[0].begin)
-        return Known(self._link, self._details, past, self._lines, now)
+        return Known(self._link, self._trouble_with(snapshot), self._details, past, self._lines, now)
 
     def _tell_drop(self, text: str) -> None:
         hint = _("Point at an interruption, or go from one to the next with the arrow keys.")

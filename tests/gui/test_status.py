@@ -274,7 +274,7 @@ def test_the_link_is_removed(window: StatusWindow, fake: Any, eventually: Any) -
     assert timers(window) == 0
     assert offered(window) == []
     hand.mouseClick(button(window, "Copy"), Qt.MouseButton.LeftButton)
-    assert "pptp.example.net" in clipboard()
+    assert "pptp.example.net" in clipboard() and "does not exist any more" in clipboard()
 
 
 def test_buttons_do_as_the_menu_does(window: StatusWindow, fake: Any, eventually: Any) -> None:

@@ -1,0 +1,32 @@
+"""The colours of what is drawn by hand can be seen on light and on dark ground."""
+
+import pytest
+from PyQt6.QtGui import QColor, QPalette
+from PyQt6.QtWidgets import QApplication
+
+from cablecar.applet import colours
+
+
+def luminance(colour: QColor) -> float:
+    """Return the relative luminance of WCAG 2."""
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour.getRgbF()[:3] if c is not None
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: QColor, other: QColor) -> float:
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("ground", "text"), [("#ffffff", "#000000"), ("#fcfcfc", "#232629"), ("#1b1e20", "#fcfcfc"), ("#000000", "#ffff00")]
+)
+def test_contrast(application: QApplication, ground: str, text: str) -> None:
+    palette = QPalette()
+    palette.setColor(QPalette.ColorRole.Base, QColor(ground))
+    palette.setColor(QPalette.ColorRole.Text, QColor(text))
+    for colour in (colours.good(palette), colours.bad(palette), colours.text(palette)):
+        assert contrast(colour, QColor(ground)) >= 3  # what WCAG wants of what is not text
+    assert contrast(colours.faint(palette), QColor(ground)) > 1.2
