@@ -27,7 +27,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from cablecar.applet import pictures, words
+from cablecar.applet import figures, pictures, words
 from cablecar.applet.client import BAD_REPLY, Client
 from cablecar.applet.fields import (
     PPTP_IS_WEAK,
@@ -39,7 +39,6 @@ from cablecar.applet.fields import (
     Page,
     PasswordField,
     TextField,
-    isolated,
     plain_label,
     question,
 )
@@ -138,12 +137,8 @@ class Providers(QWidget):
         self.country = QComboBox()
         self.country.setAccessibleName(_("Country"))
         self.list = self._list()
-        self.about = QPlainTextEdit()
-        self.about.setReadOnly(True)
-        self.about.setTabChangesFocus(True)
+        self.about = _text_box(_("What is known about this provider"))
         self.about.setPlaceholderText(_("Choose your provider, to see what is known about it."))
-        self.about.setAccessibleName(_("What is known about this provider"))
-        self.about.setFixedHeight(7 * QFontMetrics(self.font()).lineSpacing())
         filters = QHBoxLayout()
         filters.addWidget(self.search, 2)
         filters.addWidget(self.country, 1)
@@ -249,7 +244,7 @@ class Providers(QWidget):
     def _item(self, provider: Provider) -> QTreeWidgetItem:
         protocols = " ".join(PROTOCOLS.get(protocol, protocol) for protocol in provider.protocols)
         item = QTreeWidgetItem(
-            [isolated(provider.title), isolated(provider.region), _country(provider.country), protocols]
+            [figures.isolated(provider.title), figures.isolated(provider.region), _country(provider.country), protocols]
         )
         item.setData(0, Qt.ItemDataRole.UserRole, provider.id)
         if provider is OWN:
@@ -290,6 +285,21 @@ class Providers(QWidget):
     def _activate(self) -> None:
         if self.provider is not None:
             self.activated.emit()
+
+
+def _text_box(name: str) -> QPlainTextEdit:
+    box = QPlainTextEdit()
+    box.setReadOnly(True)
+    box.setTabChangesFocus(True)
+    box.setAccessibleName(name)
+    box.setFixedHeight(7 * QFontMetrics(box.font()).lineSpacing())
+    document = box.document()
+    assert document is not None
+    option = document.defaultTextOption()
+    # On one side, in whichever direction each line is written.
+    option.setAlignment(plain_label().alignment() & Qt.AlignmentFlag.AlignHorizontal_Mask)
+    document.setDefaultTextOption(option)
+    return box
 
 
 def _about(provider: Provider) -> str:
@@ -465,11 +475,7 @@ class Try(QWidget):
         ]
         self.result = plain_label(bold=True)
         self.message = Message()
-        self.remarks = QPlainTextEdit()
-        self.remarks.setReadOnly(True)
-        self.remarks.setTabChangesFocus(True)
-        self.remarks.setFixedHeight(7 * QFontMetrics(self.font()).lineSpacing())
-        self.remarks.setAccessibleName(_("What was not taken over"))
+        self.remarks = _text_box(_("What was not taken over"))
         self.remarks.hide()
         self.mend_button = QPushButton()
         self.mend_button.clicked.connect(self._mend)

@@ -17,7 +17,7 @@ from PyQt6.QtWidgets import (
     QVBoxLayout,
 )
 
-from cablecar.applet import pictures, words
+from cablecar.applet import figures, pictures, words
 from cablecar.applet.client import Client
 from cablecar.applet.fields import (
     PPTP_IS_WEAK,
@@ -32,7 +32,6 @@ from cablecar.applet.fields import (
     PasswordField,
     SomeField,
     TextField,
-    isolated,
     plain_label,
     question,
 )
@@ -197,7 +196,9 @@ class Editor(QDialog):
         ):
             self._choice(key).offer(self._offers.those(key, choices), with_own=own)
         usable = {
-            provider.id: isolated(f"{provider.title} ({provider.country})" if provider.country else provider.title)
+            provider.id: figures.isolated(
+                f"{provider.title} ({provider.country})" if provider.country else provider.title
+            )
             for provider in sorted(self._providers.values(), key=lambda provider: provider.title.casefold())
             if any(takes("protocol", protocol) for protocol in provider.protocols)
         }

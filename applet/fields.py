@@ -48,11 +48,6 @@ def plain_label(text: str = "", *, bold: bool = False) -> QLabel:
     return made
 
 
-def isolated(text: str) -> str:
-    """Return a name so that it is written in its own direction, whatever stands around it."""
-    return f"\u2068{text}\u2069" if text else ""
-
-
 def icon_label(widget: QWidget, which: QStyle.StandardPixmap) -> QLabel:
     """Return a small picture of the style, as high as a line of `widget`."""
     made = QLabel()

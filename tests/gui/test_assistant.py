@@ -161,6 +161,17 @@ def test_wrong_password_is_mended_without_a_second_link(assistant: Assistant, fo
     assert done(forms) == ["AddLink", "SetPassword", "Connect", "SetPassword", "Connect"]
 
 
+def test_wrong_user_name_is_mended(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("plan", ends=["authentication-failed", "up"])
+    fill_in(assistant)
+    eventually(lambda: assistant.attempt.mend_button.isVisible())
+    click(assistant.attempt.mend_button)
+    type_into(edit(assistant, "user"), "josef@C012")
+    click(assistant.next_button)
+    eventually(lambda: is_connected(assistant))
+    assert done(forms) == ["AddLink", "SetPassword", "Connect", "Update", "Connect"]
+
+
 def test_wrong_server_is_mended(assistant: Assistant, forms: Any, eventually: Any) -> None:
     forms.do("plan", ends=["server-not-found", "up"])
     fill_in(assistant)

@@ -252,7 +252,7 @@ def test_helper_goes_and_comes(
     assert not button(editor, "Save").isEnabled()
     again = start("forms.py", "--link", "home")
     eventually(lambda: client.snapshot.helper is Helper.RUNNING and button(editor, "Save").isEnabled())
-    assert "not running" not in said(editor)
+    eventually(lambda: "helper" not in said(editor))
     click(editor, "Save")
     eventually(lambda: again.do("stored", name="home")["user"] == "other")
 
