@@ -18,10 +18,7 @@ check: setup-check venv deb ## Lint, type-check and test on this host, in under 
 test: ## All tests: `make check`, then the lab's suite in a virtual machine of each Debian
 	@failed=; \
 	$(MAKE) check || failed=" check"; \
-	for guest in $(GUESTS); do \
-		echo "tests/lab/run --guest $$guest tests/lab/suite"; \
-		tests/lab/run --guest $$guest tests/lab/suite || failed="$$failed $$guest"; \
-	done; \
+	tests/lab/suites $(GUESTS) || failed="$$failed lab"; \
 	if [ -n "$$failed" ]; then echo "make test: failed:$$failed" >&2; exit 1; fi
 
 soak: deb ## Kill the helper 100 times, connect 200 times, in a virtual machine of each Debian: an hour and a half
