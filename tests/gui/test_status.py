@@ -151,6 +151,30 @@ def test_numbers_are_live(window: StatusWindow, fake: Any, eventually: Any) -> N
     window.grab()
 
 
+def test_nothing_is_measured_while_it_is_not_up(window: StatusWindow, fake: Any, eventually: Any) -> None:
+    fake.do("say", member="Details", what={"server": "pptp.example.net"})
+    fake.do("set", name="home", State="dialing", Phase="preparing")
+    eventually(lambda: "10.64.12.3" not in said(window))
+    samples = plot(window).samples
+    for phase in ("connecting", "authenticating", "configuring"):
+        calls = asked(fake, "Details")
+        fake.do("set", name="home", Phase=phase)
+        eventually(lambda calls=calls: asked(fake, "Details") > calls)
+    fake.do("say", member="Details", what={"server": "other.example.net"})
+    fake.do("set", name="home", Phase="preparing")
+    eventually(lambda: "other.example.net" in said(window))
+    assert plot(window).samples == samples
+
+
+def test_what_went_through_while_nobody_looked_is_a_gap(window: StatusWindow, eventually: Any) -> None:
+    eventually(lambda: len(plot(window).samples) > 1)
+    window.hide()
+    before = plot(window).samples
+    window.show()
+    eventually(lambda: len(plot(window).samples) > len(before))
+    assert plot(window).samples[len(before)].begin > before[-1].end
+
+
 def test_a_slow_helper_is_not_asked_the_faster(
     window: StatusWindow, fake: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
