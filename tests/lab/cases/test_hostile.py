@@ -13,10 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "shared"))
 
 import hostile
 
-# Each password once, with each user at least once. By PAP the server's pppd would cut the random ones: it writes most
-# of their bytes as four.
-BY_CHAP = hostile.RANDOM_PASSWORDS[:4]
-PASSWORDS = (*hostile.PASSWORDS_CARRIED, *BY_CHAP)
+# Each password once, with each user at least once.
+PASSWORDS = (*hostile.PASSWORDS_CARRIED, *hostile.RANDOM_PASSWORDS[:4])
 LOGINS = list(zip(itertools.cycle(reversed(hostile.USERS_CARRIED)), PASSWORDS))
 TOGETHER = 4  # logins of one test: the lab takes one that is silent for minutes for hung
 
@@ -25,8 +23,10 @@ def log_in(user: str, password: str) -> str:
     """Make a call as this user to a server that knows no other, and end it; return what went wrong."""
     lab.isp("user", user)
     lab.isp("password", password)
-    lab.isp("auth", "chap" if password in BY_CHAP else "pap")
-    lab.link("Update", "a{sv}", "1", "user", "s", user)
+    # By PAP the server's pppd compares what it prints of a password, and its versions print other letters than ASCII's
+    # differently. And what is pinned after a login by CHAP would refuse the next one by PAP.
+    lab.isp("auth", "pap" if password.isascii() else "chap")
+    lab.link("Update", "a{sv}", "2", "user", "s", user, "authentication", "as", "0")
     lab.link("SetPassword", "s", password)
     answer = lab.link("Connect", check=False)
     if answer.ok and tells(password):
