@@ -154,6 +154,9 @@ class Editor(QDialog):
         link = snapshot.link(self._path)
         title = link.title if link is not None else self._name
         self.setWindowTitle(_("Settings of {title}").format(title=title))
+        tabs = self._tabs.tabBar()
+        assert tabs is not None
+        tabs.setAccessibleName(self.windowTitle())
         if snapshot.helper is not Helper.RUNNING:
             self._note.say(words.helper(snapshot))
             self._is_lost = True

@@ -335,7 +335,7 @@ def test_keyboard_only(editor: Editor, forms: Any, eventually: Any) -> None:
             KEYS.keyClicks(focus(), "somebody")
         KEYS.keyClick(focus(), Qt.Key.Key_Tab)
     assert reached[:5] == ["Title", "Provider", "Server", "User name", "Password"]
-    assert all(reached)
+    assert all(reached), reached
     editor.go_to("user")
     KEYS.keyClick(focus(), Qt.Key.Key_Return)
     eventually(lambda: forms.do("stored", name="home")["user"] == "somebody")
