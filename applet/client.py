@@ -65,6 +65,10 @@ class Client(QObject):
         self._watcher: QDBusServiceWatcher | None = None
         self._properties: dict[str, dict[str, object]] = {}
         self._complete: set[str] = set()
+        # An answer may be handed to us after a signal that was sent later. So what has been heard of a link while it
+        # is being read outdoes what is read, and a list that was being read is read again.
+        self._heard: dict[str, list[dict[str, object]]] = {}
+        self._listing = False
         self._generation = 0
         self.snapshot = Snapshot()
 
@@ -155,11 +159,13 @@ class Client(QObject):
         def done(result: list[Any] | CallError) -> None:
             if generation != self._generation:
                 return
+            self._listing = False
             if isinstance(result, CallError):
                 self._publish(Helper.ABSENT, result)
             else:
                 self._list_arrived(model.parse_list(result[0]))
 
+        self._listing = True
         if self.snapshot.helper is not Helper.RUNNING:
             self._publish(Helper.ASKING)
         self.ask(names.MANAGER_PATH, names.MANAGER_INTERFACE, "ListLinks", (), "a(sos)", done)
@@ -167,6 +173,7 @@ class Client(QObject):
     def _list_arrived(self, listed: dict[str, dict[str, object]]) -> None:
         # Names and states can be shown at once; the rest of each link follows.
         self._complete.clear()
+        self._heard.clear()
         self._properties = listed
         for path in listed:
             self._read_link(path)
@@ -174,14 +181,17 @@ class Client(QObject):
 
     def _read_link(self, path: str) -> None:
         generation = self._generation
+        heard: dict[str, object] = {}
+        self._heard.setdefault(path, []).append(heard)
 
         def done(result: list[Any] | CallError) -> None:
             if generation != self._generation or path not in self._properties:
                 return
+            self._heard[path] = [other for other in self._heard.get(path, []) if other is not heard]
             if isinstance(result, CallError):
                 del self._properties[path]  # removed in the meantime, or not to be understood
             else:
-                self._properties[path] = result[0]
+                self._properties[path] = result[0] | heard
                 self._complete.add(path)
             self._publish(Helper.RUNNING)
 
@@ -195,6 +205,8 @@ class Client(QObject):
             return
         _interface, values, invalidated = body
         self._properties[path] = self._properties[path] | values
+        for heard in self._heard.get(path, []):
+            heard |= values
         if invalidated:
             self._read_link(path)
         self._publish(Helper.RUNNING)
@@ -203,6 +215,9 @@ class Client(QObject):
     def _on_link_added(self, message: QDBusMessage) -> None:
         body = arguments(message, "o")
         if body is None or model.link_name(body[0]) is None or len(self._properties) >= model.MAX_LINKS:
+            return
+        if self._listing:
+            self._read()
             return
         # Shown when its properties are here: a link that flashes by as "unknown" helps nobody.
         self._properties.setdefault(body[0], {})
@@ -213,6 +228,7 @@ class Client(QObject):
         body = arguments(message, "o")
         if body is not None and self._properties.pop(body[0], None) is not None:
             self._complete.discard(body[0])
+            self._heard.pop(body[0], None)
             self._publish(Helper.RUNNING)
 
     def _publish(self, helper: Helper, problem: CallError | None = None) -> None:

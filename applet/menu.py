@@ -169,7 +169,7 @@ class Menu:
         self._click = click
         self._items: tuple[Item, ...] = ()
         self._actions: dict[str, QAction] = {}
-        self._pictures: dict[str, str] = {}
+        self._shown: dict[str, Item] = {}
         self._submenus: list[QMenu] = []
 
     def apply(self, items: tuple[Item, ...]) -> None:
@@ -179,7 +179,10 @@ class Menu:
         if not same:
             self._build()
         for item in _flat(items):
-            self._refresh(item, self._actions[item.key])
+            before = self._shown.get(item.key, Item(""))
+            if item != before:
+                self._shown[item.key] = item
+                self._refresh(item, before, self._actions[item.key])
 
     def _build(self) -> None:
         self.widget.clear()
@@ -187,7 +190,7 @@ class Menu:
             submenu.deleteLater()
         self._submenus.clear()
         self._actions.clear()
-        self._pictures.clear()
+        self._shown.clear()
         self._add(self.widget, self._items)
 
     def _add(self, menu: QMenu, items: tuple[Item, ...]) -> None:
@@ -205,14 +208,13 @@ class Menu:
                 action.triggered.connect(lambda _checked, key=item.key: self._chosen(key))
                 self._actions[item.key] = action
 
-    def _refresh(self, item: Item, action: QAction) -> None:
+    def _refresh(self, item: Item, before: Item, action: QAction) -> None:
         action.setVisible(item.visible)
         if item.separator:
             return
         action.setText(label(item.text))
         action.setEnabled(item.does is not None or bool(item.children))
-        if self._pictures.get(item.key, "") != item.picture:
-            self._pictures[item.key] = item.picture
+        if item.picture != before.picture:
             action.setIcon(pictures.status(item.picture) if item.picture else QIcon())
 
     def _chosen(self, key: str) -> None:

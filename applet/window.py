@@ -36,6 +36,7 @@ class Window(QWidget):
         self._click = click
         self._items: tuple[Item, ...] = ()
         self._lines: dict[str, QWidget] = {}
+        self._shown: dict[str, tuple[Item, str]] = {}
         self._note = labels.plain()
         self._area = QScrollArea()
         self._area.setWidgetResizable(True)
@@ -92,6 +93,7 @@ class Window(QWidget):
 
     def _build(self) -> None:
         self._lines.clear()
+        self._shown.clear()
         body, foot = QWidget(), QWidget()
         rows, self._commands = QVBoxLayout(body), QHBoxLayout(foot)
         for layout in (rows, self._commands):
@@ -134,6 +136,9 @@ class Window(QWidget):
 
     def _refresh(self, items: tuple[Item, ...], group: str = "") -> None:
         for item in items:
+            if self._shown.get(item.key) == (item, group):
+                continue
+            self._shown[item.key] = (item, group)
             line = self._lines.get(item.key)
             if isinstance(line, QPushButton):
                 line.setText(label(item.text))

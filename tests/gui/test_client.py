@@ -91,6 +91,31 @@ def test_invalidated_properties_are_read_again(helper: Any, running: Client, eve
     eventually(lambda: state(running) == "up")
 
 
+def test_a_change_that_overtakes_the_answer_is_not_lost(helper: Any, client: Client, eventually: Any) -> None:
+    change = {"name": "home", "State": "dialing", "Phase": "connecting"}
+    helper.do("outcome", member="GetAll", overtaken_by=["set", change])
+    client.start()
+    eventually(lambda: client.snapshot.links and not client.snapshot.links[0].partial)
+    link = client.snapshot.links[0]
+    assert (link.title, link.state, link.phase) == ("Home & Co <b>", "dialing", "connecting")
+    helper.do("set", name="home", State="up")
+    eventually(lambda: state(client) == "up")
+    assert client._heard == {HOME: []}
+
+
+def test_a_link_that_overtakes_the_list_is_not_lost(helper: Any, client: Client, eventually: Any) -> None:
+    helper.do("outcome", member="ListLinks", overtaken_by=["add", {"name": "work"}])
+    client.start()
+    eventually(lambda: [link.name for link in client.snapshot.links if not link.partial] == ["home", "work"])
+
+
+def test_a_removal_that_overtakes_the_list_is_not_lost(helper: Any, client: Client, eventually: Any) -> None:
+    helper.do("add", name="work", quiet=True)
+    helper.do("outcome", member="ListLinks", overtaken_by=["remove", {"name": "work"}])
+    client.start()
+    eventually(lambda: [link.name for link in client.snapshot.links if not link.partial] == ["home"])
+
+
 @pytest.mark.parametrize(
     ("path", "member", "signature", "body"),
     [

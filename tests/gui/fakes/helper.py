@@ -50,7 +50,11 @@ class FakeHelper(Peer):
         self.emit(PREFIX + name, PROPERTIES, "PropertiesChanged", "sa{sv}as", [LINK, changed, []])
 
     def outcome(self, member: str, **what: Any) -> None:
-        """Say what a member answers from now on: hang, or error=NAME text=TEXT; nothing means success."""
+        """Say what a member answers from now on: hang, or error=NAME text=TEXT; nothing means success.
+
+        overtaken_by=[COMMAND, ARGUMENTS] does that once after the answer has been made up and before it is sent:
+        QtDBus may hand the program a signal before an answer that came earlier.
+        """
         self.outcomes[member] = what
 
     def list_as(self, signature: str, body: list[Any]) -> None:
@@ -65,6 +69,11 @@ class FakeHelper(Peer):
 
     def answer(self, message: Message) -> Message | bool | None:
         what = self.outcomes.get(message.member, {})
+        if "overtaken_by" in what:
+            command, arguments = self.outcomes.pop(message.member)["overtaken_by"]
+            answer = self.answer(message)
+            self.commands[command](**arguments)
+            return answer
         if what.get("hang"):
             self.waiting.append(message)
             return True
