@@ -21,7 +21,7 @@ class FakeStatus(FakeHelper):
     def __init__(self) -> None:
         super().__init__()
         self.says = dict(EMPTY)
-        self.commands |= {"say": self.say}
+        self.commands |= {"say": self.say, "kept": lambda: len(self.waiting)}
 
     def say(self, member: str, what: Any, times: int = 1) -> None:
         """Answer a method so from now on; a list that many times over, as much as an order cannot carry."""
