@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, Final
 
 from PyQt6.QtCore import QLocale, Qt, pyqtSignal
-from PyQt6.QtGui import QFontMetrics
+from PyQt6.QtGui import QCloseEvent, QFontMetrics
 from PyQt6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -606,6 +606,14 @@ class Assistant(QDialog):
             )
         else:
             super().reject()
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """As `reject`; whoever is only hidden must not count as closed, and be deleted."""
+        if event is not None and self._storing and not self._path:
+            event.ignore()
+            self.hide()
+        else:
+            super().closeEvent(event)
 
     @property
     def _link(self) -> Link | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QLabel, QLineEdit, QMessageBox, QPushButton, QWidget
 
@@ -409,12 +409,19 @@ def test_slow_helper_does_not_freeze_anything(assistant: Assistant, forms: Any, 
     eventually(lambda: is_connected(assistant))
 
 
-def test_closed_while_the_link_is_being_made(assistant: Assistant, forms: Any, eventually: Any) -> None:
+@pytest.mark.parametrize("by", ["button", "window manager"])
+def test_closed_while_the_link_is_being_made(assistant: Assistant, forms: Any, eventually: Any, by: str) -> None:
     forms.do("outcome", member="AddLink", hang=True)
     fill_in(assistant)
     eventually(lambda: forms.seen("call", member="AddLink"))
-    click(assistant.cancel_button)
+    assistant.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    if by == "button":
+        click(assistant.cancel_button)
+    else:
+        assistant.close()
     assert not assistant.isVisible()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assistant.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
     forms.do("release")
     answer(assistant, "Remove it", eventually)
     eventually(lambda: not assistant.isVisible())
