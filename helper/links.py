@@ -397,7 +397,8 @@ class Links:
             present = self._machinery.store.load_link(name, self.providers)
         except FileNotFoundError:
             present = link.settings
-        settings = parse(fill(merge(present, values), self.providers() if "provider" in values else {}))
+        merged = merge(present, values)
+        settings = parse(fill(merged, self.providers()) if "provider" in values else merged)
         self._machinery.store.save_link(name, settings)
         self._use(link, settings)
 

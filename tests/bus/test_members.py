@@ -151,6 +151,9 @@ async def test_a_preset_fills_in_the_server(stage: Stage) -> None:
     values = {"provider": Variant("s", chosen), "user": Variant("s", "u@C012")}
     assert (await stage.client.manager("AddLink", "sa{sv}", LINK, values)).message_type is MessageType.METHOD_RETURN
     assert (await settings(stage))["server"] == "cablepns.012.net.il"
+    change = {"title": Variant("s", "Home"), "server": Variant("s", "cablepns.012.net.il")}
+    assert (await stage.client.link("Update", "a{sv}", change)).message_type is MessageType.METHOD_RETURN
+    assert (await settings(stage))["provider"] == chosen
     stage.units.answers["cablepns.012.net.il"] = ["203.0.113.7", "203.0.113.8"]
     await stage.client.link("SetPassword", "s", "secret")
     await come_up(stage)
