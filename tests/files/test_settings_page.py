@@ -21,7 +21,7 @@ def test_every_setting_is_on_the_page_and_nothing_else() -> None:
 def test_the_default_is_the_true_one(field: "dataclasses.Field[object]") -> None:
     shown = ROWS[field.name]
     if field.default is dataclasses.MISSING:
-        assert shown == "–"
+        assert shown == "\N{EN DASH}"
     elif field.default in ("", ()):
         assert "`" not in shown
     else:

@@ -44,7 +44,15 @@ def test_a_link_goes_round(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["server = ", "server = " + "[" * 30000, 'server = "x"\nuser = "u"\npty = "sh"\n', "\xff", 'server = "x"\n', "x" * 70000]
+    "content",
+    [
+        "server = ",
+        "server = " + "[" * 30000,
+        'server = "x"\nuser = "u"\npty = "sh"\n',
+        "\xff",
+        'server = "x"\n',
+        "x" * 70000,
+    ],
 )
 def test_a_broken_file_is_named_and_harms_no_other(
     store: Store, content: str, caplog: pytest.LogCaptureFixture
