@@ -16,7 +16,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import footprint
 import lab
@@ -153,16 +153,15 @@ def round_of(stage: Stage, moment: float, watch: Watch, normal: dict[bool, Resid
     lab.link("Connect" if stage.up_before else "Disconnect")
     lab.run("systemctl", "reset-failed", "cablecar-helper.service")  # so that systemd does not count the kills
     watch.begin("up" if stage.up_before else "down")
-    pings = Pings()
-    death = kill(stage, moment, watch)
-    # Nobody calls the helper until it is back: a call would start it sooner than systemd does by itself.
-    watch.wait_for("there")
-    lab.eventually(lambda: agrees(lab.prop("State"), death), SETTLED_WITHIN, f"right after {death}")
-    right = time.monotonic() - death.time
-    check_settled(death, normal)
-    settled = time.monotonic() - death.time
-    lost = pings.end()
-    assert not (stage.up_before and death.wanted) or lost <= LOST_PINGS, f"{lost} pings in a row were lost"
+    with Pings() as pings:
+        death = kill(stage, moment, watch)
+        # Nobody calls the helper until it is back: a call would start it sooner than systemd does by itself.
+        watch.wait_for("there")
+        lab.eventually(lambda: agrees(lab.prop("State"), death), SETTLED_WITHIN, f"right after {death}")
+        right = time.monotonic() - death.time
+        check_settled(death, normal)
+        settled = time.monotonic() - death.time
+    assert not (stage.up_before and death.wanted) or pings.lost <= LOST_PINGS, f"{pings.lost} pings in a row were lost"
     return death.state, right, settled
 
 
@@ -208,22 +207,27 @@ def agrees(answer: str, death: Death) -> bool:
 
 
 class Pings:
-    """A ping every tenth of a second through the tunnel."""
+    """A ping every tenth of a second through the tunnel, meanwhile.
 
-    def __init__(self) -> None:
+    Attributes:
+        lost: How many in a row were lost, at most; known afterwards.
+    """
+
+    lost: int
+
+    def __enter__(self) -> Self:
         self._process = subprocess.Popen(
             ["ping", "-n", "-i", "0.1", lab.HOST], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
         )
+        return self
 
-    def end(self) -> int:
-        """Return how many in a row were lost, at most."""
+    def __exit__(self, *error: object) -> None:
         self._process.send_signal(signal.SIGINT)
         output, _ = self._process.communicate(timeout=10)
         answered = [int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", output)]
         sent = re.search(r"(\d+) packets transmitted", output)
         assert sent
-        known = [0, *answered, int(sent[1])]
-        return max(later - earlier - 1 for earlier, later in itertools.pairwise(known))
+        self.lost = max(later - earlier - 1 for earlier, later in itertools.pairwise([0, *answered, int(sent[1])]))
 
 
 def test_many_calls_leave_the_helper_as_it_was(configured: None) -> None:
