@@ -285,8 +285,8 @@ def _version() -> str:
 
 def _application() -> QApplication:
     application = QApplication(["cablecar-applet"])
-    application.setApplicationName("cablecar-applet")
-    application.setApplicationDisplayName("Cablecar")
+    # What a screen reader calls us and the icon. (With a display name Qt would add that to each window's title.)
+    application.setApplicationName("Cablecar")
     application.setDesktopFileName(APP_NAME)
     application.setQuitOnLastWindowClosed(False)
     application.setWindowIcon(pictures.app())

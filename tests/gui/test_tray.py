@@ -88,6 +88,7 @@ def test_a_late_tray_gets_an_icon(applet: Program, start: Any, helper: Any, even
     watcher = start("watcher.py")
     seen = looked(watcher, eventually)
     assert seen["icon"] or seen["pixmaps"]
+    assert seen["title"] == "Cablecar"  # what a screen reader says
     eventually(lambda: watcher.do("look").get("tooltip") == "Home \uff06 Co \u2039b\u203a: Disconnected")
     helper.do("set", name="home", State="up")
     eventually(lambda: watcher.do("look").get("tooltip", "").endswith(": Connected"))

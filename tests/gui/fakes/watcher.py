@@ -62,7 +62,8 @@ class FakeWatcher(Peer):
             return {}
         values = {key: value.value for key, value in reply[0].items()}
         pixmaps = [[width, height] for width, height, _data in values.get("IconPixmap", [])]
-        return {"icon": values["IconName"], "pixmaps": pixmaps, "tooltip": values["ToolTip"][2], "id": values["Id"]}
+        told = {"icon": values["IconName"], "pixmaps": pixmaps, "tooltip": values["ToolTip"][2]}
+        return told | {"id": values["Id"], "title": values["Title"]}
 
     async def click(self) -> None:
         await self._ask("/StatusNotifierItem", ITEM, "Activate", "ii", [0, 0])
