@@ -20,7 +20,7 @@ def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
     Raises:
         StorageFailed: It could not be written; what was there is intact.
     """
-    temporary = f".{path.name}.cablecar-new"
+    temporary = _temporary(path)
     try:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
@@ -67,15 +67,20 @@ def read(path: Path) -> bytes:
 
 
 def remove(path: Path) -> None:
-    """Remove the file if it is there.
+    """Remove the file if it is there, and what a killed `replace` may have left of it.
 
     Raises:
         StorageFailed: It is there and could not be removed.
     """
     try:
+        path.with_name(_temporary(path)).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
     except OSError as error:
         raise _failed(path, error) from error
+
+
+def _temporary(path: Path) -> str:
+    return f".{path.name}.cablecar-new"
 
 
 def _write_new(name: str, folder: int, data: bytes, mode: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ def process(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is called pppd, as far as the kernel knows."""
     program = shutil.copy("/bin/sleep", tmp_path / "pppd")
     with subprocess.Popen([program, "60"]) as running:
+        while Path(f"/proc/{running.pid}/comm").read_text() != "pppd\n":
+            time.sleep(0.001)  # it is still us
         yield running
         running.kill()
 

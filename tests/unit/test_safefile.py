@@ -57,6 +57,13 @@ def test_a_kill_at_any_moment_leaves_one_of_the_two(tmp_path: Path) -> None:
     assert found == {OLD, NEW}, "the kills came too late or too early to show anything"
 
 
+def test_removing_takes_what_a_kill_left_behind(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / ".secret.cablecar-new").write_text("y")
+    safefile.remove(tmp_path / "secret")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_no_file_leaves_no_descriptor_open(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     before = len(os.listdir("/proc/self/fd"))
