@@ -85,7 +85,8 @@ def undisturbed() -> Iterator[None]:
     growth = memory(pid, "VmHWM") - before
     print(f"{took:.1f} s; the longest wait: helper {helper:.2f} s, bus daemon {daemon:.2f} s; "
           f"helper {cpu(pid) - used:.2f} s of processor, {growth / MIB:.1f} MiB more")  # fmt: skip
-    assert helper < daemon + 1
+    # On an emulated processor the daemon is busy with it for twenty seconds, and whoever answers waits for its turn.
+    assert helper < 1.1 * daemon + 1
     assert growth < 8 * MIB
     assert lab.helper_pid() == pid
 
@@ -102,11 +103,9 @@ def test_a_call_of_30_mib_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("configured")
-@pytest.mark.parametrize(("who", "delivered"), [(NOBODY, False), ((), True)], ids=["nobody", "root"])
-def test_a_signal_of_30_mib_reaches_nobody_or_is_dropped(who: tuple[str, ...], delivered: bool) -> None:
+def test_a_signal_of_30_mib_is_kept_from_it_by_the_bus() -> None:
     begin = time.strftime("%F %T")
     with undisturbed():
-        large("SIGNAL", *who)
-    told = lab.journal("-u", "cablecar-helper.service", "--since", begin)
-    assert ("bytes was dropped" in told) == delivered
+        large("SIGNAL", *NOBODY)
+    assert "bytes was dropped" not in lab.journal("-u", "cablecar-helper.service", "--since", begin)
     assert lab.prop("State") == "down"
