@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -21,9 +22,15 @@ PATIENCE: Final = 10.0  # seconds, as the unit's TimeoutStopSec
 
 @dataclass(slots=True)
 class HandMade:
-    """A pppd that somebody else started."""
+    """A pppd that somebody else started.
+
+    Attributes:
+        pid: Its process id.
+        interface: Its interface, empty when it has none yet.
+    """
 
     pid: int
+    interface: str
     _descriptor: int = field(repr=False)
 
     def follow(self, on_end: Callable[[], None]) -> None:
@@ -56,10 +63,19 @@ def find(link: str, folders: Sequence[Path] = PID_FOLDERS) -> HandMade | None:
     """
     for folder in folders:
         with contextlib.suppress(OSError, ValueError, IndexError):
-            pid = int((folder / f"ppp-{link}.pid").read_text("ascii").split()[0])
-            descriptor = os.pidfd_open(pid)
-            # The file may be stale and the number somebody else's by now; what the pidfd names cannot change any more.
-            if (PROC / str(pid) / "comm").read_text() == "pppd\n":
-                return HandMade(pid, descriptor)
-            os.close(descriptor)
+            pid, *interface = (folder / f"ppp-{link}.pid").read_text("ascii").split()
+            if (descriptor := _open(int(pid), link)) is not None:
+                return HandMade(int(pid), "".join(interface[:1]), descriptor)
+    return None
+
+
+def _open(pid: int, link: str) -> int | None:
+    descriptor = os.pidfd_open(pid)
+    # The file may be stale and the number somebody else's by now; what the pidfd names cannot change any more.
+    with contextlib.suppress(OSError):
+        words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+        called = (b"call", link.encode()) in pairwise(words)
+        if called and (PROC / str(pid) / "comm").read_text() == "pppd\n":
+            return descriptor
+    os.close(descriptor)
     return None

@@ -20,7 +20,7 @@ from cablecar.helper import names, pppd, pppfiles, reasons
 from cablecar.helper.bus import CallError
 from cablecar.helper.byhand import PID_FOLDERS, HandMade
 from cablecar.helper.calllog import FOLDER, CallLog
-from cablecar.helper.errors import CablecarError, CallFailed
+from cablecar.helper.errors import CablecarError, CallFailed, PeerFileExists
 from cablecar.helper.history import History
 from cablecar.helper.imports import Foreign
 from cablecar.helper.installed import Pppd
@@ -107,7 +107,7 @@ class Dialer:
     def adopt(self, by_hand: HandMade | None = None) -> None:
         """Take over a call that is running already: its unit's, or one that was dialed by hand."""
         known = self._machinery.store.dialed(self._link) if by_hand is None else None
-        self._new_call(known or self.settings).adopt(by_hand)
+        self._new_call(known or self.settings, by_hand).adopt()
 
     async def adopted(self) -> None:
         """Return when an adopted call that is up has been told so."""
@@ -138,8 +138,8 @@ class Dialer:
         """Return the last `count` lines of the present or last call."""
         return list(self._call.log.lines)[-count:] if self._call is not None else []
 
-    def _new_call(self, settings: Settings) -> "Call":
-        self._call = Call(self._link, settings, self._machinery, self._listener)
+    def _new_call(self, settings: Settings, by_hand: HandMade | None = None) -> "Call":
+        self._call = Call(self._link, settings, self._machinery, self._listener, by_hand)
         return self._call
 
     def _on_end(self, ended: Exit) -> None:
@@ -150,17 +150,20 @@ class Dialer:
 class Call:
     """One call. Used up when it has ended."""
 
-    def __init__(self, link: str, settings: Settings, machinery: Machinery, listener: Listener) -> None:
+    def __init__(
+        self, link: str, settings: Settings, machinery: Machinery, listener: Listener, by_hand: HandMade | None = None
+    ) -> None:
         self.facts = Facts()
-        self.dialed_at = 0.0  # seconds of the wall clock, 0 when nothing was dialed, or it is not known
+        self.dialed_at = 0.0  # seconds of the wall clock; 0 when nothing was dialed, or by somebody else
         self.connected_at = 0.0
-        self.log = CallLog(link, self._on_line, lambda: self.facts.lines, machinery.logs)
+        log_name = link if by_hand is None else pppfiles.by_hand(link)
+        self.log = CallLog(log_name, self._on_line, lambda: self.facts.lines, machinery.logs)
         self._link = link
         self._settings = settings
         self._machinery = machinery
         self._listener = listener
         self._pins: tuple[IPv4Address, ...] = ()
-        self._by_hand: HandMade | None = None
+        self._by_hand = by_hand
         self._preparing = False
         self._reading_back = False
         self._in_unit = False  # the unit has processes, or is about to
@@ -175,16 +178,15 @@ class Call:
         self._preparing = True
         self._task = self._machinery.spawn(self._run(self._dial(turn)))
 
-    def adopt(self, by_hand: HandMade | None) -> None:
+    def adopt(self) -> None:
         """Take over the unit that is running, or the call that was dialed by hand.
 
         What it needs of the network is noted at once, so that the first `reconcile` after a start sweeps nothing of it.
         """
         log.info("link %s: its call is running already, taken over", self._link)
         self._in_unit = True
-        self._by_hand = by_hand
-        if by_hand is not None:
-            by_hand.follow(lambda: self.unit_ended(None))
+        if self._by_hand is not None:
+            self._by_hand.follow(lambda: self.unit_ended(None))
         try:
             server = pppfiles.dialled_server(self._link, self._machinery.peers)
             self._pins = (server,) if server is not None else ()
@@ -193,6 +195,8 @@ class Call:
         except (CablecarError, OSError) as error:
             log.error("link %s: what its call does cannot be read: %s", self._link, error)
         self._reading_back = False
+        if self._by_hand is not None and self.facts.interface != self._by_hand.interface:
+            self.facts = Facts()  # the log is an older call's: this one writes elsewhere, or has yet to begin
         if self.facts.is_up:
             self._routing = self._machinery.spawn(self._route())
         self._machinery.routes.expect(self._link, self._wanted())
@@ -215,10 +219,20 @@ class Call:
         if self.facts.is_up and name == self.facts.interface and not self._over:
             self._listener.lost()
 
+    @property
+    def took_place(self) -> bool:
+        """Whether there was a pppd."""
+        return self._in_unit
+
+    @property
+    def pins(self) -> tuple[IPv4Address, ...]:
+        """The servers that stay on the cable for it."""
+        return self._pins
+
     async def routed(self) -> None:
         """Return when the routes lead through the call, if it is up."""
         if self._routing is not None:
-            await self._routing
+            await asyncio.wait({self._routing})
 
     def _end_task_or_unit(self) -> None:
         if self._in_unit and not self._over:
@@ -239,6 +253,9 @@ class Call:
             reason = reasons.REQUESTED
         except CallFailed as error:
             reason = error.reason
+        except PeerFileExists as error:
+            log.error("link %s: %s", self._link, error)
+            reason = reasons.UNSAFE_FILE
         except (CablecarError, CallError, OSError) as error:
             log.error("link %s: %s", self._link, error)
             reason = reasons.FAILED
@@ -338,7 +355,8 @@ class Call:
             return
         if not self._over and not self._stopping:
             log.info("link %s: up on %s", self._link, self.facts.interface)
-            self.connected_at = time.time()
+            if self.dialed_at:  # else it came up before we knew of it
+                self.connected_at = time.time()
             self._listener.answered(self.facts.interface)
 
 

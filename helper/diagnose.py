@@ -114,9 +114,10 @@ class Diagnosis:
     async def _pins(self) -> Finding:
         if self._link.status.state != names.UP:
             return Finding(UNKNOWN, "The link is not up; the server is pinned to the cable when it is dialed.")
+        pins = self._link.dialer.call.pins if self._link.dialer.call is not None else ()
         missing = [
             str(server)
-            for server in self._servers
+            for server in pins
             if not (await self._machinery.routes.way(server, self._link.settings.interface)).is_pinned
         ]
         if missing:

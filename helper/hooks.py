@@ -105,7 +105,11 @@ class Hooks:
         """Run what follows the link's coming up, unless the call has ended meanwhile."""
         with self._record() as file:
             last = self._read(file)
-            if last is not None and not _is_running(last.variables):
+            if last is not None and _is_running(last.variables):
+                if last.variables.get("PPPD_PID") != variables.get("PPPD_PID"):
+                    self._tell(_WARNING, "another call of the link is up; nothing is run for this one")
+                    return
+            elif last is not None:
                 self._take_down(file, last)
             # Written first: when pppd dies after the look at it, the unit finds the record.
             _write(file, Record(variables, []))

@@ -106,7 +106,7 @@ class Link:
             case "down" | "failed" | "waiting":
                 self._redial.reset()
                 self._dial(self.status.reason)
-            case "stopping" if self._after is After.DOWN:
+            case "stopping":
                 self._after = After.DIAL
 
     def disconnect(self) -> None:
@@ -194,8 +194,14 @@ class Link:
         With `by_hand` somebody else dialed it: unless the link is wanted anyway, it is not dialed again when it ends.
         """
         self._by_hand = by_hand and self.status.state != WAITING
-        self._port.wake_after(DIAL_LIMIT)
+        # Who dials by hand may want to watch it fail: pppd itself gives up in time.
+        self._port.wake_after(None if by_hand else DIAL_LIMIT)
         self._publish(Status(DIALING, CONNECTING, since=self._clock()))
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether somebody else dialed the call, and nobody asked us to keep it up."""
+        return self._by_hand
 
     @property
     def is_at_rest(self) -> bool:

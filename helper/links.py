@@ -4,10 +4,11 @@ The rooms below know no D-Bus: `service.py` shows what happens here on the bus, 
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
@@ -33,6 +34,7 @@ from cablecar.helper.store import AUTOMATIC
 log = logging.getLogger(__name__)
 
 MAX_LINKS: Final = 64
+AFTER_CHAP: Final = ("chap", "mschapv2")
 _SETTLED: Final = (names.DOWN, names.WAITING, names.UP, names.FAILED)
 REPAIR_PAUSE: Final = 0.05  # seconds; a burst of network events is answered once
 REPAIRS: Final = 5  # in REPAIR_WINDOW seconds; then somebody is fighting us
@@ -102,10 +104,11 @@ class ManagedLink:
 
     def use(self, settings: Settings, redial_minimum: float) -> None:
         """Take new settings for the next call."""
+        changed = settings != self.dialer.settings
         self.dialer.settings = settings
         self.machine.reconnects = settings.reconnect
         self._redial.minimum = redial_minimum
-        if self.audience is not None:
+        if changed and self.audience is not None:
             self.audience.settings_changed()
 
     @property
@@ -206,7 +209,7 @@ class ManagedLink:
     def record(self, reason: Reason) -> None:
         """Add the call that is over to the history, if it was dialed at all."""
         call = self.dialer.call
-        if call is not None and (call.dialed_at or call.connected_at):
+        if call is not None and call.took_place:
             dialed, connected, now = (
                 round(moment * 1_000_000) for moment in (call.dialed_at, call.connected_at, time.time())
             )
@@ -223,13 +226,16 @@ class ManagedLink:
         # PAP hands the password to whoever asks: once the provider has shown CHAP, only an impostor asks for less.
         if self.settings.authentication or self.dialer.facts.method != "chap":
             return
-        pinned = replace(self.settings, authentication=("chap", "mschapv2"))
+        store = self._machinery.store
         try:
-            self._machinery.store.save_link(self.name, pinned)
-            self.use(pinned, self._redial.minimum)
-            log.info("link %s: the provider uses CHAP; it may not ask for PAP from now on", self.name)
-        except CablecarError as error:
-            log.error("link %s: %s", self.name, error)
+            # What the file says now, edits among it that nobody has reloaded yet.
+            present = store.load_link(self.name, self._machinery.providers)
+            if not present.authentication:
+                store.save_link(self.name, replace(present, authentication=AFTER_CHAP))
+        except (CablecarError, OSError) as error:
+            log.error("link %s: that it uses CHAP could not be stored: %s", self.name, error)
+        self.use(replace(self.settings, authentication=AFTER_CHAP), self._redial.minimum)
+        log.info("link %s: the provider uses CHAP; it may not ask for PAP from now on", self.name)
 
     def disconnected(self, reason: Reason, will_reconnect: bool) -> None:
         """Tell the audience."""
@@ -252,6 +258,8 @@ class Links:
         self._begun = False  # before that, a repair would sweep what running calls need
         self._repair: asyncio.TimerHandle | None = None
         self._repairs: list[float] = []
+        self._changing = asyncio.Lock()  # one change of what links there are, and of their settings, at a time
+        self._diagnosed: set[str] = set()
 
     async def begin(self, at_boot: bool) -> None:
         """Load the links, take over calls that run, stop calls without settings, dial what is wanted; call once.
@@ -269,11 +277,19 @@ class Links:
         for name in running:
             await self._settle_running(name)
         self._find_calls_by_hand()
-        for name, link in self.by_name.items():
-            if at_boot and link.settings.autoconnect and link.wanted_by is None:
-                self._machinery.store.save_wish(name, AUTOMATIC)
-            if link.machine.is_at_rest and link.wanted_by is not None:
-                link.machine.connect()
+        for link in self.by_name.values():
+            self._connect_if_wanted(link, at_boot)
+
+    def _connect_if_wanted(self, link: ManagedLink, at_boot: bool) -> None:
+        wanted = link.wanted_by is not None
+        if at_boot and link.settings.autoconnect and not wanted:
+            wanted = True
+            try:
+                self._machinery.store.save_wish(link.name, AUTOMATIC)
+            except StorageFailed as error:
+                log.error("link %s is dialed, but that it is wanted will not outlive the helper: %s", link.name, error)
+        if wanted:
+            link.machine.connect()  # which for a call that runs means that it is to be kept up
 
     async def _take_over(self, name: str) -> None:
         if name not in self.by_name and self._machinery.store.has_link(name):
@@ -295,8 +311,15 @@ class Links:
         else:
             log.warning("a call of link %s runs, but there are no settings for it: stopped", name)
             await self._machinery.units.stop(name)
-            pppfiles.remove(name, self._machinery.peers)
-            self._machinery.store.forget(name)
+            try:
+                self._forget(name)
+            except StorageFailed as error:
+                log.error("link %s: %s", name, error)
+
+    def _forget(self, name: str) -> None:
+        pppfiles.remove(name, self._machinery.peers)  # the password is in it
+        self._machinery.history.forget(name)
+        self._machinery.store.forget(name)
 
     def _find_calls_by_hand(self) -> None:
         for link in self.by_name.values():
@@ -320,20 +343,32 @@ class Links:
             raise NoSuchLink("There is no link of this name. ListLinks names those that there are.")
         return link
 
-    async def add(self, name: str, values: Mapping[str, Any], remarks: Sequence[str] = ()) -> ManagedLink:
-        """Make a new link of these settings and store it, with `remarks` for whoever reads the file.
+    async def add(self, name: str, values: Mapping[str, Any]) -> ManagedLink:
+        """Make a new link of these settings and store it.
 
         Raises:
-            InvalidSetting, LinkExists, PeerFileExists, LimitExceeded, StorageFailed: Nothing was written.
+            InvalidSetting, LinkExists, PeerFileExists, LimitExceeded, StorageFailed: Nothing was made.
         """
+        async with self._changing:
+            return await self._add(name, values)
+
+    async def _add(self, name: str, values: Mapping[str, Any], remarks: Sequence[str] = ()) -> ManagedLink:
         settings = parse(fill(values, self.providers()) if "provider" in values else values)
         if name in self.by_name:
             raise LinkExists("A link of this name exists already. Remove it first, or choose another name.")
+        if self._machinery.store.has_link(name):
+            raise LinkExists("There is a settings file of this name already. Call Reload to make a link of it.")
         if len(self.by_name) >= MAX_LINKS:
             raise LimitExceeded(f"There are {MAX_LINKS} links already. Remove one first.")
         pppfiles.check_free(name, self._machinery.peers)
-        self._machinery.store.save_link(name, settings, remarks)
-        return await self._make(name, settings)
+        self._forget(name)  # whatever a link of this name once left: its password above all is not this one's
+        try:
+            self._machinery.store.save_link(name, settings, remarks)
+            return await self._make(name, settings)
+        except BaseException:
+            self.by_name.pop(name, None)
+            self._forget(name)
+            raise
 
     async def remove(self, name: str) -> None:
         """Disconnect a link and forget it.
@@ -342,15 +377,15 @@ class Links:
             NoSuchLink: There is none.
             StorageFailed: One of its files could not be removed.
         """
+        async with self._changing:
+            await self._remove(name)
+
+    async def _remove(self, name: str) -> None:
         link = self.get(name)
-        if link.removed:
-            raise NoSuchLink("The link is being removed already.")
         link.removed = True  # from now on nobody can connect it
         try:
             await link.disconnect()
-            pppfiles.remove(name, self._machinery.peers)  # the password is in it
-            self._machinery.history.forget(name)
-            self._machinery.store.forget(name)
+            self._forget(name)
         except BaseException:
             link.removed = False
             raise
@@ -363,13 +398,19 @@ class Links:
         Raises:
             NoSuchPeer, PeerNotUsable, InvalidSetting, LimitExceeded, StorageFailed: Nothing was made.
         """
-        found = await asyncio.to_thread(self._machinery.foreign.read, peer)
-        settings, refused = _usable(found.settings)
-        remarks = (*found.left_out, *refused, *found.dials_too)
-        link = await self.add(self._free_name(found.name), settings, remarks)
-        if found.password is not None:
-            self.set_password(link.name, check_password(found.password))
-        return link
+        async with self._changing:
+            found = await asyncio.to_thread(self._machinery.foreign.read, peer)
+            password = check_password(found.password) if found.password is not None else None
+            settings, refused = _usable(found.settings)
+            remarks = (*found.left_out, *refused, *found.dials_too)
+            link = await self._add(self._free_name(found.name), settings, remarks)
+            try:
+                if password is not None:
+                    self.set_password(link.name, password)
+            except StorageFailed:
+                await self._remove(link.name)
+                raise
+            return link
 
     def _free_name(self, wish: str) -> str:
         for number in range(1, MAX_LINKS + 2):
@@ -382,7 +423,7 @@ class Links:
         """Return the last `count` calls of a link, the newest last."""
         return self._machinery.history.read(name, count)
 
-    def update(self, name: str, values: Mapping[str, Any]) -> None:
+    async def update(self, name: str, values: Mapping[str, Any]) -> None:
         """Change some settings of a link; the next dial uses them.
 
         What people have changed in the file meanwhile is taken in, not overwritten.
@@ -392,34 +433,38 @@ class Links:
             InvalidSetting: A value is wrong, or the file as it stands is; nothing was written.
             StorageFailed: It could not be written; the old file is intact.
         """
-        link = self.get(name)
-        try:
-            present = self._machinery.store.load_link(name, self.providers)
-        except FileNotFoundError:
-            present = link.settings
-        merged = merge(present, values)
-        settings = parse(fill(merged, self.providers()) if "provider" in values else merged)
-        self._machinery.store.save_link(name, settings)
-        self._use(link, settings)
+        async with self._changing:
+            link = self.get(name)
+            try:
+                present = self._machinery.store.load_link(name, self.providers)
+            except FileNotFoundError:
+                present = link.settings
+            presets = self.providers() if "provider" in values else {}
+            merged = merge(present, values, presets)
+            settings = parse(fill(merged, presets) if "provider" in values else merged)
+            self._machinery.store.save_link(name, settings)
+            self._use(link, settings)
 
-    async def reload(self) -> Changes:
+    async def reload(self, changes: Changes) -> None:
         """Read all files again: new links appear, changed ones take their new settings, removed ones are taken down.
 
-        A link whose file is broken keeps what it has.
+        A link whose file is broken keeps what it has. `changes` is told of each step as it is done.
         """
-        self._providers = None
-        loaded = self._machinery.store.load_links(self.providers)
-        changes = Changes(broken=list(loaded.broken.values()))
-        for name in [name for name in self.by_name if name not in loaded.links and name not in loaded.broken]:
-            await self.remove(name)
-            changes.removed.append(name)
-        for name, settings in loaded.links.items():
-            if (link := self.by_name.get(name)) is None:
-                await self._make(name, settings)
-                changes.added.append(name)
-            elif link.settings != settings:
-                self._use(link, settings)
-        return changes
+        async with self._changing:
+            self._providers = None
+            for name in list(self.by_name):
+                if not self._machinery.store.has_link(name):
+                    await self._remove(name)
+                    changes.removed.append(name)
+            # Read after the calls of removed links have ended, which takes its time.
+            loaded = self._machinery.store.load_links(self.providers)
+            changes.broken.extend(loaded.broken.values())
+            for name, settings in loaded.links.items():
+                if (link := self.by_name.get(name)) is not None:
+                    self._use(link, settings)
+                else:
+                    await self._make(name, settings)
+                    changes.added.append(name)
 
     async def restore_network(self) -> None:
         """Take every link down and leave nothing of ours in the network."""
@@ -467,6 +512,23 @@ class Links:
         await link.dialer.follow()
         self._use(link, settings)
         return link
+
+    @contextlib.contextmanager
+    def diagnosing(self, name: str) -> Iterator[ManagedLink]:
+        """Give the link for one diagnosis at a time: it looks names up, and calls wait for those.
+
+        Raises:
+            NoSuchLink: There is none.
+            LimitExceeded: One is running already.
+        """
+        link = self.get(name)
+        if name in self._diagnosed:
+            raise LimitExceeded("This link is being diagnosed already. Wait for that to end.")
+        self._diagnosed.add(name)
+        try:
+            yield link
+        finally:
+            self._diagnosed.discard(name)
 
     def _use(self, link: ManagedLink, settings: Settings) -> None:
         provider = self.providers().get(settings.provider) if settings.provider else None

@@ -31,7 +31,7 @@ class Lookup:
 
     units: Units
     folder: Path
-    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     async def addresses(self, link: str, server: str) -> list[IPv4Address]:
         """Return the addresses of `server`, the one to dial first.
@@ -41,7 +41,7 @@ class Lookup:
         """
         with contextlib.suppress(AddressValueError):
             return [IPv4Address(server)]  # the settings hold no address that a server cannot have
-        async with self._one_at_a_time:
+        async with self._locks.setdefault(link, asyncio.Lock()):
             answer = await self._ask(link, server)
         found = []
         for line in answer.splitlines():

@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Final
 
 from cablecar.helper import __version__, providers
@@ -87,7 +86,9 @@ async def _serve() -> int:
         await units.begin()
         await routes.begin()
         await monitor.begin()
-        await links.begin(_first_start())
+        mark = FOLDER / STARTED_MARK
+        await links.begin(at_boot=not mark.exists())
+        mark.touch(mode=0o600)
         Manager(bus, links, machinery).export()
         if not await bus.own(BUS_NAME):
             log.error("%s has another owner on the bus", BUS_NAME)
@@ -109,15 +110,6 @@ async def _until_the_end(bus: Bus, blind: asyncio.Event) -> int:
         return 0  # the bus sees the socket close; the calls go on in their units
     log.error("the helper ends, and systemd starts it anew: %s", "the bus is gone" if gone.done() else "it is blind")
     return 1
-
-
-def _first_start() -> bool:
-    """Return whether this is the first start since the machine's."""
-    mark = Path(FOLDER / STARTED_MARK)
-    if mark.exists():
-        return False
-    mark.touch(mode=0o600)
-    return True
 
 
 def _set_up_logging(level: int) -> None:

@@ -17,7 +17,7 @@ from cablecar.helper.call import Machinery
 from cablecar.helper.diagnose import Diagnosis
 from cablecar.helper.errors import InvalidArgument, InvalidSetting, NoSuchLink
 from cablecar.helper.link import Status
-from cablecar.helper.links import Links, ManagedLink, plain_details
+from cablecar.helper.links import Changes, Links, ManagedLink, plain_details
 from cablecar.helper.names import LINK_INTERFACE, MANAGER_INTERFACE, MANAGER_PATH, link_path
 from cablecar.helper.reasons import Reason
 from cablecar.helper.settings import check_from_bus, check_name, check_password, faults, full_dict, parse
@@ -151,7 +151,8 @@ class Manager(ServiceInterface):
     @dbus_method("Diagnose", names.ACTION_VIEW_DETAILS, check_name)
     async def diagnose(self, link: DBusStr) -> DBusDicts:
         """Run the checks of a link."""
-        findings = await Diagnosis(self._links.get(link), self._links, self._machinery).run()
+        with self._links.diagnosing(link) as found:
+            findings = await Diagnosis(found, self._links, self._machinery).run()
         return [variants({"id": name, **dataclasses.asdict(found)}) for name, found in findings.items()]
 
     @dbus_method("RestoreNetwork", names.ACTION_SYSTEM)
@@ -162,11 +163,14 @@ class Manager(ServiceInterface):
     @dbus_method("Reload", names.ACTION_MODIFY)
     async def reload(self) -> None:
         """Read the files again."""
-        changes = await self._links.reload()
-        for name in changes.removed:
-            self._hide(name)
-        for name in changes.added:
-            self._show(self._links.get(name))
+        changes = Changes()
+        try:
+            await self._links.reload(changes)
+        finally:
+            for name in changes.removed:
+                self._hide(name)
+            for name in changes.added:
+                self._show(self._links.get(name))
         if changes.broken:
             raise InvalidSetting(" ".join([*changes.broken, "All other files were read."]))
 
@@ -197,7 +201,8 @@ class Manager(ServiceInterface):
         return link_path(link.name)
 
     def _hide(self, name: str) -> None:
-        self._bus.unexport(link_path(name), self._objects.pop(name))
+        if (shown := self._objects.pop(name, None)) is not None:
+            self._bus.unexport(link_path(name), shown)
         self.link_removed(link_path(name))
         self._links_changed()
 
@@ -226,7 +231,8 @@ class LinkObject(ServiceInterface):
     @dbus_method("Disconnect", names.ACTION_CONNECT)
     async def disconnect(self) -> None:
         """Take the link down."""
-        if self._present().wanted_by not in (None, AUTOMATIC, caller().uid):
+        link = self._present()
+        if link.machine.is_by_hand or link.wanted_by not in (None, AUTOMATIC, caller().uid):
             assert self._bus.guard is not None
             await self._bus.guard.demand(caller(), names.ACTION_DISCONNECT_OTHER, {"link": self._link.name})
         await self._present().disconnect()
@@ -252,9 +258,9 @@ class LinkObject(ServiceInterface):
         return variants(full_dict(self._present().settings))
 
     @dbus_method("Update", names.ACTION_MODIFY, _check_update)
-    def update(self, settings: DBusDict) -> None:
+    async def update(self, settings: DBusDict) -> None:
         """Change some settings."""
-        self._links.update(self._present().name, plain(settings))
+        await self._links.update(self._present().name, plain(settings))
 
     @dbus_method("History", names.ACTION_VIEW_DETAILS, _at_most(MAX_RECORDS))
     def history(self, entries: DBusUInt32) -> DBusDicts:

@@ -204,11 +204,13 @@ def fill(values: Mapping[str, Any], presets: Mapping[str, Preset]) -> dict[str, 
     }
 
 
-def merge(settings: Settings, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of `settings` with `values` in their place; a new provider makes room for its preset."""
+def merge(settings: Settings, values: Mapping[str, Any], presets: Mapping[str, Preset]) -> dict[str, Any]:
+    """Return the values of `settings` with `values` in their place; another provider's preset replaces what it knows."""
     kept = settings.as_dict()
-    if "provider" in values:
-        kept = {key: value for key, value in kept.items() if key not in PRESET_KEYS}
+    wanted = values.get("provider")
+    if wanted and wanted != settings.provider and (preset := presets.get(wanted)) is not None:
+        known = preset.defaults(values.get("protocol", ""))
+        kept = {key: value for key, value in kept.items() if key not in known}
     return {**kept, **values}
 
 

@@ -63,7 +63,7 @@ class Store:
         for path in sorted(self._folder(self.configuration / "links").glob("*.toml")):
             try:
                 if LINK_NAME.fullmatch(path.stem) is None:
-                    raise InvalidSetting("Its name is not one that a link can have ([a-z][a-z0-9_]{0,30}).")
+                    raise InvalidSetting(f"{path}: the name is not one that a link can have ([a-z][a-z0-9_]{{0,30}}).")
                 loaded.links[path.stem] = self.load_link(path.stem, presets)
             except (CablecarError, OSError) as error:
                 loaded.broken[path.stem] = str(error)
@@ -169,7 +169,8 @@ class Store:
             StorageFailed: Something could not be removed.
         """
         self.save_wish(name, None)
-        safefile.remove(self.run / f"{name}.json")
+        for kind in ("json", "log", "byhand.log"):
+            safefile.remove(self.run / f"{name}.{kind}")
         safefile.remove(self._secret_path(name))
         safefile.remove(self._settings_path(name))
 

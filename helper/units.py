@@ -31,6 +31,7 @@ class Units:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._paths: dict[str, str] = {}
+        self._followers: list[asyncio.Queue[str]] = []
 
     async def begin(self) -> None:
         """Ask systemd to send signals at all; call once."""
@@ -84,23 +85,27 @@ class Units:
         await self._bus.ask(SYSTEMD, "StopUnit", "ss", [unit_name(link), "replace"])
 
     async def finish(self, unit: str) -> None:
-        """Start a oneshot unit and return when it has ended, however it did; one at a time.
+        """Run a oneshot unit anew, whatever becomes of a run that is left from before, and return when it has ended.
 
         Raises:
             CallError: systemd refuses.
         """
-        over = asyncio.Event()
-
-        def on_removed(body: list[Any]) -> None:
-            if body[2] == unit:
-                over.set()
-
-        await self._bus.follow(SYSTEMD[0], SYSTEMD[1], SYSTEMD[2], "JobRemoved", on_removed)
+        ended: asyncio.Queue[str] = asyncio.Queue()
+        self._followers.append(ended)
         try:
-            await self._bus.ask(SYSTEMD, "StartUnit", "ss", [unit, "replace"])
-            await over.wait()
+            if len(self._followers) == 1:
+                await self._bus.follow(*SYSTEMD, "JobRemoved", self._job_removed)
+            (job,) = await self._bus.ask(SYSTEMD, "RestartUnit", "ss", [unit, "replace"])
+            while await ended.get() != job:
+                pass
         finally:
-            await self._bus.unfollow(SYSTEMD[0], SYSTEMD[1], SYSTEMD[2], "JobRemoved")
+            self._followers.remove(ended)
+            if not self._followers:
+                await self._bus.unfollow(*SYSTEMD, "JobRemoved")
+
+    def _job_removed(self, body: list[Any]) -> None:
+        for follower in self._followers:
+            follower.put_nowait(body[1])
 
     async def is_running(self, link: str) -> bool:
         """Return whether the link's unit has processes."""

@@ -12,6 +12,7 @@ from dbus_next.constants import MessageType
 from dbus_next.signature import Variant
 
 from cablecar.helper import reasons
+from cablecar.helper.errors import StorageFailed
 from cablecar.helper.links import Links
 from cablecar.helper.pppd import Exit
 from cablecar.helper.wire import plain, variants
@@ -19,7 +20,7 @@ from cablecar.helper.wire import plain, variants
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.bus.conftest import Stage
+    from tests.bus.conftest import FakePolkit, Stage
 
 pytestmark = pytest.mark.asyncio
 LINK = "yosefcom"
@@ -243,15 +244,17 @@ async def test_import_makes_a_link_and_leaves_the_files_alone(stage: Stage) -> N
 
 async def test_a_call_by_hand_is_followed_from_its_own_first_line(stage: Stage, tmp_path: Path) -> None:
     await added(stage)
-    stage.units.say(LINK, *stage.up_lines, "Modem hangup")  # an older call, in the same file
-    pppd = await asyncio.create_subprocess_exec(shutil.copy("/bin/sleep", tmp_path / "pppd"), "60")
+    log = f"{LINK}.byhand"
+    stage.units.say(log, *stage.up_lines, "Modem hangup")  # an older call, in the same file
+    program = shutil.copy("/bin/bash", tmp_path / "pppd")
+    pppd = await asyncio.create_subprocess_exec(program, "-c", "coproc cat; wait", "call", LINK)
     try:
         (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
-        stage.units.say(LINK, "Using interface ppp0")
+        stage.units.say(log, "Using interface ppp0")
         stage.links.network_changed()
         await stage.until(lambda: stage.links.get(LINK).status.state == "dialing")
         assert not stage.routes.wanted[LINK].tunnel
-        stage.units.say(LINK, *stage.up_lines[1:])
+        stage.units.say(log, *stage.up_lines[1:])
         await stage.until(lambda: stage.links.get(LINK).status.state == "up")
         assert stage.routes.wanted[LINK].tunnel == "ppp0"
         assert (await stage.client.link("Disconnect")).message_type is MessageType.METHOD_RETURN
@@ -287,3 +290,147 @@ async def test_restore_network_takes_everything_down(stage: Stage) -> None:
     assert (await stage.client.manager("RestoreNetwork")).message_type is MessageType.METHOD_RETURN
     assert (await stage.client.state(), stage.units.active, stage.routes.wanted) == ("down", set(), {})
     assert stage.store.wish(LINK) is None
+
+
+CHAP_LINES = ("Using interface ppp0", "CHAP authentication succeeded", "local  IP address 100.64.0.10",
+              "remote IP address 192.0.2.1")  # fmt: skip
+
+
+async def test_pinning_keeps_what_was_edited_and_not_yet_reloaded(stage: Stage) -> None:
+    await added(stage)
+    path = stage.store.configuration / f"links/{LINK}.toml"
+    path.write_text(path.read_text().replace("203.0.113.7", "203.0.113.99"))
+    await come_up(stage, CHAP_LINES)
+    assert "203.0.113.99" in path.read_text()
+    assert 'authentication = ["chap", "mschapv2"]' in path.read_text()
+
+
+async def test_a_broken_file_under_a_call_by_chap_does_not_stop_the_helper(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage, CHAP_LINES)
+    (stage.store.configuration / f"links/{LINK}.toml").write_text('nonsense = "\n')
+    restarted = Links(stage.machinery)
+    await restarted.begin(at_boot=False)
+    assert restarted.get(LINK).status.state == "up"
+    restarted.by_name[LINK].wake_after(None)
+
+
+async def test_a_full_disk_at_boot_keeps_no_link_from_being_dialed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await added(stage, autoconnect=Variant("b", True))
+
+    def full(store: object, name: str, uid: int | None) -> None:
+        raise StorageFailed("No space left on device.")
+
+    monkeypatch.setattr(type(stage.store), "save_wish", full)
+    restarted = Links(stage.machinery)
+    await restarted.begin(at_boot=True)
+    await stage.until(lambda: stage.units.active == {LINK})
+    restarted.by_name[LINK].wake_after(None)
+
+
+async def test_a_wanted_call_by_hand_is_kept_up_over_a_restart(stage: Stage, tmp_path: Path) -> None:
+    await added(stage)
+    program = shutil.copy("/bin/bash", tmp_path / "pppd")
+    pppd = await asyncio.create_subprocess_exec(program, "-c", "coproc cat; wait", "call", LINK)
+    try:
+        (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
+        stage.units.say(f"{LINK}.byhand", *stage.up_lines)
+        stage.store.save_wish(LINK, 1000)
+        restarted = Links(stage.machinery)
+        await restarted.begin(at_boot=False)
+        await stage.until(lambda: restarted.get(LINK).status.state == "up")
+        assert not restarted.get(LINK).machine.is_by_hand
+        restarted.get(LINK).machine.disconnect()
+        await stage.until(lambda: restarted.get(LINK).status.state == "down")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            pppd.kill()
+
+
+async def test_reload_undoes_no_change_that_was_made_meanwhile(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two", "three"):
+        await stage.client.add_link(name)
+    (stage.store.configuration / "links/one.toml").unlink()
+    releasing, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(link: object) -> None:
+        releasing.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(type(stage.links.get("one")), "disconnect", slowly)
+    reloading = asyncio.ensure_future(stage.client.manager("Reload"))
+    await releasing.wait()
+    path = "/org/cablecar1/link/two"
+    interface = "org.cablecar1.Link"
+    values = {"server": Variant("s", "203.0.113.99")}
+    updating = asyncio.ensure_future(stage.client.call(path, interface, "Update", "a{sv}", values))
+    removing = asyncio.ensure_future(stage.client.manager("RemoveLink", "s", "three"))
+    go_on.set()
+    for answer in (reloading, updating, removing):
+        assert (await answer).message_type is MessageType.METHOD_RETURN
+    assert set(stage.links.by_name) == {"two"}
+    assert stage.links.get("two").settings.server == "203.0.113.99"
+    assert [path.stem for path in (stage.store.configuration / "links").iterdir()] == ["two"]
+
+
+async def test_an_import_that_cannot_be_stored_makes_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = stage.peers.parent / "foreign/etc/ppp/peers"
+    folder.mkdir(parents=True)
+    (folder / "isp").write_text('pty "pptp vpn.example --nolaunchpppd"\nuser u\npassword secret\n')
+
+    def full(store: object, name: str, password: bytes) -> None:
+        raise StorageFailed("No space left on device.")
+
+    monkeypatch.setattr(type(stage.store), "save_password", full)
+    (peer,) = (await stage.client.manager("ListPeers")).body[0]
+    reply = await stage.client.manager("ImportPeer", "s", peer)
+    assert reply.error_name == "org.cablecar1.Error.StorageFailed"
+    assert (await stage.client.manager("ListLinks")).body == [[]]
+    assert not list((stage.store.configuration / "links").iterdir())
+
+
+async def test_a_new_link_inherits_no_password_and_overwrites_no_file(stage: Stage) -> None:
+    stage.store.save_password(LINK, b"of an older link")
+    await stage.client.add_link()
+    assert stage.store.password(LINK) is None
+    (stage.store.configuration / "links/byhand.toml").write_text('server = "203.0.113.7"\nuser = "u"\n')
+    assert (await stage.client.add_link("byhand")).error_name == "org.cablecar1.Error.LinkExists"
+
+
+async def test_one_diagnosis_of_a_link_at_a_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stage.client.add_link(server=Variant("s", "vpn.example"))
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    finish = stage.units.finish
+
+    async def slowly(unit: str) -> None:
+        asked.set()
+        await go_on.wait()
+        await finish(unit)
+
+    monkeypatch.setattr(stage.units, "finish", slowly)
+    first = asyncio.ensure_future(stage.client.manager("Diagnose", "s", LINK))
+    await asked.wait()
+    assert (await stage.client.manager("Diagnose", "s", LINK)).error_name == "org.cablecar1.Error.LimitExceeded"
+    go_on.set()
+    assert (await first).message_type is MessageType.METHOD_RETURN
+    assert (await stage.client.manager("Diagnose", "s", LINK)).message_type is MessageType.METHOD_RETURN
+
+
+async def test_a_call_by_hand_is_not_anybodys_to_end(stage: Stage, polkit: FakePolkit, tmp_path: Path) -> None:
+    program = shutil.copy("/bin/bash", tmp_path / "pppd")
+    pppd = await asyncio.create_subprocess_exec(program, "-c", "coproc cat; wait", "call", LINK)
+    try:
+        (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
+        stage.units.say(f"{LINK}.byhand", *stage.up_lines)
+        stage.links.network_changed()
+        await stage.until(lambda: stage.links.get(LINK).status.state == "up")
+        assert (await stage.client.link("Disconnect")).message_type is MessageType.METHOD_RETURN
+        assert [question[1] for question in polkit.questions] == [
+            "org.cablecar1.connect",
+            "org.cablecar1.disconnect-other",
+        ]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            pppd.kill()

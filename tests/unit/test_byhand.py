@@ -1,9 +1,9 @@
 """Calls that were dialed by hand: the process is pppd's, and it is followed to its end."""
 
 import asyncio
+import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,13 +14,16 @@ from cablecar.helper import byhand
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is called pppd, as far as the kernel knows."""
-    program = shutil.copy("/bin/sleep", tmp_path / "pppd")
-    with subprocess.Popen([program, "60"]) as running:
-        while Path(f"/proc/{running.pid}/comm").read_text() != "pppd\n":
-            time.sleep(0.001)  # it is still us
+    """A process that is called pppd and calls yosefcom, as far as the kernel knows."""
+    with subprocess.Popen(pppd(tmp_path, "yosefcom")) as running:
         yield running
         running.kill()
+
+
+def pppd(folder: Path, link: str) -> list[str]:
+    # A shell that reads from nobody: it is not replaced by what it runs.
+    program = shutil.copy("/bin/bash", folder / "pppd")
+    return [program, "-c", "coproc cat; wait", "call", link]
 
 
 def note(folder: Path, text: str) -> None:
@@ -31,7 +34,7 @@ async def test_it_is_found_followed_and_hung_up(tmp_path: Path, process: subproc
     note(tmp_path, f"{process.pid}\nppp0\n")
     found = byhand.find("yosefcom", [tmp_path / "none", tmp_path])
     assert found is not None
-    assert found.pid == process.pid
+    assert (found.pid, found.interface) == (process.pid, "ppp0")
     over = asyncio.Event()
     found.follow(over.set)
     found.hang_up()
@@ -50,4 +53,13 @@ def test_another_program_under_the_number_is_nobody(tmp_path: Path) -> None:
     with subprocess.Popen(["/bin/sleep", "60"]) as other:
         note(tmp_path, str(other.pid))
         assert byhand.find("yosefcom", [tmp_path]) is None
+        other.kill()
+
+
+def test_the_call_of_another_link_under_the_number_is_nobody(tmp_path: Path) -> None:
+    with subprocess.Popen(pppd(tmp_path, "office")) as other:
+        note(tmp_path, str(other.pid))
+        before = len(os.listdir("/proc/self/fd"))
+        assert byhand.find("yosefcom", [tmp_path]) is None
+        assert len(os.listdir("/proc/self/fd")) == before
         other.kill()

@@ -117,10 +117,19 @@ def test_a_preset_gives_way_to_the_caller() -> None:
     assert fill({"user": "u"}, {}) == {"user": "u"}
 
 
-def test_a_new_provider_makes_room_for_its_preset() -> None:
-    settings = parse({**GOOD, "mtu": 1400, "title": "T"})
-    assert merge(settings, {"provider": "isp"}) == {"user": GOOD["user"], "title": "T", "provider": "isp"}
-    assert merge(settings, {"mtu": 0})["mtu"] == 0
+def test_another_provider_replaces_what_its_preset_knows_and_nothing_else() -> None:
+    class Preset:
+        def defaults(self, protocol: str) -> dict[str, object]:
+            return {"protocol": "pptp", "server": "vpn.example"}
+
+    presets = {"isp": Preset()}
+    settings = parse({**GOOD, "mtu": 1400, "title": "T", "authentication": ["chap"]})
+    kept = {"user": GOOD["user"], "title": "T", "mtu": 1400, "authentication": ["chap"]}
+    assert merge(settings, {"provider": "isp"}, presets) == {**kept, "provider": "isp"}
+    theirs = parse({**kept, "server": "my.example", "provider": "isp"})
+    assert merge(theirs, {"provider": "isp", "title": "U"}, presets)["server"] == "my.example"
+    assert merge(theirs, {"provider": ""}, presets)["server"] == "my.example"
+    assert merge(settings, {"mtu": 0}, {})["mtu"] == 0
 
 
 def test_settings_go_round() -> None:
