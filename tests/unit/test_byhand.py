@@ -22,7 +22,7 @@ def process(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def pppd(folder: Path, link: str) -> list[str]:
     # A shell that reads from nobody: it is not replaced by what it runs.
-    program = shutil.copy("/bin/bash", folder / "pppd")
+    program = str(shutil.copy("/bin/bash", folder / "pppd"))
     return [program, "-c", "coproc cat; wait", "call", link]
 
 

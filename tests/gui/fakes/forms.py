@@ -150,7 +150,7 @@ class FakeForms(FakeHelper):
         values, name = plain(message.body[0]), self._name(message)
         if not values:
             raise InvalidSetting("nothing to change")
-        merged = settings.merge(self.settings[name], values)
+        merged = settings.merge(self.settings[name], values, self.presets)
         self.settings[name] = settings.parse(settings.fill(merged, self.presets) if "provider" in values else merged)
         return "", []
 
