@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,8 +19,6 @@ from cablecar.helper.pppd import Exit
 from cablecar.helper.wire import plain, variants
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.bus.conftest import FakePolkit, Stage
 
 pytestmark = pytest.mark.asyncio
@@ -242,12 +241,21 @@ async def test_import_makes_a_link_and_leaves_the_files_alone(stage: Stage) -> N
         assert reply.error_name in ("org.cablecar1.Error.NoSuchPeer", "org.cablecar1.Error.InvalidArgument")
 
 
+async def dialed_by_hand(folder: Path) -> asyncio.subprocess.Process:
+    """A process that is called pppd and calls the link, as far as the kernel knows."""
+    program = shutil.copy("/bin/bash", folder / "pppd")
+    process = await asyncio.create_subprocess_exec(program, "-c", "coproc cat; wait", "call", LINK)
+    async with asyncio.timeout(5):
+        while b"call" not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            await asyncio.sleep(0.001)  # the kernel is still about to tell
+    return process
+
+
 async def test_a_call_by_hand_is_followed_from_its_own_first_line(stage: Stage, tmp_path: Path) -> None:
     await added(stage)
     log = f"{LINK}.byhand"
     stage.units.say(log, *stage.up_lines, "Modem hangup")  # an older call, in the same file
-    program = shutil.copy("/bin/bash", tmp_path / "pppd")
-    pppd = await asyncio.create_subprocess_exec(program, "-c", "coproc cat; wait", "call", LINK)
+    pppd = await dialed_by_hand(tmp_path)
     try:
         (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
         stage.units.say(log, "Using interface ppp0")
@@ -332,8 +340,7 @@ async def test_a_full_disk_at_boot_keeps_no_link_from_being_dialed(
 
 async def test_a_wanted_call_by_hand_is_kept_up_over_a_restart(stage: Stage, tmp_path: Path) -> None:
     await added(stage)
-    program = shutil.copy("/bin/bash", tmp_path / "pppd")
-    pppd = await asyncio.create_subprocess_exec(program, "-c", "coproc cat; wait", "call", LINK)
+    pppd = await dialed_by_hand(tmp_path)
     try:
         (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
         stage.units.say(f"{LINK}.byhand", *stage.up_lines)
@@ -419,8 +426,7 @@ async def test_one_diagnosis_of_a_link_at_a_time(stage: Stage, monkeypatch: pyte
 
 
 async def test_a_call_by_hand_is_not_anybodys_to_end(stage: Stage, polkit: FakePolkit, tmp_path: Path) -> None:
-    program = shutil.copy("/bin/bash", tmp_path / "pppd")
-    pppd = await asyncio.create_subprocess_exec(program, "-c", "coproc cat; wait", "call", LINK)
+    pppd = await dialed_by_hand(tmp_path)
     try:
         (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
         stage.units.say(f"{LINK}.byhand", *stage.up_lines)

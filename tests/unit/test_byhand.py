@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from cablecar.helper import byhand
 def process(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is called pppd and calls yosefcom, as far as the kernel knows."""
     with subprocess.Popen(pppd(tmp_path, "yosefcom")) as running:
+        while b"call" not in Path(f"/proc/{running.pid}/cmdline").read_bytes():
+            time.sleep(0.001)  # Popen returns while the kernel is still about to tell
         yield running
         running.kill()
 
@@ -58,6 +61,8 @@ def test_another_program_under_the_number_is_nobody(tmp_path: Path) -> None:
 
 def test_the_call_of_another_link_under_the_number_is_nobody(tmp_path: Path) -> None:
     with subprocess.Popen(pppd(tmp_path, "office")) as other:
+        while b"call" not in Path(f"/proc/{other.pid}/cmdline").read_bytes():
+            time.sleep(0.001)
         note(tmp_path, str(other.pid))
         before = len(os.listdir("/proc/self/fd"))
         assert byhand.find("yosefcom", [tmp_path]) is None
