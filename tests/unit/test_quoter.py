@@ -36,7 +36,7 @@ GOLDEN = {
     b"lcp-echo-interval": b"5",
     b"lcp-max-configure": b"6",
     b"linkname": b"yosefcom",
-    b"logfile": b"/run/cablecar/yosefcom.log",
+    b"logfile": b"/run/cablecar/yosefcom.byhand.log",
     b"maxfail": b"1",
     b"mru": b"1436",
     b"mtu": b"1436",
