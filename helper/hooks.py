@@ -126,7 +126,8 @@ class Hooks:
             if last is None:
                 return
             if variables.get("PPPD_PID") == last.variables.get("PPPD_PID"):
-                self._take_down(file, Record(variables, last.begun))
+                # A pppd that is past the end of its interface has forgotten some of them.
+                self._take_down(file, Record({**last.variables, **variables}, last.begun))
             elif not _is_running(last.variables):
                 self._take_down(file, last)
 

@@ -374,6 +374,14 @@ def test_the_next_call_takes_down_first_what_the_last_one_left(stage: Stage) -> 
     assert stage.run() == ["up 10-a", "192.0.2.10", "down 10-a", "192.0.2.10", "up 10-a", "192.0.2.11"]
 
 
+def test_what_pppd_has_forgotten_at_the_end_is_as_it_was_at_the_beginning(stage: Stage) -> None:
+    stage.script("down", "10-a", f'echo "$IFNAME $PPP_IFACE $1 $IPLOCAL $CONNECT_TIME" >>{stage.said}')
+    variables = stage.call(IPLOCAL="192.0.2.10")
+    stage.hooks().up(variables)
+    stage.hooks().down({"LINKNAME": LINK, "PPPD_PID": variables["PPPD_PID"], "CONNECT_TIME": "7"})
+    assert stage.run() == ["down 10-a", "ppp0 ppp0 ppp0 192.0.2.10 7"]
+
+
 def test_the_late_end_of_a_call_does_not_touch_the_next_one(stage: Stage) -> None:
     for way in ("up", "down"):
         stage.script(way, "10-a", f'echo "$PPPD_PID" >>{stage.said}')
