@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
-from cablecar.helper import byhand, names, pppfiles
+from cablecar.helper import byhand, names, pppfiles, safefile
 from cablecar.helper.call import Dialer, Machinery
 from cablecar.helper.errors import (
     CablecarError,
@@ -267,6 +267,8 @@ class Links:
         `at_boot` is for the first start since the machine's: links that are to be dialed then are. This is all the
         recovery there is after a crash: routes of links that are not up are swept by `reconcile`.
         """
+        self._machinery.store.sweep()
+        safefile.sweep(self._machinery.peers)
         for name, settings in self._machinery.store.load_links(self.providers).links.items():
             await self._make(name, settings)
         running = await self._machinery.units.running()

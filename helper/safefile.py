@@ -12,6 +12,7 @@ from pathlib import Path
 from cablecar.helper.errors import StorageFailed
 
 MAX_BYTES = 65536  # of any file that we read
+_SUFFIX = ".cablecar-new"
 
 
 def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
@@ -79,8 +80,15 @@ def remove(path: Path) -> None:
         raise _failed(path, error) from error
 
 
+def sweep(folder: Path) -> None:
+    """Remove what killed writers have left in a folder of ours, or of files of ours."""
+    for path in folder.glob(f".*{_SUFFIX}"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
 def _temporary(path: Path) -> str:
-    return f".{path.name}.cablecar-new"
+    return f".{path.name}{_SUFFIX}"
 
 
 def _write_new(name: str, folder: int, data: bytes, mode: int) -> None:

@@ -57,6 +57,14 @@ class Store:
     state: Path = Path("/var/lib/cablecar")
     run: Path = Path("/run/cablecar")
 
+    def sweep(self) -> None:
+        """Remove what a killed helper has left half written."""
+        for folder in ("links", "secrets"):
+            safefile.sweep(self.configuration / folder)
+        for folder in ("wishes", "history"):
+            safefile.sweep(self.state / folder)
+        safefile.sweep(self.run)
+
     def load_links(self, presets: Presets) -> Loaded:
         """Return what all settings files say; `presets` is only called when one of them names a provider."""
         loaded = Loaded()

@@ -440,3 +440,16 @@ async def test_a_call_by_hand_is_not_anybodys_to_end(stage: Stage, polkit: FakeP
     finally:
         with contextlib.suppress(ProcessLookupError):
             pppd.kill()
+
+
+async def test_what_a_killed_helper_left_half_written_is_swept_at_the_start(stage: Stage) -> None:
+    await added(stage)
+    left = [
+        stage.peers / ".yosefcom.cablecar-new",
+        stage.store.run / ".yosefcom.json.cablecar-new",
+        stage.store.configuration / "secrets/.yosefcom.cablecar-new",
+    ]
+    for path in left:
+        path.write_text("secret")
+    await Links(stage.machinery).begin(at_boot=False)
+    assert not [path for path in left if path.exists()]
