@@ -24,6 +24,8 @@ from PyQt6.QtCore import QEvent, QtMsgType, qInstallMessageHandler
 from PyQt6.QtDBus import QDBusConnection
 from PyQt6.QtWidgets import QApplication
 
+from cablecar.applet.client import Client
+
 ROOT = Path(__file__).resolve().parents[2]
 FAKES = Path(__file__).parent / "fakes"
 PATIENCE = 10.0
@@ -199,3 +201,20 @@ def session(application: QApplication) -> Iterator[QDBusConnection]:
     yield connection
     del connection
     QDBusConnection.disconnectFromBus("test-session")
+
+
+@pytest.fixture
+def follow(application: QApplication, eventually: Any) -> Iterator[Callable[[], Client]]:
+    """Begin a client that follows the fake helper; it is there once all of the first link is known."""
+    made: list[Client] = []
+
+    def begin() -> Client:
+        client = Client()
+        made.append(client)
+        client.start()
+        eventually(lambda: client.snapshot.links and not client.snapshot.links[0].partial)
+        return client
+
+    yield begin
+    for client in made:
+        client.deleteLater()

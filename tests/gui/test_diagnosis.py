@@ -34,12 +34,8 @@ def fake(start: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
-def client(fake: Any, application: QApplication, eventually: Any) -> Iterator[Client]:
-    made = Client()
-    made.start()
-    eventually(lambda: made.snapshot.links and not made.snapshot.links[0].partial)
-    yield made
-    made.deleteLater()
+def client(fake: Any, follow: Callable[[], Client]) -> Client:
+    return follow()
 
 
 @pytest.fixture

@@ -26,12 +26,8 @@ def forms(start: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
-def client(application: QApplication, forms: Any, eventually: Any) -> Iterator[Client]:
-    made = Client()
-    made.start()
-    eventually(lambda: made.snapshot.links and not made.snapshot.links[0].partial)
-    yield made
-    made.deleteLater()
+def client(forms: Any, follow: Callable[[], Client]) -> Client:
+    return follow()
 
 
 @pytest.fixture

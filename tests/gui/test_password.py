@@ -1,12 +1,12 @@
 """The window that asks for a new password: what goes to the helper, and what stays nowhere."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QApplication, QDialog, QLineEdit
+from PyQt6.QtWidgets import QDialog, QLineEdit
 
 from cablecar.applet.client import Client
 from cablecar.applet.model import Helper
@@ -18,12 +18,8 @@ keyboard: Any = QTest  # whose stub knows widgets by their static type only
 
 
 @pytest.fixture
-def client(helper: Any, application: QApplication, eventually: Any) -> Iterator[Client]:
-    made = Client()
-    made.start()
-    eventually(lambda: made.snapshot.links and not made.snapshot.links[0].partial)
-    yield made
-    made.deleteLater()
+def client(helper: Any, follow: Callable[[], Client]) -> Client:
+    return follow()
 
 
 @pytest.fixture
