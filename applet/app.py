@@ -66,6 +66,7 @@ class Applet(QObject):
         self._window: Window | None = None
         self._details: dict[str, Details] = {}
         self._asked_for_helper = False
+        self._clicked_early = False
         self._greets = greets
         # A suspended machine's time counts: the user's hour without a line was an hour.
         self._story = Story(lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
@@ -111,6 +112,8 @@ class Applet(QObject):
             else:
                 self._tell(told)
         self._tell_of_helper(snapshot)
+        if self._clicked_early:
+            self._early_click(snapshot)
         if self._greets and snapshot.helper is Helper.RUNNING:
             self._greets = False
             if not snapshot.links:
@@ -161,10 +164,21 @@ class Applet(QObject):
             else:
                 self._notifier.close("helper")
 
+    def _early_click(self, snapshot: Snapshot) -> None:
+        link = snapshot.focus(self._choices.last_used)
+        if snapshot.helper is Helper.ASKING or (link is not None and link.partial):
+            return
+        self._clicked_early = False
+        # Who clicked before the icon had said anything wants a line, and certainly not to lose one.
+        if link is None or not link.wanted:
+            self._icon_clicked()
+
     def _icon_clicked(self) -> None:
         snapshot = self._client.snapshot
         link = snapshot.focus(self._choices.last_used)
-        if snapshot.helper in (Helper.GONE, Helper.ABSENT):
+        if snapshot.helper is Helper.ASKING:
+            self._clicked_early = True
+        elif snapshot.helper in (Helper.GONE, Helper.ABSENT):
             self._do(Command.TRY_AGAIN)
         elif snapshot.helper is Helper.RUNNING and not snapshot.links:
             self._do(Command.ADD)

@@ -81,6 +81,27 @@ def test_a_double_click_is_one(helper: Any, ready: Applet, eventually: Any) -> N
     assert not helper.seen("call", member="Disconnect")
 
 
+def test_a_click_before_the_helper_has_answered_connects_when_it_has(
+    helper: Any, applet: Applet, eventually: Any
+) -> None:
+    assert applet._client.snapshot.helper is Helper.ASKING
+    click(applet)
+    eventually(lambda: helper.seen("call", member="Connect", path=HOME))
+
+
+def test_a_click_before_the_helper_has_answered_ends_no_line(
+    helper: Any, request: pytest.FixtureRequest, eventually: Any
+) -> None:
+    helper.do("set", name="home", State="up")
+    applet: Applet = request.getfixturevalue("applet")
+    click(applet)
+    eventually(lambda: applet._client.snapshot.links and state(applet) == "up")
+    click(applet)
+    eventually(lambda: helper.seen("call", member="Disconnect", path=HOME))
+    assert len(helper.seen("call", member="Disconnect")) == 1
+    assert not helper.seen("call", member="Connect")
+
+
 def test_with_several_links_the_one_used_last(helper: Any, ready: Applet, settings: QSettings, eventually: Any) -> None:
     helper.do("add", name="work")
     eventually(lambda: len(ready._client.snapshot.links) == 2)
