@@ -31,6 +31,7 @@ LOST_PINGS = 10  # of one every 0.1 s: a second of traffic
 GROWTH = 2048  # KiB of memory that the helper may grow by in a test
 
 WISH = Path("/var/lib/cablecar/wishes", lab.LINK)
+HOOKS = Path("/run/cablecar", f"{lab.LINK}.hooks")
 OURS = ("/etc/cablecar", "/etc/ppp", "/run/cablecar", "/var/lib/cablecar")
 CALL = ("busctl", "--timeout=60", "call", "org.cablecar1", lab.PATH, "org.cablecar1.Link")
 SYSTEMD = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
@@ -135,6 +136,7 @@ def rehearse() -> tuple[list[Stage], dict[bool, Residue]]:
     begin = time.monotonic()
     lab.link("Connect")
     connecting = time.monotonic() - begin
+    lab.eventually(HOOKS.exists, SETTLED_WITHIN, "the record of ip-up, which nobody waits for")
     normal[True] = Residue.look()
     begin = time.monotonic()
     lab.link("Disconnect")
