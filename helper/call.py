@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Final, Protocol
 
-from cablecar.helper import names, pppd, pppfiles, reasons
+from cablecar.helper import names, pppd, pppfiles, reasons, tcp
 from cablecar.helper.bus import CallError
 from cablecar.helper.byhand import PID_FOLDERS, HandMade
 from cablecar.helper.calllog import FOLDER, CallLog
@@ -36,6 +36,7 @@ from cablecar.helper.units import Units
 log = logging.getLogger(__name__)
 
 STOP_LIMIT: Final = 2.0  # seconds for systemd's word on a unit that has ended already
+LOOK_EVERY: Final = 0.5  # seconds between the looks whether the server has answered, while a call is connecting
 
 
 class Listener(Protocol):
@@ -61,6 +62,7 @@ class Machinery:
     Attributes:
         providers: Reads the presets anew.
         spawn: Runs a coroutine as a task.
+        established: The local ends of the TCP connections to a server's port.
         peers: `/etc/ppp/peers`.
         logs: `/run/cablecar`.
         pids: Where pppd writes pid files.
@@ -75,6 +77,7 @@ class Machinery:
     pppd: Pppd
     providers: Callable[[], Mapping[str, Provider]]
     spawn: Callable[..., asyncio.Task[None]]
+    established: Callable[[IPv4Address, int], frozenset[str]] = tcp.established
     peers: Path = pppfiles.PEERS
     logs: Path = FOLDER
     pids: Sequence[Path] = PID_FOLDERS
@@ -169,6 +172,8 @@ class Call:
         self._in_unit = False  # the unit has processes, or is about to
         self._stopping = False  # by our own wish
         self._over = False
+        self._answered = False  # the server has taken the control connection
+        self._watching: asyncio.Task[None] | None = None
         self._end: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
         self._routing: asyncio.Task[None] | None = None
@@ -263,6 +268,8 @@ class Call:
             log.exception("link %s: unforeseen", self._link)
             reason = reasons.FAILED
         self._over = True
+        if self._watching is not None:
+            self._watching.cancel()
         self.log.close()
         try:
             await self._machinery.routes.release(self._link)
@@ -272,7 +279,7 @@ class Call:
 
     async def _dial(self, turn: int) -> Reason:
         try:
-            await self._prepare(turn)
+            server = await self._prepare(turn)
         finally:
             self._preparing = False
         log.info("link %s: dialing", self._link)
@@ -280,16 +287,20 @@ class Call:
         self.log.begin(fresh=True)
         self._in_unit = True
         self._listener.progress(names.CONNECTING)
+        others = self._machinery.established(server, pppfiles.PPTP_PORT)
+        self._watching = self._machinery.spawn(self._watch(server, others))
         await self._machinery.units.start(self._link)
         return await self._outcome()
 
     async def _adopt(self) -> Reason:
+        if self._pins and not self.facts.is_up:
+            self._watching = self._machinery.spawn(self._watch(self._pins[0], frozenset()))
         if self._by_hand is None and not await self._machinery.units.is_running(self._link):
             self.unit_ended(None)  # it ended before its end could be followed
         return await self._outcome()
 
-    async def _prepare(self, turn: int) -> None:
-        """Make everything ready for the unit.
+    async def _prepare(self, turn: int) -> IPv4Address:
+        """Make everything ready for the unit; return the server that it calls.
 
         Raises:
             CallFailed: Something is missing; the reason says what.
@@ -311,12 +322,21 @@ class Call:
         server = pinned[turn % len(pinned)]
         pppfiles.write(self._link, self._settings, server, password, version, self._machinery.peers)
         self._machinery.store.save_dialed(self._link, self._settings)
+        return server
+
+    async def _watch(self, server: IPv4Address, others: frozenset[str]) -> None:
+        """Notice that the server takes the control connection; `others` are those of other calls to it."""
+        while not self._machinery.established(server, pppfiles.PPTP_PORT) - others:
+            await asyncio.sleep(LOOK_EVERY)
+        self._answered = True
+        self._report()
 
     async def _outcome(self) -> Reason:
         ended = await self._end
         with contextlib.suppress(OSError):
             self.log.read()
-        reason = pppd.classify(list(self.log.lines), ended, self._stopping)
+        lines = list(self.log.lines)
+        reason = pppd.classify(lines, ended, stopped_by_us=self._stopping, answered=self._answered)
         log.info("link %s: the call has ended (%s)", self._link, "hung up" if self._stopping else reason.id)
         return reason
 
@@ -342,7 +362,14 @@ class Call:
         if self.facts.is_up:
             self._routing = self._machinery.spawn(self._route())
         else:
-            self._listener.progress(self.facts.phase)
+            self._report()
+
+    def _report(self) -> None:
+        """Say how far the call is, unless it is further than that."""
+        if self._stopping or self._over or self.facts.is_up:
+            return
+        phase = self.facts.phase
+        self._listener.progress(names.AUTHENTICATING if self._answered and phase == names.CONNECTING else phase)
 
     async def _route(self) -> None:
         if self._over:

@@ -21,13 +21,8 @@ from cablecar.helper.reasons import Reason
 
 # The first word of a call in its log. "pppd 2.4.9 started by …" comes earlier, but to syslog alone.
 _BEGINNING: Final = re.compile(r"Using interface ppp[0-9]")
-_ESTABLISHED: Final = re.compile(r"anon log\[[^]]*\]: Outgoing call established")
-# What a line says about how far the call has come. The first line of pptp that shows a reply of the server, then
-# pppd's notices; none of them needs `debug`.
-_PHASES: Final = (
-    (_ESTABLISHED, names.AUTHENTICATING),
-    (re.compile(r"(?:PAP|CHAP|MS-?CHAP|EAP)[\w -]* authentication succeeded"), names.CONFIGURING),
-)
+# A notice that does not need `debug`.
+_AUTHENTICATED: Final = re.compile(r"(?:PAP|CHAP|MS-?CHAP|EAP)[\w -]* authentication succeeded")
 _METHOD: Final = re.compile(r"(PAP|CHAP) authentication succeeded")
 _INTERFACE: Final = re.compile(r"Using interface (ppp[0-9]+)")
 _LOCAL: Final = re.compile(r"local +IP address ([0-9.]+)")
@@ -243,10 +238,9 @@ class Facts:
             fresh = Facts()
             for fact in fields(self):
                 setattr(self, fact.name, getattr(fresh, fact.name))
-        for pattern, phase in _PHASES:
-            if pattern.match(line):
-                self.phase = phase
-                self._tell("phase", line)
+        if _AUTHENTICATED.match(line):
+            self.phase = names.CONFIGURING
+            self._tell("phase", line)
         if match := _METHOD.match(line):
             self.method = match[1].lower()
             self._tell("method", line)
@@ -284,15 +278,21 @@ class Exit:
     signal: int = 0
 
 
-def classify(lines: Sequence[str], ended: Exit | None, stopped_by_us: bool) -> Reason:
-    """Return why the call that said `lines` is over; what pppd says of our own SIGTERM is no news.
+def classify(
+    lines: Sequence[str], ended: Exit | None, *, stopped_by_us: bool = False, answered: bool = False
+) -> Reason:
+    """Return why the call that said `lines` is over.
 
-    `ended` is None when nobody saw how pppd ended.
+    Args:
+        lines: What pppd and pptp have said.
+        ended: How pppd ended, None when nobody saw it.
+        stopped_by_us: What pppd says of our own SIGTERM is no news.
+        answered: The server was seen to take the call's control connection.
     """
     if ended is not None and ended.signal:
         return reasons.INTERRUPTED
     said = _last_call(lines)
-    return _refined(_reason_of_lines(said, stopped_by_us) or _reason_of_exit(said, ended), said)
+    return _refined(_reason_of_lines(said, stopped_by_us) or _reason_of_exit(said, ended), said, answered)
 
 
 def masked(line: str) -> str:
@@ -326,10 +326,10 @@ def _reason_of_exit(lines: Sequence[str], ended: Exit | None) -> Reason:
     return _EXITS.get(codes[-1], reasons.FAILED) if codes else reasons.FAILED
 
 
-def _refined(reason: Reason, lines: Sequence[str]) -> Reason:
-    """Say a reason more exactly, where the other lines of the call tell it apart from another."""
-    if reason is reasons.GRE_BLOCKED and not any(_ESTABLISHED.match(line) for line in lines):
-        # Silence in the tunnel says something about GRE only once the server has accepted the call over TCP.
+def _refined(reason: Reason, lines: Sequence[str], answered: bool) -> Reason:
+    """Say a reason more exactly, where the rest that is known of the call tells it apart from another."""
+    if reason is reasons.GRE_BLOCKED and not answered:
+        # Silence in the tunnel says something about GRE only when the server answers over TCP.
         return reasons.SERVER_UNREACHABLE
     if reason in (reasons.AUTHENTICATION_FAILED, reasons.TERMINATED_BY_PEER):
         for text in _words_of_the_server(lines, reason is reasons.AUTHENTICATION_FAILED):

@@ -20,6 +20,7 @@ from cablecar.helper.settings import AUTHENTICATION_METHODS, Settings
 
 PEERS: Final = Path("/etc/ppp/peers")
 PPTP: Final = "/usr/sbin/pptp"
+PPTP_PORT: Final = 1723  # TCP, of the control connection (RFC 2637)
 HOOKS: Final = "/usr/lib/cablecar"  # dbus/ip-hook: they have the scripts run outside of pppd's cage
 AUTOMATIC_MTU: Final = 1436  # bytes: 1500 less IPv4 (20), GRE with both numbers (16), PPP (4), rest for VLAN tags
 ECHO_INTERVAL: Final = 5  # seconds between LCP echo requests

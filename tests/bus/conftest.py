@@ -34,7 +34,6 @@ from cablecar.helper.store import Store
 LINK = "yosefcom"
 UP_LINES = (
     "Using interface ppp0",
-    "anon log[x]: Outgoing call established (call ID 0, peer's call ID 0).",
     "PAP authentication succeeded",
     "local  IP address 100.64.0.10",
     "remote IP address 192.0.2.1",
@@ -67,6 +66,11 @@ class FakeUnits:
     active: set[str] = field(default_factory=set)
     started: int = 0
     answers: dict[str, list[str]] = field(default_factory=dict)
+    connections: frozenset[str] = frozenset()
+
+    def established(self, server: IPv4Address, port: int) -> frozenset[str]:
+        """Plays the kernel's table of TCP connections."""
+        return self.connections
 
     async def running(self) -> list[str]:
         return sorted(self.active)
@@ -276,6 +280,7 @@ async def stage(private_bus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         FakePppd(),  # type: ignore[arg-type]
         lambda: providers.load(tmp_path / "etc/providers.d"),
         bus.spawn,
+        units.established,
         tmp_path / "peers",
         tmp_path / "run",
         [tmp_path / "run"],

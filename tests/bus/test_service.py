@@ -71,6 +71,24 @@ async def test_a_drop_is_told_with_its_reason_and_dialed_again(stage: Stage) -> 
     assert bodies["Reconnecting"] == [1, 0]
 
 
+@pytest.mark.parametrize(("answers", "error"), [(True, "GreBlocked"), (False, "ServerUnreachable")])
+async def test_silence_in_the_tunnel_has_two_names(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, answers: bool, error: str
+) -> None:
+    monkeypatch.setattr(call, "LOOK_EVERY", 0.005)
+    stage.units.connections = frozenset({"another call's"})
+    await added(stage)
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    if answers:
+        stage.units.connections |= {"this call's"}
+        await stage.until(lambda: stage.links.by_name[LINK].status.phase == names.AUTHENTICATING)
+    stage.units.connections = frozenset()
+    stage.units.say(LINK, "Using interface ppp0", "LCP: timeout sending Config-Requests")
+    stage.units.end(LINK, Exit(code=16))
+    assert (await dialing).error_name == f"{names.ERROR_PREFIX}{error}"
+
+
 async def test_a_refused_password_has_its_own_name(stage: Stage) -> None:
     await added(stage)
     dialing = asyncio.ensure_future(stage.client.link("Connect"))

@@ -333,7 +333,7 @@ def test_what_is_told_never_passes_for_a_cause(stage: Stage) -> None:
     stage.hooks(limit=1.0).up(stage.call())
     lines = stage.told().splitlines()
     assert len(lines) == 9
-    assert pppd.classify(lines, None, False) is reasons.FAILED
+    assert pppd.classify(lines, None) is reasons.FAILED
     facts = pppd.Facts()
     for line in lines:
         facts.read(line)

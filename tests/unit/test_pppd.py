@@ -11,9 +11,6 @@ from cablecar.helper.reasons import Reason
 CALL = """\
 Using interface ppp0
 Connect: ppp0 <--> /dev/pts/1
-anon log[ctrlp_disp:pptp_ctrl.c:781]: Received Start Control Connection Reply
-anon log[ctrlp_disp:pptp_ctrl.c:815]: Client connection established.
-anon log[ctrlp_disp:pptp_ctrl.c:938]: Outgoing call established (call ID 0, peer's call ID 0).
 PAP authentication succeeded
 local  IP address 100.64.0.10
 remote IP address 192.0.2.1
@@ -27,8 +24,8 @@ def test_a_call_is_followed() -> None:
     for line in CALL.splitlines():
         facts.read(line)
         seen.append((facts.phase, facts.is_up))
-    assert [phase for phase, _ in seen] == ["connecting"] * 4 + ["authenticating"] + ["configuring"] * 5
-    assert [is_up for _, is_up in seen] == [False] * 7 + [True] * 3
+    assert [phase for phase, _ in seen] == ["connecting"] * 2 + ["configuring"] * 5
+    assert [is_up for _, is_up in seen] == [False] * 4 + [True] * 3
     assert (facts.interface, facts.local, facts.remote) == ("ppp0", "100.64.0.10", "192.0.2.1")
     assert facts.dns == ["198.51.100.53", "198.51.100.54"]
 
@@ -36,7 +33,6 @@ def test_a_call_is_followed() -> None:
 # What the programs say, by the row of the table that it belongs to, and why the call is over then.
 PPTP = "anon warn[somewhere:pptp.c:1]: "
 XL2TPD = "xl2tpd[77]: "
-ESTABLISHED = "anon log[ctrlp_disp:pptp_ctrl.c:938]: Outgoing call established (call ID 0, peer's call ID 0)."
 UP = ["local  IP address 100.64.0.10", "remote IP address 192.0.2.1"]
 ROWS: list[tuple[str, str | list[str], Reason]] = [
     ("1", PPTP + "connect: Connection refused", reasons.SERVER_REFUSED),
@@ -47,8 +43,7 @@ ROWS: list[tuple[str, str | list[str], Reason]] = [
     ("3", PPTP + "getaddrinfo(): Temporary failure in name resolution", reasons.SERVER_NOT_FOUND),
     ("3", PPTP + "Host 'x' possesses no IPv4 address", reasons.SERVER_NOT_FOUND),
     ("5", "LCP: timeout sending Config-Requests", reasons.SERVER_UNREACHABLE),
-    ("5", [ESTABLISHED, "LCP: timeout sending Config-Requests"], reasons.GRE_BLOCKED),
-    ("6", [ESTABLISHED, PPTP + "short read (-1): Protocol not available"], reasons.GRE_BLOCKED),
+    ("6", PPTP + "short read (-1): Protocol not available", reasons.SERVER_UNREACHABLE),
     ("7", PPTP + "short read (-1): Operation not permitted", reasons.LOCAL_FIREWALL),
     ("7", PPTP + "write error: Operation not permitted", reasons.LOCAL_FIREWALL),
     ("9", PPTP + "Result code is 1 'Lost Carrier'. Error code is 0, Cause code is 0", reasons.TERMINATED_BY_PEER),
@@ -261,15 +256,23 @@ def in_a_list(lines: str | list[str]) -> list[str]:
 
 @pytest.mark.parametrize(("row", "lines", "reason"), ROWS, ids=[f"{row}-{said}" for row, said, _ in ROWS])
 def test_a_line_has_a_reason_whatever_the_exit_code_says(row: str, lines: str | list[str], reason: Reason) -> None:
-    assert classify([*in_a_list(lines), *AFTERWARDS], Exit(code=16), False) is reason
+    assert classify([*in_a_list(lines), *AFTERWARDS], Exit(code=16)) is reason
+
+
+@pytest.mark.parametrize(
+    "line", ["LCP: timeout sending Config-Requests", PPTP + "short read (-1): Protocol not available"]
+)
+def test_silence_in_the_tunnel_of_a_server_that_answers_is_blocked_gre(line: str) -> None:
+    assert classify([line, *AFTERWARDS], Exit(code=16), answered=True) is reasons.GRE_BLOCKED
+    assert classify([line, *AFTERWARDS], Exit(code=16)) is reasons.SERVER_UNREACHABLE
 
 
 @pytest.mark.parametrize(("row", "line"), HARMLESS)
 def test_a_harmless_line_is_no_reason(row: str, line: str) -> None:
-    assert classify([line], None, False) is reasons.FAILED
-    assert classify([*UP, line, *AFTERWARDS], Exit(code=16), False) is reasons.HANGUP
+    assert classify([line], None) is reasons.FAILED
+    assert classify([*UP, line, *AFTERWARDS], Exit(code=16)) is reasons.HANGUP
     for _, lines, reason in ROWS:
-        assert classify([line, *in_a_list(lines), line, *AFTERWARDS], Exit(code=16), False) is reason
+        assert classify([line, *in_a_list(lines), line, *AFTERWARDS], Exit(code=16)) is reason
 
 
 def test_every_row_of_the_table_is_fed() -> None:
@@ -277,7 +280,7 @@ def test_every_row_of_the_table_is_fed() -> None:
 
 
 def test_every_reason_that_a_call_can_end_for_is_shown_here() -> None:
-    shown = {reason for _, _, reason in ROWS} | set(EXITS.values()) | {reasons.INTERRUPTED}
+    shown = {reason for _, _, reason in ROWS} | set(EXITS.values()) | {reasons.INTERRUPTED, reasons.GRE_BLOCKED}
     # These are known before a call, or by the clock.
     assert set(reasons.ALL) - shown == {reasons.NONE, reasons.REQUESTED, reasons.TIMED_OUT}
 
@@ -296,12 +299,12 @@ SAID_EARLY = [said for row, said, reason in ROWS if reason in ABOUT_THIS_MACHINE
 
 @pytest.mark.parametrize("said", SAID_EARLY)
 def test_a_call_that_came_up_did_not_end_for_what_was_said_before(said: str | list[str]) -> None:
-    assert classify([*in_a_list(said), *UP, *AFTERWARDS], Exit(code=16), False) is reasons.HANGUP
+    assert classify([*in_a_list(said), *UP, *AFTERWARDS], Exit(code=16)) is reasons.HANGUP
 
 
 def test_a_long_call_came_up_even_if_its_first_lines_are_gone() -> None:
     lines = ["Can't safely use /etc/ppp/ip-down (not owned by root)", "Connect time 600.0 minutes.", *AFTERWARDS]
-    assert classify(lines, Exit(code=16), False) is reasons.HANGUP
+    assert classify(lines, Exit(code=16)) is reasons.HANGUP
 
 
 @pytest.mark.parametrize(
@@ -311,20 +314,20 @@ def test_a_long_call_came_up_even_if_its_first_lines_are_gone() -> None:
 def test_only_a_burst_in_a_short_call_shows_one_sided_encryption(minutes: str, noise: int, reason: Reason) -> None:
     flood = ["Protocol-Reject for unsupported protocol 0x73b1"] * noise
     lines = [*UP, *flood, f"Connect time {minutes} minutes.", *AFTERWARDS]
-    assert classify(lines, Exit(code=16), False) is reason
-    assert classify([*UP, *flood, *AFTERWARDS], Exit(code=16), False) is reasons.HANGUP
+    assert classify(lines, Exit(code=16)) is reason
+    assert classify([*UP, *flood, *AFTERWARDS], Exit(code=16)) is reasons.HANGUP
 
 
 def test_a_pppoe_session_that_lasted_is_not_one_too_many() -> None:
     lines = ["PPP session is 7", "PAP authentication succeeded", *UP, "LCP terminated by peer"]
     for minutes in ("0.5", "600.0"):
         ended = [*lines, f"Connect time {minutes} minutes.", "Sent PADT"]
-        assert classify(ended, Exit(code=16), False) is reasons.TERMINATED_BY_PEER
+        assert classify(ended, Exit(code=16)) is reasons.TERMINATED_BY_PEER
 
 
 def test_compression_that_ended_does_not_explain_a_call_that_was_up() -> None:
     lines = [*UP, "CCP terminated by peer (^Ag^PM-^F^@<M-Mt^@^@^BM-\\)", *AFTERWARDS]
-    assert classify(lines, Exit(code=16), False) is reasons.HANGUP
+    assert classify(lines, Exit(code=16)) is reasons.HANGUP
 
 
 # Section 3: every exit code, and whether it is pointless to dial again.
@@ -358,14 +361,14 @@ POINTLESS = {2, 3, 4, 5, 6, 9, 11, 12, 17, 18, 19, 20, 21}
 
 @pytest.mark.parametrize(("code", "reason"), EXITS.items())
 def test_without_a_word_the_exit_code_decides(code: int, reason: Reason) -> None:
-    assert classify([], Exit(code=code), False) is reason
+    assert classify([], Exit(code=code)) is reason
     assert reason.retry == (code not in POINTLESS)
 
 
 def test_below_xl2tpd_the_code_is_pppds() -> None:
     lines = [XL2TPD + "child_handler : pppd exited for call 7 with code 15", XL2TPD + "call_close: Call 7 disconnected"]
-    assert classify(lines, Exit(code=0), False) is reasons.PATH_LOST
-    assert classify([*lines, "LCP terminated by peer"], Exit(code=0), False) is reasons.TERMINATED_BY_PEER
+    assert classify(lines, Exit(code=0)) is reasons.PATH_LOST
+    assert classify([*lines, "LCP terminated by peer"], Exit(code=0)) is reasons.TERMINATED_BY_PEER
 
 
 def test_pauses_are_those_that_the_table_asks_for() -> None:
@@ -381,7 +384,7 @@ def test_pauses_are_those_that_the_table_asks_for() -> None:
 
 
 def test_a_killed_pppd_is_no_hangup_of_the_provider() -> None:
-    assert classify(CALL.splitlines(), Exit(signal=9), False) is reasons.INTERRUPTED
+    assert classify(CALL.splitlines(), Exit(signal=9)) is reasons.INTERRUPTED
 
 
 def test_our_own_signal_explains_nothing() -> None:
@@ -398,7 +401,7 @@ HOSTILE = [
     "LCP terminated by peer (Using interface ppp7)",
     "LCP terminated by peer (PAP authentication failed)",
     "LCP terminated by peer (Couldn't open the /dev/ppp device)",
-    'rcvd [PAP AuthAck id=0x1 "anon log[x]: Outgoing call established"]',
+    'rcvd [PAP AuthAck id=0x1 "Using interface ppp8"]',
 ]
 
 
@@ -409,7 +412,7 @@ def test_what_the_server_says_is_not_taken_for_pppds_own_words(line: str) -> Non
     assert facts == Facts()
     lines = [line, "Modem hangup"]
     expected = reasons.TERMINATED_BY_PEER if line.startswith("LCP") else reasons.HANGUP
-    assert classify(lines, Exit(code=16), False) is expected
+    assert classify(lines, Exit(code=16)) is expected
 
 
 # What the server says is understood where pppd says that it refused or ended, and nowhere else.
@@ -436,7 +439,7 @@ def test_a_servers_answer_says_why_the_login_was_refused(words: str, reason: Rea
         [f"MS-CHAP authentication failed: {words}", "CHAP authentication failed"],
         [f"Unknown MS-CHAP authentication failure: {words}", "CHAP authentication failed"],
     ):
-        assert classify([*lines, *AFTERWARDS], Exit(code=19), False) is reason
+        assert classify([*lines, *AFTERWARDS], Exit(code=19)) is reason
 
 
 @pytest.mark.parametrize("words", [words for words, _ in SERVERS_WORDS])
@@ -445,9 +448,9 @@ def test_a_greeting_is_no_reason(words: str) -> None:
         [f"Remote message: {words}", "PAP authentication succeeded"],
         [f"CHAP authentication succeeded: {words}", "CHAP authentication succeeded"],
     ):
-        assert classify([*lines, *UP, *AFTERWARDS], Exit(code=16), False) is reasons.HANGUP
+        assert classify([*lines, *UP, *AFTERWARDS], Exit(code=16)) is reasons.HANGUP
         ended = [*lines, *UP, "LCP terminated by peer", *AFTERWARDS]
-        assert classify(ended, Exit(code=16), False) is reasons.TERMINATED_BY_PEER
+        assert classify(ended, Exit(code=16)) is reasons.TERMINATED_BY_PEER
 
 
 @pytest.mark.parametrize("said", [said for _, said, _ in ROWS if isinstance(said, str)])
@@ -462,19 +465,19 @@ def test_the_server_cannot_speak_for_this_machine(said: str) -> None:
         f"LCP terminated by peer ({said})",
     ):
         for ending in (["PAP authentication failed"], ["LCP terminated by peer"]):
-            assert classify([line, *ending, *AFTERWARDS], Exit(code=16), False) in refused
+            assert classify([line, *ending, *AFTERWARDS], Exit(code=16)) in refused
     for line in (
         f'rcvd [LCP TermReq id=0x2 "{said}"]',
         f"Access-Concentrator: {said}",
         f"IPCP terminated by peer ({said})",
     ):
-        assert classify([line, *AFTERWARDS], Exit(code=16), False) is reasons.HANGUP
+        assert classify([line, *AFTERWARDS], Exit(code=16)) is reasons.HANGUP
 
 
 def test_an_end_that_nobody_saw_has_a_reason_too() -> None:
-    assert classify([], None, False) is reasons.FAILED
-    assert classify(["Modem hangup"], None, False) is reasons.HANGUP
-    assert classify([PPTP + "read returned zero, peer has closed"], None, False) is reasons.HANGUP
+    assert classify([], None) is reasons.FAILED
+    assert classify(["Modem hangup"], None) is reasons.HANGUP
+    assert classify([PPTP + "read returned zero, peer has closed"], None) is reasons.HANGUP
 
 
 def test_the_log_of_an_earlier_call_does_not_count() -> None:
@@ -485,13 +488,13 @@ def test_the_log_of_an_earlier_call_does_not_count() -> None:
         "Using interface ppp0",
         "No response to 4 echo-requests",
     ]
-    assert classify(lines, Exit(code=15), False) is reasons.PATH_LOST
-    assert classify(lines[:4], Exit(code=15), False) is reasons.PATH_LOST
+    assert classify(lines, Exit(code=15)) is reasons.PATH_LOST
+    assert classify(lines[:4], Exit(code=15)) is reasons.PATH_LOST
 
 
 def test_what_pptp_says_before_pppd_counts() -> None:
     lines = [PPTP + "connect: Connection refused", "Using interface ppp0", "Modem hangup"]
-    assert classify(lines, Exit(code=16), False) is reasons.SERVER_REFUSED
+    assert classify(lines, Exit(code=16)) is reasons.SERVER_REFUSED
 
 
 def test_a_new_call_begins_with_no_facts_but_its_interface() -> None:
