@@ -16,7 +16,7 @@ from PyQt6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QStackedWidget, Q
 from cablecar.applet import pictures, words
 from cablecar.applet.client import BAD_REPLY, Client
 from cablecar.applet.fields import plain_label, question
-from cablecar.applet.i18n import _
+from cablecar.applet.i18n import _, said
 from cablecar.applet.model import (
     BAD,
     CallError,
@@ -448,4 +448,6 @@ def _said(error: CallError) -> str:
 
 def _remarks(remarks: str, findings: object) -> str:
     rivals = [finding for finding in Finding.parse_all(findings) if finding.id == "double-dialers"]
-    return "\n".join([remarks, *(f"{rival.seen} {rival.advice}" for rival in rivals if rival.verdict == BAD)])
+    return "\n".join(
+        [remarks, *(f"{said(rival.seen)} {said(rival.advice)}" for rival in rivals if rival.verdict == BAD)]
+    )

@@ -24,11 +24,10 @@ from PyQt6.QtWidgets import (
 
 from cablecar.applet import colours, figures, labels, model, pictures, words
 from cablecar.applet.client import Client
-from cablecar.applet.i18n import _
+from cablecar.applet.i18n import _, said
 from cablecar.applet.model import BAD, GOOD, UNKNOWN, CallError, Finding, Helper, Snapshot
 from cablecar.helper import names
 
-# What was seen and what to do are put through `_` as well: the sentences of reasons are in the catalogue.
 _TITLES: Final = {
     "programs": _("Programs"),
     "kernel": _("Kernel"),
@@ -73,12 +72,12 @@ def as_text(link: str, findings: tuple[Finding, ...]) -> str:
     parts = [_("Cablecar: diagnosis of {title}").format(title=link), summary(findings), ""]
     for finding in findings:
         parts.append(f"[{_VERDICTS[finding.verdict]}] {title(finding.id)}")
-        parts += [f"    {line}" for line in (_(finding.seen), _what_to_do(finding)) if line]
+        parts += [f"    {line}" for line in (said(finding.seen), _what_to_do(finding)) if line]
     return "\n".join(parts) + "\n"
 
 
 def _what_to_do(finding: Finding) -> str:
-    return _("What to do: {advice}").format(advice=figures.isolated(_(finding.advice))) if finding.advice else ""
+    return _("What to do: {advice}").format(advice=figures.isolated(said(finding.advice))) if finding.advice else ""
 
 
 class DiagnosisWindow(QDialog):
@@ -170,12 +169,12 @@ class DiagnosisWindow(QDialog):
     def _show(self) -> None:
         snapshot = self._client.snapshot
         if not self._askable():
-            said = words.helper(snapshot) or _("This link does not exist any more.")
+            text = words.helper(snapshot) or _("This link does not exist any more.")
         elif self._running:
-            said = _("The helper is looking. A name that is not answered for can take a quarter of a minute.")
+            text = _("The helper is looking. A name that is not answered for can take a quarter of a minute.")
         else:
-            said = self._trouble or ("" if self._findings is None else summary(self._findings))
-        self._said.setText(said)
+            text = self._trouble or ("" if self._findings is None else summary(self._findings))
+        self._said.setText(text)
         self._progress.setVisible(self._running)
         self._again.setEnabled(not self._running and self._askable())
         self._copy.setEnabled(bool(self._findings) and not self._running)
@@ -203,7 +202,7 @@ class Row(QFrame):
         verdict, check = _VERDICTS[finding.verdict], title(finding.id)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(_("{verdict}: {check}").format(verdict=verdict, check=check))
-        self.setAccessibleDescription(" ".join(part for part in (_(finding.seen), _what_to_do(finding)) if part))
+        self.setAccessibleDescription(" ".join(part for part in (said(finding.seen), _what_to_do(finding)) if part))
         heading = labels.plain(_("{verdict}: {check}").format(verdict=verdict, check=check))
         font = heading.font()
         font.setBold(True)
@@ -212,9 +211,9 @@ class Row(QFrame):
         layout.setColumnStretch(1, 1)
         layout.addWidget(Mark(finding.verdict), 0, 0, Qt.AlignmentFlag.AlignTop)
         layout.addWidget(heading, 0, 1)
-        for number, said in enumerate((_(finding.seen), _what_to_do(finding)), start=1):
-            if said:
-                layout.addWidget(labels.plain(said), number, 1)
+        for number, text in enumerate((said(finding.seen), _what_to_do(finding)), start=1):
+            if text:
+                layout.addWidget(labels.plain(text), number, 1)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Show where the keyboard is."""

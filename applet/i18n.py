@@ -2,6 +2,9 @@
 
 Owns the choice of the language; must not know any text. Without a catalogue the English text is shown. Dates and
 numbers are written by `QLocale()`, which `install()` makes that of the texts unless the person has chosen one.
+
+The helper speaks English, with what it fills in already in its sentences: `said()` finds out by the sentence's form
+which of those in the catalogue it is.
 """
 
 import gettext
@@ -10,6 +13,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +47,9 @@ _catalogue: Final = find(list(wanted(os.environ)))
 LANGUAGE: Final = _catalogue.info().get("language", "en")
 _RIGHT_TO_LEFT: Final = LANGUAGE in ("ar", "fa", "he", "ur", "yi")
 _MARK: Final = "\N{RIGHT-TO-LEFT MARK}"
+_ISOLATE, _END_OF_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+_HELPER: Final = "helper"  # the context of the helper's sentences
+_PLACEHOLDER: Final = re.compile(r"{([a-z_]+)}")
 # Where a name begins or ends in a sign that belongs to no script, and would go to its other side: `mtu-`, /etc, @C012.
 _NAME: Final = re.compile(r"`[^`]+`|(?<![\w.])[/@](?=\w)|{file}", re.ASCII)
 
@@ -55,6 +62,72 @@ def _(text: str) -> str:
 def ngettext(one: str, many: str, number: int) -> str:
     """Return the form of a text that goes with `number`, in the user's language."""
     return _directed(_catalogue.ngettext(one, many, number))
+
+
+def said(text: str) -> str:
+    """Return what the helper has said, in the user's language; what is not in the catalogue stays."""
+    reason = _catalogue.gettext(text) if text else text
+    translated = reason if reason != text else _recognized(text)
+    return text if translated is None else _directed(translated)
+
+
+def _recognized(text: str) -> str | None:
+    # What is filled in seldom has a full stop; a reason or an error may be.
+    return _sentence(text) or _sentences(text) or _of_a_form(text, several=True)
+
+
+def _sentence(text: str) -> str | None:
+    translated = _catalogue.pgettext(_HELPER, text)
+    return translated if translated != text else _of_a_form(text)
+
+
+def _sentences(text: str) -> str | None:
+    for end in (match.end() for match in re.finditer(r"[.?] ", text)):
+        if (first := _sentence(text[: end - 1])) and (others := _recognized(text[end:])):
+            return f"{first} {others}"
+    return None
+
+
+def _of_a_form(text: str, *, several: bool = False) -> str | None:
+    for form, translation, is_frame in _forms():
+        if (match := form.fullmatch(text)) and (several or not any(". " in value for value in match.groups())):
+            known = {name: _recognized(value) for name, value in match.groupdict().items()}
+            if is_frame and not any(known.values()):
+                continue
+            values = {name: known[name] or _isolated(value) for name, value in match.groupdict().items()}
+            pieces = enumerate(_PLACEHOLDER.split(translation))
+            return "".join(values[piece] if odd % 2 else piece for odd, piece in pieces)
+    return None
+
+
+def _isolated(value: str) -> str:
+    return f"{_ISOLATE}{value}{_END_OF_ISOLATE}" if _RIGHT_TO_LEFT else value
+
+
+@cache
+def _forms() -> list[tuple[re.Pattern[str], str, bool]]:
+    """Return the forms of the helper's sentences that fill something in, the surest first.
+
+    With each its translation, and whether it is only a frame, like `{path}: {error}`: that may be anything.
+    """
+    context = f"{_HELPER}\4"
+    entries = getattr(_catalogue, "_catalog", {}).items()  # nothing else lists a catalogue
+    texts = [(key.removeprefix(context), text) for key, text in entries if isinstance(key, str) and context in key]
+    letters = {text: sum(map(str.isalpha, _PLACEHOLDER.sub("", text))) for text, _translation in texts}
+    texts.sort(key=lambda entry: letters[entry[0]], reverse=True)
+    return [(_form(text), other, not letters[text]) for text, other in texts if _PLACEHOLDER.search(text)]
+
+
+def _form(text: str) -> re.Pattern[str]:
+    known: set[str] = set()
+
+    def group(name: str) -> str:
+        again = name in known
+        known.add(name)
+        return f"(?P={name})" if again else f"(?P<{name}>.+?)"
+
+    pieces = _PLACEHOLDER.split(text)
+    return re.compile("".join(group(piece) if odd % 2 else re.escape(piece) for odd, piece in enumerate(pieces)))
 
 
 def _directed(text: str) -> str:

@@ -32,7 +32,7 @@ from cablecar.applet.fields import (
     TextField,
     plain_label,
 )
-from cablecar.applet.i18n import _
+from cablecar.applet.i18n import _, said
 from cablecar.applet.model import (
     Link,
     Provider,
@@ -205,7 +205,12 @@ class Providers(QWidget):
     def _item(self, provider: Provider) -> QTreeWidgetItem:
         protocols = " ".join(PROTOCOLS.get(protocol, protocol) for protocol in provider.protocols)
         item = QTreeWidgetItem(
-            [figures.isolated(provider.title), figures.isolated(provider.region), _country(provider.country), protocols]
+            [
+                figures.isolated(provider.title),
+                figures.isolated(said(provider.region)),
+                _country(provider.country),
+                protocols,
+            ]
         )
         item.setData(0, Qt.ItemDataRole.UserRole, provider.id)
         if provider is OWN:
@@ -220,7 +225,7 @@ class Providers(QWidget):
             item = self.list.topLevelItem(index)
             provider = self._providers.get(item.data(0, Qt.ItemDataRole.UserRole)) if item is not None else None
             if item is not None and provider is not None:
-                text = f"{provider.title} {provider.region}".casefold()
+                text = f"{provider.title} {provider.region} {said(provider.region)}".casefold()
                 shown = all(word in text for word in wanted) and country in ("", provider.country)
                 item.setHidden(not shown)
         self._tell()
@@ -264,7 +269,11 @@ def _text_box(name: str) -> QPlainTextEdit:
 
 
 def _about(provider: Provider) -> str:
-    lines = [_("Public knowledge, mostly old: check it with the provider."), provider.verify, provider.remarks]
+    lines = [
+        _("Public knowledge, mostly old: check it with the provider."),
+        said(provider.verify),
+        said(provider.remarks),
+    ]
     lines += [f"{PROTOCOLS.get(protocol, protocol)}: {server}" for protocol, server in provider.servers]
     lines += [f"{key}: {value}" for key, value in provider.others]
     lines += [_("Sources:"), *provider.sources]

@@ -9,6 +9,7 @@ from typing import Any, Final
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from cablecar.applet.client import Client
+from cablecar.applet.i18n import said
 from cablecar.applet.model import CallError, Helper, Snapshot, clean
 from cablecar.applet.wire import variant_dict
 from cablecar.helper import names
@@ -156,4 +157,4 @@ def _mark(key: str, value: object) -> tuple[str, str]:
 
 
 def _faults(answer: object) -> dict[str, str]:
-    return {key: clean(text) for key, text in answer.items()} if isinstance(answer, dict) else {}
+    return {key: said(clean(text)) for key, text in answer.items()} if isinstance(answer, dict) else {}

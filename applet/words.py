@@ -9,7 +9,7 @@ from typing import Final
 from PyQt6.QtCore import QDateTime, QLocale
 
 from cablecar.applet import figures
-from cablecar.applet.i18n import _
+from cablecar.applet.i18n import _, said
 from cablecar.applet.model import UNKNOWN, CallError, Details, Helper, Link, Snapshot, clean
 from cablecar.helper import names, reasons
 
@@ -82,7 +82,7 @@ def error(error: CallError) -> str:
     """Say what went wrong with a call, in a sentence: ours for a known error, else what came with it."""
     if is_absence(error):
         return problem(error)
-    return _(_ERRORS.get(error.name, "")) or clean(error.text) or _("It did not work.")
+    return _(_ERRORS.get(error.name, "")) or said(clean(error.text)) or _("It did not work.")
 
 
 def reason(reason_id: str) -> str:

@@ -368,7 +368,7 @@ class Foreign:
         tables = {"/etc/crontab": self._root / "etc/crontab"}
         folder = _files(self._root / "etc/cron.d")
         tables |= {f"/etc/cron.d/{name}": path for name, path in folder.items() if _SYSTEM_FILE.fullmatch(name)}
-        tables["The crontab of root"] = self._root / "var/spool/cron/crontabs/root"
+        tables["/var/spool/cron/crontabs/root"] = self._root / "var/spool/cron/crontabs/root"
         for table, path in tables.items():
             for number, line in _shell_lines(_read(path)):
                 if called := {*_called(line, _DIALERS)} & names | {*_called(line, _IFUP)} & interfaces:
@@ -381,8 +381,11 @@ class Foreign:
         running = {entry.name for entry in _entries(self._root / "run")}
         for peer, line in rivals.items():
             if line.link not in own and f"ppp-{line.link}.pid" in running:
-                again = ", and `persist` makes it dial again after each drop" if "persist" in line.options else ""
-                yield f"pppd seems to run the peer {_shown({peer})} now{again}: hang it up with poff."
+                again = "persist" in line.options
+                yield (
+                    f"pppd seems to run the peer {_shown({peer})} now"
+                    f"{', and `persist` makes it dial again after each drop' if again else ''}: hang it up with poff."
+                )
 
 
 def _line(peer: str, text: bytes) -> _Line:
@@ -638,10 +641,11 @@ def _secondaries(sources: Mapping[str, bytes]) -> set[str]:
 def _rival_profiles(rivals: Mapping[str, _Line], secondaries: set[str]) -> Iterator[str]:
     for peer, line in rivals.items():
         if peer.startswith(PROFILE):
-            alone = ", and brings it up together with another connection" if line.profile in secondaries else ""
+            together = line.profile in secondaries
             yield (
-                f"NetworkManager has the profile {_shown({peer.removeprefix(PROFILE)})} for the same server{alone}:"
-                " remove that profile, or never switch on both."
+                f"NetworkManager has the profile {_shown({peer.removeprefix(PROFILE)})} for the same server"
+                f"{', and brings it up together with another connection' if together else ''}: remove that profile, or"
+                " never switch on both."
             )
 
 

@@ -8,7 +8,9 @@ import struct
 import subprocess
 import unicodedata
 from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from xml.etree import ElementTree
 
 import pytest
@@ -88,6 +90,41 @@ def test_the_template_is_up_to_date(tmp_path: Path) -> None:
 
 def test_each_reason_is_in_the_template() -> None:
     assert {reason.sentence for reason in reasons.ALL if reason.sentence} <= template_texts()
+
+
+# How the helper may write a sentence, and what there is to translate of it.
+SENTENCES = [
+    ('raise NoSuchLink("No such link.")', ["No such link."]),
+    ('raise NoSuchLink("no stop here")', ["no stop here"]),
+    ('Finding(GOOD, "It is there.", "Do it.")', ["It is there.", "Do it."]),
+    ('Finding(BAD, f"Missing: {", ".join(self._missing)}.")'.replace('", "', "', '"), ["Missing: {missing}."]),
+    ('Finding(BAD, f"It is {size}.", reasons.NO_CABLE.sentence)', ["It is {size}."]),
+    ("yield f\"{a} runs{' at boot' if b else ''}: stop it.\"", ["{a} runs at boot: stop it.", "{a} runs: stop it."]),
+    ('return "A sentence from anywhere."', ["A sentence from anywhere."]),
+    ('log.info("Only in the log.")', []),
+    ('def f():\n    """A docstring."""', []),
+    ('x = "no sentence"', []),
+    ('x = "word."', []),
+]
+
+
+@pytest.mark.parametrize(("source", "found"), SENTENCES)
+def test_the_helpers_sentences_are_gathered(source: str, found: list[str]) -> None:
+    assert list(gatherer().sentences(source, {"NoSuchLink", "Finding"}, "module.py")) == found
+
+
+@pytest.mark.parametrize("text", ['"It is " + there', '"It is {}.".format(there)', '"It is %s." % there'])
+def test_a_sentence_of_the_helper_in_pieces_is_refused(text: str) -> None:
+    with pytest.raises(SystemExit, match=r"module\.py:1: make it one f-string"):
+        list(gatherer().sentences(f"Finding(BAD, {text})", {"Finding"}, "module.py"))
+
+
+def gatherer() -> ModuleType:
+    spec = spec_from_file_location("sentences", PO / "sentences.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_a_language_is_complete(language: str, catalogue: bytes) -> None:

@@ -155,6 +155,62 @@ print(ascii(_(reasons.FAILED.sentence)).count("\\\\u200e"))
     assert run(installed, {"LANGUAGE": "ru"}, program) == ["0", "0", "0"]
 
 
+# Each of the helper's sentences, as it comes with something filled in, must be found in the catalogue again.
+SAID = """
+import re
+from cablecar.applet import i18n
+for key, translation in i18n._catalogue._catalog.items():
+    if isinstance(key, str) and key.startswith("helper\\4"):
+        fill = lambda text: re.sub("{([a-z_]+)}", r"<\\1>", text)
+        said = re.sub("[\\u200e\\u200f\\u2068\\u2069]", "", i18n.said(fill(key[7:])))
+        if said != fill(translation) and key[7:] not in ("{path}: {error}", "{path}: {error}."):  # frames
+            print(key[7:], "->", said)
+"""
+
+SAID_SO = [
+    ("Call Reload.", "Вызовите Reload."),
+    ("Tula", "Тула"),
+    ("The server is 203.0.113.7.", "Адрес сервера: 203.0.113.7."),
+    # What is filled in may be a sentence itself.
+    ("The setting `a` must be text.", "Настройка `a`: нужен текст."),
+    ("/a: The link is up.", "/a: Соединение установлено."),
+    ("/a: Nothing known.", None),
+    ("/a, line 3: There is no setting `a`. Known are: b, c.", "/a, строка 3: Настройки `a` нет. Известны: b, c."),
+    # Several sentences.
+    (
+        "The password must be text. The server is a. The link is up.",
+        "Пароль: нужен текст. Адрес сервера: a. Соединение установлено.",
+    ),
+    ("/a can be written by others than root. Try: chmod go-w /b", None),
+    # A name from outside is neither a place to fill in nor an escape.
+    ("The server is {path} \\1.", "Адрес сервера: {path} \\1."),
+    ("Something new of a newer helper.", None),
+    ("{title}: {state}", None),
+    ("", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["he", "ru"])
+def test_what_the_helper_says_is_recognized(installed: Path, language: str) -> None:
+    assert run(installed, {"LANGUAGE": language}, SAID) == []
+
+
+def test_what_the_helper_says_is_translated(installed: Path) -> None:
+    program = (
+        "import json\nfrom cablecar.applet.i18n import said\nfor text in TEXTS:\n    print(json.dumps(said(text)))"
+    )
+    texts = [text for text, _ in SAID_SO]
+    russian = run(installed, {"LANGUAGE": "ru"}, program.replace("TEXTS", repr(texts)))
+    assert [json.loads(line) for line in russian] == [translation or text for text, translation in SAID_SO]
+    english = run(installed, {"LANGUAGE": "C"}, program.replace("TEXTS", repr(texts)))
+    assert [json.loads(line) for line in english] == texts
+
+
+def test_what_is_filled_in_keeps_its_direction(installed: Path) -> None:
+    program = "from cablecar.applet.i18n import said\nprint(ascii(said('The server is 203.0.113.7.')))"
+    assert "\\u2068203.0.113.7\\u2069." in run(installed, {"LANGUAGE": "he"}, program)[0]
+
+
 @pytest.mark.parametrize("language", ["C", "he", "ru"])
 def test_no_key_is_given_twice_in_a_window(installed: Path, language: str) -> None:
     windows = [json.loads(line) for line in run(installed, {"LANGUAGE": language}, ACCELERATORS)]
