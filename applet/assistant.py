@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterable
 from itertools import count
 from typing import Any, Final
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QFontMetrics
 from PyQt6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
@@ -57,7 +57,13 @@ def _slug(text: str) -> str:
 
 
 class Assistant(QDialog):
-    """Makes a link, step by step, and calls with it."""
+    """Makes a link, step by step, and calls with it.
+
+    Signals:
+        edits: With the link's path, when all its settings are asked for.
+    """
+
+    edits = pyqtSignal(str)
 
     def __init__(self, client: Client) -> None:
         super().__init__()
@@ -86,7 +92,7 @@ class Assistant(QDialog):
         self.providers.taken_over.connect(self._take_over)
         self.account.changed.connect(self._typed)
         self.attempt.mend.connect(self._mend)
-        self.attempt.edit.connect(self._edit)
+        self.attempt.edit.connect(lambda: self.edits.emit(self._path))
         client.changed.connect(self._follow)
         client.answered.connect(self._call_answered)
         client.refused.connect(self._call_refused)
@@ -369,7 +375,7 @@ class Assistant(QDialog):
             file=f"/etc/cablecar/links/{name}.toml"
         )
         self.attempt.show_remarks(remarks)
-        self._read_back()
+        self.read_back()
         diagnosis = Reading(self._client, names.MANAGER_PATH, "Diagnose", "aa{sv}", self)
         diagnosis.answered.connect(lambda findings: self.attempt.show_remarks(_remarks(remarks, findings)))
         diagnosis.ask(name)
@@ -378,7 +384,8 @@ class Assistant(QDialog):
         else:
             self._added(name, {})
 
-    def _read_back(self) -> None:
+    def read_back(self) -> None:
+        """Show what the link's settings have become."""
         if self._path:
             settings = Reading(self._client, self._path, "Settings", "a{sv}", self)
             settings.answered.connect(self._settings_arrived)
@@ -388,15 +395,6 @@ class Assistant(QDialog):
         settings = parse_settings(answer)
         self.account.show_stored(settings)
         self._stored = {key: settings.get(key) for key in self.account.values()}
-
-    def _edit(self) -> None:
-        from cablecar.applet.editor import Editor
-
-        editor = Editor(self._client, self._path)
-        editor.setParent(self, editor.windowFlags())
-        editor.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        editor.finished.connect(self._read_back)
-        editor.show()
 
     def _remove(self) -> None:
         def removed(result: list[Any] | CallError) -> None:

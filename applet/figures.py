@@ -14,11 +14,12 @@ _SHORT: Final = QLocale.FormatType.ShortFormat
 
 
 def size(amount: float) -> str:
-    """Say how many bytes, in units of a thousand as networks count."""
+    """Say how many bytes, in units of a thousand as networks count, with three digits at most."""
     unit = 0
-    while amount >= 999.95 and unit < len(_UNITS) - 1:
+    while amount >= 999.5 and unit < len(_UNITS) - 1:
         amount, unit = amount / 1000, unit + 1
-    return isolated(_UNITS[unit].format(number=QLocale().toString(float(amount), "f", 1 if unit else 0)))
+    digits = f"{amount:#.3g}" if unit and amount < 1000 else f"{amount:.0f}"
+    return isolated(_UNITS[unit].format(number=_number(float(digits))))
 
 
 def rate(amount: float) -> str:
@@ -29,8 +30,7 @@ def rate(amount: float) -> str:
 def percent(part: float) -> str:
     """Say how much of the whole, rounded so that only the whole is 100 %."""
     digits = 1000 if part >= 1 else min(999, round(part * 1000))
-    text = QLocale().toString(digits / 10, "f", 1 if digits % 10 else 0)
-    return isolated(_("{number} %").format(number=text))
+    return isolated(_("{number} %").format(number=_number(digits / 10)))
 
 
 def clock(seconds: float) -> str:
@@ -58,6 +58,11 @@ def isolated(text: str) -> str:
 def tooltip(text: str) -> str:
     """Return plain text as a tooltip that wraps its lines; Qt takes some plain texts for markup."""
     return f"<qt>{html.escape(text)}</qt>"
+
+
+def _number(number: float) -> str:
+    """Write a number by locale, with as few digits as it has."""
+    return QLocale().toString(number, "f", QLocale.FloatingPointPrecisionOption.FloatingPointShortest.value)
 
 
 def _moment(seconds: float) -> QDateTime:

@@ -8,7 +8,7 @@ import time
 from functools import partial
 from typing import Any, Final
 
-from PyQt6.QtCore import QEvent, Qt, QTimer
+from PyQt6.QtCore import QEvent, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QGuiApplication, QHideEvent, QShowEvent
 from PyQt6.QtWidgets import (
     QCheckBox,
@@ -29,7 +29,6 @@ from PyQt6.QtWidgets import (
 
 from cablecar.applet import labels, logview, model, pictures, strip, words
 from cablecar.applet.client import Client
-from cablecar.applet.diagnosis import DiagnosisWindow
 from cablecar.applet.i18n import _
 from cablecar.applet.logview import LogView
 from cablecar.applet.menu import describe
@@ -49,7 +48,13 @@ _NOT_ALLOWED: Final = names.ERROR_PREFIX + "NotAuthorized"
 
 
 class StatusWindow(QDialog):
-    """Follows one link for as long as it is shown."""
+    """Follows one link for as long as it is shown.
+
+    Signals:
+        diagnoses: The link's diagnosis is asked for.
+    """
+
+    diagnoses = pyqtSignal()
 
     def __init__(self, client: Client, path: str) -> None:
         super().__init__(flags=Qt.WindowType.Window)
@@ -66,7 +71,6 @@ class StatusWindow(QDialog):
         self._ask_again: set[str] = set()
         self._troubles: dict[str, CallError] = {}
         self._past_shown = 0.0
-        self._diagnosis: DiagnosisWindow | None = None
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._tick)
         self._build()
@@ -153,7 +157,7 @@ class StatusWindow(QDialog):
         for button, does in (
             (QPushButton(_("&Copy")), self._copy),
             (QPushButton(_("&Save as text…")), self._save),
-            (self._diagnose, self._show_diagnosis),
+            (self._diagnose, self.diagnoses.emit),
         ):
             button.clicked.connect(does)
             foot.addButton(button, QDialogButtonBox.ButtonRole.ActionRole)
@@ -358,13 +362,6 @@ class StatusWindow(QDialog):
             _say(self._done, _("It could not be saved: {error}").format(error=model.clean(error.strerror)))
         else:
             _say(self._done, _("Saved."))
-
-    def _show_diagnosis(self) -> None:
-        if self._diagnosis is None:
-            self._diagnosis = DiagnosisWindow(self._client, self._path, self)
-        self._diagnosis.show()
-        self._diagnosis.raise_()
-        self._diagnosis.activateWindow()
 
     # Being seen.
 

@@ -15,6 +15,8 @@ from cablecar.applet.client import Client
 from cablecar.applet.model import View
 
 if TYPE_CHECKING:
+    from cablecar.applet.assistant import Assistant
+    from cablecar.applet.editor import Editor
     from cablecar.applet.status import StatusWindow
 
 Kind = TypeVar("Kind", bound=QWidget)
@@ -43,7 +45,9 @@ class Windows(QObject):
         def make() -> QWidget:
             from cablecar.applet.assistant import Assistant
 
-            return Assistant(self._client)
+            window = Assistant(self._client)
+            window.edits.connect(partial(self._edit_for, window))
+            return window
 
         self._show("assistant", make)
 
@@ -69,7 +73,7 @@ class Windows(QObject):
             case View.DIAGNOSIS:
                 self._show(f"diagnosis {path}", partial(self._diagnosis, path))
             case View.SETTINGS:
-                self._show(f"editor {path}", partial(self._editor, path))
+                self._edit(path)
             case View.PASSWORD:
                 self._show(f"password {path}", partial(self._password, path))
 
@@ -81,17 +85,25 @@ class Windows(QObject):
     def _status(self, path: str) -> "StatusWindow":
         from cablecar.applet.status import StatusWindow
 
-        return self._show(f"status {path}", partial(StatusWindow, self._client, path))
+        def make() -> StatusWindow:
+            window = StatusWindow(self._client, path)
+            window.diagnoses.connect(partial(self.show, View.DIAGNOSIS, path))
+            return window
+
+        return self._show(f"status {path}", make)
 
     def _diagnosis(self, path: str) -> QWidget:
         from cablecar.applet.diagnosis import DiagnosisWindow
 
         return DiagnosisWindow(self._client, path)
 
-    def _editor(self, path: str) -> QWidget:
+    def _edit(self, path: str) -> "Editor":
         from cablecar.applet.editor import Editor
 
-        return Editor(self._client, path)
+        return self._show(f"editor {path}", partial(Editor, self._client, path))
+
+    def _edit_for(self, assistant: "Assistant", path: str) -> None:
+        self._edit(path).finished.connect(assistant.read_back)
 
     def _password(self, path: str) -> QWidget:
         from cablecar.applet.password import PasswordDialog

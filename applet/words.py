@@ -146,13 +146,18 @@ def helper(snapshot: Snapshot) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Say how long something took, in units short enough to need no plural."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return _("{s} s").format(s=max(1, whole))
-    if whole < 3600:
-        return _("{m} min {s} s").format(m=whole // 60, s=whole % 60)
-    return _("{h} h {m} min").format(h=whole // 3600, m=whole % 3600 // 60)
+    """Say how long something took, in units short enough to need no plural; the smaller one when it says something."""
+    whole = max(1, round(seconds))
+    d, h, m, s = whole // 86400, whole // 3600 % 24, whole // 60 % 60, whole % 60
+    if d:
+        text = _("{d} d {h} h") if h else _("{d} d")
+    elif h:
+        text = _("{h} h {m} min") if m else _("{h} h")
+    elif m:
+        text = _("{m} min {s} s") if s else _("{m} min")
+    else:
+        text = _("{s} s")
+    return text.format(d=d, h=h, m=m, s=s)
 
 
 def _clock(seconds: float) -> str:

@@ -16,6 +16,8 @@ from PyQt6.QtWidgets import QApplication, QLabel, QPushButton, QSystemTrayIcon
 from cablecar.applet import app
 from cablecar.applet.app import Applet
 from cablecar.applet.client import Client
+from cablecar.applet.diagnosis import DiagnosisWindow
+from cablecar.applet.editor import Editor
 from cablecar.applet.menu import _flat
 from cablecar.applet.model import Helper, Verb
 
@@ -227,6 +229,30 @@ def test_one_window_of_each_kind(helper: Any, ready: Applet, eventually: Any, te
     eventually(lambda: not ready._windows._open)
     choose(ready, text)
     assert opened(ready) == [name]
+
+
+def test_the_diagnosis_of_the_status_window_is_that_of_the_menu(helper: Any, ready: Applet, eventually: Any) -> None:
+    choose(ready, "Status…")
+    window: Any = ready._windows._open[f"status {HOME}"]
+    eventually(window._diagnose.isEnabled)
+    window._diagnose.click()
+    choose(ready, "Diagnosis…")
+    diagnoses = [window for window in QApplication.topLevelWidgets() if isinstance(window, DiagnosisWindow)]
+    assert diagnoses == [ready._windows._open[f"diagnosis {HOME}"]]
+    eventually(lambda: helper.seen("call", member="Diagnose", body=["home"], interactive=True))
+
+
+def test_the_assistants_editor_is_that_of_the_menu(helper: Any, ready: Applet) -> None:
+    choose(ready, "Add a link…")
+    assistant: Any = ready._windows._open["assistant"]
+    read: list[bool] = []
+    assistant.read_back = lambda: read.append(True)
+    assistant.edits.emit(HOME)
+    choose(ready, "Settings…")
+    (editor,) = [window for window in QApplication.topLevelWidgets() if isinstance(window, Editor)]
+    assert editor is ready._windows._open[f"editor {HOME}"]
+    editor.close()
+    assert read == [True]
 
 
 def test_the_log_is_a_page_of_the_status(helper: Any, ready: Applet) -> None:

@@ -227,8 +227,13 @@ def test_all_settings_of_the_link(assistant: Assistant, forms: Any, eventually: 
     forms.do("plan", ends=["encryption-required"])
     fill_in(assistant)
     eventually(lambda: assistant.attempt.edit_button.isVisible())
+    asked: list[str] = []
+    assistant.edits.connect(asked.append)
     click(assistant.attempt.edit_button)
-    editor = next(window for window in QApplication.topLevelWidgets() if isinstance(window, Editor))
+    editor = Editor(assistant._client, *asked)
+    editor.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    editor.finished.connect(assistant.read_back)
+    editor.show()
     eventually(lambda: editor.fields["server"].value() == "cablepns.012.net.il")
     field = editor.fields["server"]
     assert isinstance(field, TextField)

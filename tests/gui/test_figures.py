@@ -21,12 +21,17 @@ def as_it_was(application: QApplication) -> Iterator[None]:
     [
         (0, "0 B"),
         (999, "999 B"),
-        (1000, "1.0 kB"),
-        (1_550, "1.6 kB"),
-        (999_960, "1.0 MB"),
+        (999.6, "1 kB"),
+        (1000, "1 kB"),
+        (1_550, "1.55 kB"),
+        (9_996, "10 kB"),
+        (31_240, "31.2 kB"),
+        (310_049, "310 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1 MB"),
         (2_500_000, "2.5 MB"),
-        (7e9, "7.0 GB"),
-        (3e15, "3000.0 TB"),
+        (7e9, "7 GB"),
+        (3e15, "3000 TB"),
     ],
 )
 def test_size(amount: float, said: str) -> None:
@@ -52,7 +57,7 @@ def test_only_the_whole_is_a_hundred_per_cent(part: float, said: str) -> None:
 
 def test_a_number_stays_beside_its_unit_from_right_to_left(application: QApplication) -> None:
     application.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
-    assert figures.size(5000) == "\u20685.0 kB\u2069"
+    assert figures.size(5000) == "\u20685 kB\u2069"
 
 
 def test_a_tooltip_is_no_markup() -> None:

@@ -219,7 +219,18 @@ def test_other_errors_have_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(-5, "1 s"), (0.2, "1 s"), (59, "59 s"), (61, "1 min 1 s"), (7320, "2 h 2 min")]
+    ("seconds", "said"),
+    [
+        (-5, "1 s"),
+        (0.2, "1 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (61, "1 min 1 s"),
+        (3600, "1 h"),
+        (7320, "2 h 2 min"),
+        (86400, "1 d"),
+        (266400, "3 d 2 h"),
+    ],
 )
 def test_durations_are_short(seconds: float, said: str) -> None:
     assert words.duration(seconds) == said
