@@ -25,10 +25,11 @@ from cablecar.helper.history import History
 from cablecar.helper.imports import Foreign
 from cablecar.helper.installed import Pppd
 from cablecar.helper.lookup import Lookup
+from cablecar.helper.plan import ANYWHERE, Wanted
 from cablecar.helper.pppd import Exit, Facts
 from cablecar.helper.providers import Provider
 from cablecar.helper.reasons import Reason
-from cablecar.helper.routes import ANYWHERE, Routes, Wanted
+from cablecar.helper.routes import Routes
 from cablecar.helper.settings import Settings
 from cablecar.helper.store import Store
 from cablecar.helper.units import Units
@@ -247,7 +248,8 @@ class Call:
 
     def _wanted(self) -> Wanted:
         tunnel = self.facts.interface if self.facts.is_up else ""
-        return Wanted(self._pins, self._settings.interface, tunnel, _networks(self._settings.route))
+        inside = _addresses(self.facts.remote, *self.facts.dns) if tunnel else ()
+        return Wanted(self._pins, self._settings.interface, tunnel, _networks(self._settings.route), inside)
 
     async def _run(self, work: Coroutine[None, None, Reason]) -> None:
         try:
@@ -315,7 +317,8 @@ class Call:
         password = self._machinery.store.password(self._link)
         if password is None:
             raise CallFailed(reasons.NO_PASSWORD)
-        self._pins = tuple(await self._machinery.lookup.addresses(self._link, self._settings.server))
+        found = await self._machinery.lookup.addresses(self._link, self._settings.server, self._settings.interface)
+        self._pins = tuple(found)
         pinned = await self._machinery.routes.want(self._link, self._wanted())
         if not pinned:
             raise CallFailed(reasons.NO_CABLE)
@@ -357,9 +360,12 @@ class Call:
     def _on_line(self, line: str) -> None:
         was_up = self.facts.is_up
         self.facts.read(line)
-        if self._stopping or self._reading_back or was_up:
+        if self._stopping or self._reading_back:
             return
-        if self.facts.is_up:
+        if was_up:
+            # pppd tells the peer's name servers last; the routes' own events bring the next `reconcile`.
+            self._machinery.routes.expect(self._link, self._wanted())
+        elif self.facts.is_up:
             self._routing = self._machinery.spawn(self._route())
         else:
             self._report()
@@ -392,3 +398,12 @@ def _networks(route: str | tuple[str, ...]) -> tuple[IPv4Network, ...]:
     if isinstance(route, str):
         return (ANYWHERE,) if route == "all" else ()
     return tuple(IPv4Network(prefix) for prefix in route)
+
+
+def _addresses(*texts: str) -> tuple[IPv4Address, ...]:
+    """Return what pppd has told as addresses."""
+    found = []
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            found.append(IPv4Address(text))
+    return tuple(found)

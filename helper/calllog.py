@@ -1,12 +1,10 @@
 """The file in /run/cablecar that a call's pppd and pptp write to (the unit's StandardError).
 
 A file never blocks its writer, survives the helper, and is complete when the unit has ended. inotify tells of new
-lines; the standard library has no binding for it, so two functions of libc are called. The journal has the same
-lines for people: pppd and pptp send them to syslog as well.
+lines. The journal has the same lines for people: pppd and pptp send them to syslog as well.
 """
 
 import asyncio
-import ctypes
 import os
 import re
 from collections import deque
@@ -14,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from cablecar.helper import inotify
 from cablecar.helper.pppd import masked
 
 FOLDER: Final = Path("/run/cablecar")
 MAX_LINES: Final = 1000
 MAX_LINE: Final = 1024  # characters
 MAX_FILE: Final = 1 << 18  # bytes; a call that says more has its file emptied, the last lines are kept here
-_IN_MODIFY: Final = 0x2  # inotify(7)
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -56,7 +54,8 @@ class CallLog:
         self._offset, self._rest = 0, b""
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_TRUNC if fresh else 0)
         os.close(os.open(self._path, flags, 0o600))
-        self._descriptor = _watch(self._path)
+        self._descriptor = inotify.begin()
+        inotify.watch(self._descriptor, self._path, inotify.MODIFIED)
         asyncio.get_running_loop().add_reader(self._descriptor, self._on_change)
         self.read()
 
@@ -97,15 +96,3 @@ class CallLog:
 def printable(line: bytes) -> str:
     """Return a line of the network's or a program's making as text that can forge nothing."""
     return _UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", line.decode("utf-8", "backslashreplace"))
-
-
-def _watch(path: Path) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    descriptor: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-    if descriptor < 0:
-        raise OSError(ctypes.get_errno(), "inotify_init1")
-    if libc.inotify_add_watch(descriptor, os.fsencode(path), _IN_MODIFY) < 0:
-        error = ctypes.get_errno()
-        os.close(descriptor)
-        raise OSError(error, "inotify_add_watch")
-    return descriptor

@@ -4,22 +4,33 @@ It only looks: nothing is changed, nothing is dialed. A check that cannot know s
 """
 
 import asyncio
+import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 from typing import Final
 
-from cablecar.helper import names, pppfiles, reasons
+from cablecar.helper import firewall, names, plan, pppfiles, reasons
 from cablecar.helper.call import Machinery
 from cablecar.helper.errors import CablecarError, CallFailed
+from cablecar.helper.history import Record
 from cablecar.helper.installed import PPPD
 from cablecar.helper.links import Links, ManagedLink
+from cablecar.helper.plan import Cable
+
+log = logging.getLogger(__name__)
 
 GOOD: Final = "good"
 BAD: Final = "bad"
 UNKNOWN: Final = "unknown"
+
+PPP: Final = Path("/sys/class/ppp")  # there when the kernel's PPP is loaded
+RECORDS: Final = 20  # past calls that are looked at
+_REPIN: Final = "Call Reconnect."
+_OTHER_SERVER: Final = "Look for a second DHCP server on the cable, and call the provider if there is none."
+_JOURNAL: Final = "Look into the journal."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +56,24 @@ class Diagnosis:
         self._links = links
         self._machinery = machinery
         self._servers: list[IPv4Address] = []
+        self._cable: Cable | None = None
 
     async def run(self) -> dict[str, Finding]:
         """Run every check; return the findings by the checks' ids."""
         checks: dict[str, Callable[[], Awaitable[Finding]]] = {
             "programs": self._programs,
+            "kernel": self._kernel,
             "settings": self._settings,
             "password": self._password,
             "peer-file": self._peer_file,
+            "cable": self._carrier,
+            "lease": self._lease,
+            "dhcp-server": self._dhcp_server,
+            "dns": self._dns,
             "server-name": self._server_name,
-            "cable": self._cable,
+            "server": self._server,
+            "firewall": self._firewall,
+            "gre": self._gre,
             "pins": self._pins,
             "default-route": self._default_route,
             "last-call": self._last_call,
@@ -67,6 +86,13 @@ class Diagnosis:
         if missing:
             return Finding(BAD, f"Not installed: {', '.join(missing)}.", reasons.PROGRAM_MISSING.sentence)
         return Finding(GOOD, "pppd and pptp are installed.")
+
+    async def _kernel(self) -> Finding:
+        if PPP.exists():
+            return Finding(GOOD, "The kernel's PPP is loaded.")
+        if any(record.reason == reasons.NO_KERNEL_SUPPORT.id for record in self._records()[-1:]):
+            return Finding(BAD, "The kernel's PPP could not be loaded.", reasons.NO_KERNEL_SUPPORT.sentence)
+        return Finding(UNKNOWN, "The kernel's PPP is not loaded; the first call loads it.")
 
     async def _settings(self) -> Finding:
         try:
@@ -94,25 +120,141 @@ class Diagnosis:
             pppfiles.check_free(self._link.name, self._machinery.peers)
         except CablecarError as error:
             return Finding(BAD, str(error), "Move that file away.")
-        return Finding(GOOD, f"{path} is Cablecar's.")
+        if path.stat().st_mode & 0o077:
+            return Finding(
+                BAD, f"{path} has the password in it and is open to others than root.", f"Try: chmod 600 {path}"
+            )
+        return Finding(GOOD, f"{path} is Cablecar's, and only root reads it.")
+
+    async def _carrier(self) -> Finding:
+        named = self._link.settings.interface
+        self._cable = await self._machinery.routes.cable(named, _address(self._link.settings.server))
+        if self._cable is None:
+            if named:
+                return Finding(
+                    BAD, f"There is no interface {named}.", "Plug it in, or change the link's setting `interface`."
+                )
+            return Finding(BAD, "No interface with a carrier has a route to the server.", reasons.NO_CABLE.sentence)
+        interface = self._cable.interface
+        if not interface.has_carrier:
+            return Finding(BAD, f"{interface.name} has no carrier.", reasons.NO_CABLE.sentence)
+        return Finding(GOOD, f"The cable is {interface.name}, and it has a carrier.")
+
+    async def _lease(self) -> Finding:
+        if self._cable is None:
+            return Finding(UNKNOWN, "Without a cable there is no lease.")
+        interface, lease = self._cable.interface, self._cable.lease
+        if not interface.addresses:
+            return Finding(BAD, f"{interface.name} has no address.", reasons.NO_CABLE.sentence)
+        if lease is None:
+            return Finding(
+                UNKNOWN,
+                f"{interface.name} has the address {_list(interface.addresses)}, but no DHCP client was found to hold it:"
+                " it may be a fixed one, or udhcpc's, which keeps no file.",
+            )
+        if not lease.routers:
+            return Finding(
+                GOOD, f"{interface.name} has the address {lease.address} from {lease.holder}, and no router."
+            )
+        return Finding(
+            GOOD,
+            f"{interface.name} has the address {lease.address} from {lease.holder}; the router is {lease.routers[0]}.",
+        )
+
+    async def _dhcp_server(self) -> Finding:
+        if self._cable is None or self._cable.lease is None or (server := self._cable.lease.server) is None:
+            return Finding(UNKNOWN, "The DHCP server is not known.")
+        if await self._is_doubtful(server):
+            return Finding(BAD, f"The DHCP server calls itself {server}, which cannot be.", _OTHER_SERVER)
+        way = await self._machinery.routes.way(server, self._cable.interface.name)
+        if not way.interface:
+            return Finding(BAD, f"The cable has no route to the DHCP server {server}.", _OTHER_SERVER)
+        if way.is_local:
+            return Finding(GOOD, f"The DHCP server {server} is in the cable's own network.")
+        if self._is_up and not way.is_pinned:
+            return Finding(BAD, f"The DHCP server {server} is not pinned to the cable.", _REPIN)
+        if self._is_up:
+            return Finding(GOOD, f"The DHCP server {server} is behind the cable's router, and pinned to the cable.")
+        return Finding(GOOD, f"The DHCP server {server} is behind the cable's router.")
+
+    async def _dns(self) -> Finding:
+        if self._cable is None or self._cable.lease is None:
+            return Finding(UNKNOWN, "The cable's DNS servers are not known.")
+        servers = self._cable.lease.dns
+        if not servers:
+            return Finding(UNKNOWN, "The lease names no DNS server; names are looked up as the machine itself does.")
+        if doubtful := [address for address in servers if await self._is_doubtful(address)]:
+            return Finding(BAD, f"The lease names a DNS server that cannot be: {_list(doubtful)}.", _OTHER_SERVER)
+        if self._is_up and (loose := [address for address in servers if await self._is_loose(address)]):
+            return Finding(BAD, f"The cable's DNS is not pinned to the cable: {_list(loose)}.", _REPIN)
+        return Finding(GOOD, f"The cable's DNS is {_list(servers)}.")
 
     async def _server_name(self) -> Finding:
         try:
-            self._servers = await self._machinery.lookup.addresses(self._link.name, self._link.settings.server)
+            self._servers = await self._machinery.lookup.addresses(
+                self._link.name, self._link.settings.server, self._link.settings.interface
+            )
         except CallFailed as error:
+            if error.reason is reasons.SERVER_IMPLAUSIBLE:
+                return Finding(
+                    BAD, f"{self._link.settings.server} leads to an address that cannot be.", error.reason.sentence
+                )
             return Finding(BAD, f"{self._link.settings.server} was not found.", error.reason.sentence)
-        return Finding(GOOD, f"The server is {', '.join(map(str, self._servers))}.")
+        return Finding(GOOD, f"The server is {_list(self._servers)}.")
 
-    async def _cable(self) -> Finding:
+    async def _server(self) -> Finding:
+        if self._is_up:
+            return Finding(GOOD, "The link is up, so the server answers.")
         if not self._servers:
-            return Finding(UNKNOWN, "Without the server's address it is not known which cable leads to it.")
-        way = await self._machinery.routes.way(self._servers[0], self._link.settings.interface)
+            return Finding(UNKNOWN, "Without the server's address it cannot be tried.")
+        server = self._servers[0]
+        way = await self._machinery.routes.way(server, self._link.settings.interface)
         if not way.interface:
-            return Finding(BAD, "No interface with a carrier has a route to the server.", reasons.NO_CABLE.sentence)
-        return Finding(GOOD, f"The server is reached by {way.interface}.")
+            return Finding(BAD, f"No interface with a carrier has a route to {server}.", reasons.NO_CABLE.sentence)
+        match await self._machinery.lookup.probe(self._link.name, server, pppfiles.PPTP_PORT):
+            case "open":
+                return Finding(GOOD, f"{server} takes connections to TCP port 1723.")
+            case "refused":
+                return Finding(BAD, f"{server} refuses connections to TCP port 1723.", reasons.SERVER_REFUSED.sentence)
+            case "silent":
+                return Finding(BAD, f"{server} does not answer on TCP port 1723.", reasons.SERVER_UNREACHABLE.sentence)
+            case "unreachable":
+                return Finding(BAD, f"The network says that {server} cannot be reached.", reasons.HANGUP.sentence)
+            case _:
+                return Finding(UNKNOWN, f"TCP port 1723 of {server} could not be tried.", _JOURNAL)
+
+    async def _firewall(self) -> Finding:
+        cable = self._cable.interface.name if self._cable is not None else ""
+        try:
+            rules = await firewall.ruleset()
+            found = firewall.outcomes(rules, firewall.packets(cable, str(next(iter(self._servers), ""))))
+        except FileNotFoundError:
+            return Finding(
+                UNKNOWN,
+                "The firewall's rules were not looked at: nft is not installed.",
+                "Install the package nftables.",
+            )
+        except (OSError, TimeoutError, ValueError, LookupError, TypeError, AttributeError) as error:
+            log.warning("the firewall's rules could not be read: %r", error)
+            return Finding(UNKNOWN, "The firewall's rules could not be read.", _JOURNAL)
+        for verdict in (firewall.STOPPED, firewall.OPEN):
+            for one in found:
+                if one.verdict == verdict:
+                    return _hindrance(one)
+        return Finding(GOOD, "The firewall lets TCP port 1723 and GRE through.")
+
+    async def _gre(self) -> Finding:
+        if self._is_up:
+            return Finding(GOOD, "The link is up, so GRE gets through.")
+        for record in reversed(self._records()):
+            if record.reason == reasons.GRE_BLOCKED.id:
+                return Finding(BAD, "Nothing came back through GRE in a call of late.", reasons.GRE_BLOCKED.sentence)
+            if record.connected:
+                return Finding(GOOD, "GRE got through in the last call that was up.")
+        return Finding(UNKNOWN, "Only a call shows whether GRE gets through, and none has been up yet.", "")
 
     async def _pins(self) -> Finding:
-        if self._link.status.state != names.UP:
+        if not self._is_up:
             return Finding(UNKNOWN, "The link is not up; the server is pinned to the cable when it is dialed.")
         pins = self._link.dialer.call.pins if self._link.dialer.call is not None else ()
         missing = [
@@ -121,7 +263,7 @@ class Diagnosis:
             if not (await self._machinery.routes.way(server, self._link.settings.interface)).is_pinned
         ]
         if missing:
-            return Finding(BAD, f"Not pinned to the cable: {', '.join(missing)}.", "Call Reconnect.")
+            return Finding(BAD, f"Not pinned to the cable: {', '.join(missing)}.", _REPIN)
         return Finding(GOOD, "The server is pinned to the cable.")
 
     async def _default_route(self) -> Finding:
@@ -136,10 +278,16 @@ class Diagnosis:
                 f"Other links take all traffic as well: {', '.join(others)}.",
                 "Disconnect one of them, or change its setting `route`.",
             )
-        return Finding(GOOD, "No other link takes all traffic.")
+        if self._link.settings.route == "all" and (past := await self._machinery.routes.past_the_tunnels()):
+            return Finding(
+                BAD,
+                f"Somebody else's routes keep a part of the Internet out of the tunnel: {_list(past)}.",
+                "Look for the program that sets them; it may be the cable's DHCP server.",
+            )
+        return Finding(GOOD, "Nothing else takes all traffic.")
 
     async def _last_call(self) -> Finding:
-        if self._link.status.state == names.UP:
+        if self._is_up:
             return Finding(GOOD, "The link is up.")
         reason = self._link.status.reason
         if reason in (reasons.NONE, reasons.REQUESTED):
@@ -151,3 +299,44 @@ class Diagnosis:
         if found := await asyncio.to_thread(self._machinery.foreign.dialers, self._link.name, settings):
             return Finding(BAD, " ".join(found), "Take those out, so that only one program dials the line.")
         return Finding(GOOD, "Nothing else was found that dials this line.")
+
+    @property
+    def _is_up(self) -> bool:
+        return self._link.status.state == names.UP
+
+    def _records(self) -> list[Record]:
+        return self._machinery.history.read(self._link.name, RECORDS)
+
+    async def _is_doubtful(self, address: IPv4Address) -> bool:
+        return bool(plan.doubt(address, await self._machinery.routes.own_addresses()))
+
+    async def _is_loose(self, address: IPv4Address) -> bool:
+        """Return whether a DNS server is reached through the tunnel, though it is not the peer's as well."""
+        assert self._cable is not None
+        way = await self._machinery.routes.way(address, self._cable.interface.name)
+        return not (way.is_local or way.is_pinned or str(address) in self._link.dialer.facts.dns)
+
+
+def _hindrance(one: firewall.Outcome) -> Finding:
+    what, place = one.packet.what, one.place
+    advice = f"Let {what} through there, to the server and from it."
+    match one.verdict, one.packet.hook:
+        case firewall.STOPPED, "output":
+            return Finding(BAD, f"The firewall stops {what} to the server: {place}.", advice)
+        case firewall.STOPPED, _:
+            return Finding(BAD, f"The firewall stops {what} from the server: {place}.", advice)
+        case _, "output":
+            return Finding(UNKNOWN, f"The firewall may stop {what} to the server: {place}.", advice)
+        case _:
+            return Finding(UNKNOWN, f"The firewall may stop {what} from the server: {place}.", advice)
+
+
+def _address(server: str) -> IPv4Address | None:
+    try:
+        return IPv4Address(server)
+    except AddressValueError:
+        return None
+
+
+def _list(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))

@@ -31,6 +31,7 @@ from cablecar.helper.redial import Redial
 
 DIAL_LIMIT: Final = 25.0  # seconds from dialing to up; `Connect` promises a named error within 40
 GONE_LIMIT: Final = 3.0  # seconds that the processes of a call may outlive its interface
+_CABLES_FAULT: Final = (reasons.NO_CABLE, reasons.SERVER_NOT_FOUND, reasons.SERVER_IMPLAUSIBLE)
 NO_CABLE_PAUSE: Final = 60.0  # seconds; netlink tells sooner when the cable is back
 
 
@@ -184,8 +185,8 @@ class Link:
 
     def cable_changed(self) -> None:
         """The cable has a carrier, an address or a route that it did not have."""
-        # Without a cable there is no DNS either.
-        if self.status.state == WAITING and self.status.reason in (reasons.NO_CABLE, reasons.SERVER_NOT_FOUND):
+        # Without a cable there is no DNS either, or another one's.
+        if self.status.state == WAITING and self.status.reason in _CABLES_FAULT:
             self._dial(self.status.reason)
 
     def adopt(self, by_hand: bool = False) -> None:

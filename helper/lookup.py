@@ -1,11 +1,19 @@
-"""The addresses of a provider's server, looked up by `cablecar-lookup@NAME.service`.
+"""What the helper cannot ask of the network itself: the addresses of a provider's server, and whether it answers.
 
-The helper's cage has no Internet sockets, so the question goes to a small unit of its own: the name travels in
-`/run/cablecar/NAME.lookup`, the answer comes back in `/run/cablecar/NAME.addresses`.
+The helper's cage has no Internet sockets, so each question goes to a small unit of its own, by files in /run/cablecar:
+
+    cablecar-lookup@NAME.service    NAME.lookup, NAME.resolv -> NAME.addresses
+    cablecar-probe@NAME.service     NAME.probe -> NAME.probed
+
+A name is looked up with the cable's own name servers, because the machine's may be those of a tunnel, which may be
+dead; only when they know nothing it is asked as the machine itself would. Whoever answers is a stranger: what no
+server can have is refused.
 """
 
 import asyncio
 import contextlib
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
@@ -14,10 +22,17 @@ from typing import Final
 from cablecar.helper import reasons, safefile
 from cablecar.helper.bus import CallError
 from cablecar.helper.errors import CallFailed
-from cablecar.helper.settings import check_server_address
+from cablecar.helper.plan import doubt
+from cablecar.helper.routes import Routes
 from cablecar.helper.units import Units
 
+log = logging.getLogger(__name__)
+
 LIMIT: Final = 12.0  # seconds; the unit's own limit is 10
+MOST: Final = 16  # addresses of one name
+_RESOLVER: Final = "options timeout:1 attempts:3\n"  # 7 s, because the machine's own servers may have to be asked then
+# getent(1): neither systemd-resolved nor anything else that has its own idea of the name servers.
+_BY_FILE: Final = """ASK='--service="hosts:files dns"'\n"""
 
 
 @dataclass(slots=True)
@@ -27,42 +42,79 @@ class Lookup:
     Attributes:
         units: systemd.
         folder: `/run/cablecar`.
+        routes: Knows the cable.
+        machine: The machine's own name servers; without that file there is no place for the cable's.
     """
 
     units: Units
     folder: Path
+    routes: Routes
+    machine: Path = Path("/etc/resolv.conf")
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
-    async def addresses(self, link: str, server: str) -> list[IPv4Address]:
-        """Return the addresses of `server`, the one to dial first.
+    async def addresses(self, link: str, server: str, interface: str) -> list[IPv4Address]:
+        """Return the addresses of `server`, the one to dial first; `interface` is the cable if one is chosen.
 
         Raises:
             CallFailed: The name leads nowhere, or to addresses that no server can have.
         """
         with contextlib.suppress(AddressValueError):
             return [IPv4Address(server)]  # the settings hold no address that a server cannot have
+        own = await self.routes.own_addresses()
+        refused = False
         async with self._locks.setdefault(link, asyncio.Lock()):
-            answer = await self._ask(link, server)
-        found = []
-        for line in answer.splitlines():
-            with contextlib.suppress(ValueError):  # among them an address that check_server_address refuses
-                address = IPv4Address(line.partition(" ")[0])
-                check_server_address(address)
-                found.append(address)
-        if not found:
-            raise CallFailed(reasons.SERVER_NOT_FOUND)
-        return list(dict.fromkeys(found))  # getent repeats each for every kind of socket
+            for resolver in await self._resolvers(interface, own):
+                answer = list(dict.fromkeys(_parsed(await self._ask(link, server, resolver))))
+                found = [address for address in answer if not self._is_refused(link, address, own)]
+                if found:
+                    return found[:MOST]
+                refused = refused or bool(answer)
+        raise CallFailed(reasons.SERVER_IMPLAUSIBLE if refused else reasons.SERVER_NOT_FOUND)
 
-    async def _ask(self, link: str, server: str) -> str:
-        question, answer = self.folder / f"{link}.lookup", self.folder / f"{link}.addresses"
+    async def _resolvers(self, interface: str, own: Iterable[IPv4Address]) -> list[str]:
+        """Return the contents of resolv.conf(5) to ask with, in turn; an empty one stands for the machine's own."""
+        cable = await self.routes.cable(interface)
+        lease = cable.lease if cable is not None and self.machine.exists() else None
+        servers = [address for address in lease.dns if not doubt(address, own)] if lease is not None else []
+        if lease is None or not servers:
+            return [""]
+        search = f"search {lease.domain}\n" if lease.domain else ""
+        return ["".join(f"nameserver {address}\n" for address in servers) + search + _RESOLVER, ""]
+
+    def _is_refused(self, link: str, address: IPv4Address, own: Iterable[IPv4Address]) -> bool:
+        if why := doubt(address, own):
+            log.warning("link %s: its server's name is said to lead to %s, %s; it is not dialed", link, address, why)
+        return bool(why)
+
+    async def _ask(self, link: str, server: str, resolver: str) -> str:
+        question = {f"{link}.lookup": f"SERVER={server}\n{_BY_FILE if resolver else ''}"}
+        if resolver:
+            question[f"{link}.resolv"] = resolver
+        return await self._errand(f"cablecar-lookup@{link}.service", question, f"{link}.addresses")
+
+    async def probe(self, link: str, server: IPv4Address, port: int) -> str:
+        """Return what became of a TCP connection to the server (`probe.py`); nothing when it could not be tried."""
+        question = {f"{link}.probe": f"SERVER={server}\nPORT={port}\n"}
+        return (await self._errand(f"cablecar-probe@{link}.service", question, f"{link}.probed")).strip()
+
+    async def _errand(self, unit: str, question: Mapping[str, str], answer: str) -> str:
+        """Have a unit run with these files, and return what it wrote; nothing when it did not."""
         try:
-            safefile.remove(answer)
-            safefile.replace(question, f"SERVER={server}\n".encode())
+            safefile.remove(self.folder / answer)
+            for name, text in question.items():
+                # Readable to the unit's user, where the file is put into its sight; nobody else gets into the folder.
+                safefile.replace(self.folder / name, text.encode(), 0o644)
             async with asyncio.timeout(LIMIT):
-                await self.units.finish(f"cablecar-lookup@{link}.service")
-            return safefile.read(answer).decode("ascii", "replace")
+                await self.units.finish(unit)
+            return safefile.read(self.folder / answer).decode("ascii", "replace")
         except (CallError, TimeoutError, FileNotFoundError):
-            raise CallFailed(reasons.SERVER_NOT_FOUND) from None
+            return ""
         finally:
-            safefile.remove(question)
-            safefile.remove(answer)
+            for name in (*question, answer):
+                safefile.remove(self.folder / name)
+
+
+def _parsed(answer: str) -> Iterator[IPv4Address]:
+    for line in answer.splitlines():  # getent repeats each address for every kind of socket
+        with contextlib.suppress(AddressValueError):
+            yield IPv4Address(line.partition(" ")[0])

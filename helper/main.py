@@ -14,6 +14,7 @@ from typing import Final
 from cablecar.helper import __version__, providers
 from cablecar.helper.authority import Authority
 from cablecar.helper.bus import Bus, CallError
+from cablecar.helper.cable import Leases
 from cablecar.helper.call import Machinery
 from cablecar.helper.calllog import FOLDER
 from cablecar.helper.history import History
@@ -75,11 +76,13 @@ async def _serve() -> int:
         log.error("the system bus cannot be reached: %s", error)
         return 1
     bus.guard = Authority(bus)
-    units, routes = Units(bus), Routes()
+    units, leases = Units(bus), Leases(bus)
+    routes = Routes(leases.of)
     machinery = Machinery(
-        Store(), History(), units, routes, Lookup(units, FOLDER), Foreign(), Pppd(), providers.load, bus.spawn
+        Store(), History(), units, routes, Lookup(units, FOLDER, routes), Foreign(), Pppd(), providers.load, bus.spawn
     )
     links = Links(machinery)
+    leases.follow(links.network_changed)
     blind = asyncio.Event()
     monitor = NetworkMonitor(links.network_changed, links.interface_gone, blind.set)
     try:

@@ -26,9 +26,11 @@ from pyroute2.netlink.rtnl import (
     RTM_DELLINK,
     RTM_DELROUTE,
     RTM_DELRULE,
+    RTM_GETADDR,
     RTM_GETLINK,
     RTM_GETROUTE,
     RTM_GETRULE,
+    RTM_NEWADDR,
     RTM_NEWLINK,
     RTM_NEWROUTE,
     RTM_NEWRULE,
@@ -38,6 +40,7 @@ from pyroute2.netlink.rtnl import (
     RTMGRP_LINK,
 )
 from pyroute2.netlink.rtnl.fibmsg import fibmsg
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 __all__ = [
@@ -78,6 +81,7 @@ class ifinfmsg(nlmsg):  # type: ignore[misc]
 _CLASSES: Final = {
     RTM_NEWLINK: ifinfmsg,
     RTM_DELLINK: ifinfmsg,
+    RTM_NEWADDR: ifaddrmsg,
     RTM_NEWROUTE: rtmsg,
     RTM_NEWRULE: fibmsg,
 }
@@ -112,6 +116,10 @@ class Netlink:
     def links(self) -> list[Any]:
         """Return every interface."""
         return self._dump(ifinfmsg(), RTM_GETLINK)
+
+    def addresses(self) -> list[Any]:
+        """Return the IPv4 addresses of every interface."""
+        return self._dump(ifaddrmsg(), RTM_GETADDR)
 
     def routes(self) -> list[Any]:
         """Return the IPv4 routes of every table."""

@@ -112,6 +112,12 @@ SERVER_NOT_FOUND: Final = Reason(
     "ServerNotFound",
     "The server's name could not be looked up. Check the name, and whether the cable's DNS answers.",
 )
+SERVER_IMPLAUSIBLE: Final = Reason(
+    "server-implausible",
+    "ServerImplausible",
+    "The server's name leads to an address that no server can have, such as this machine's own. Check the name; if it "
+    "is right, the cable's DNS answers wrongly: restart the modem, and call the provider if this goes on.",
+)
 SERVER_UNREACHABLE: Final = Reason(
     "server-unreachable",
     "ServerUnreachable",
@@ -369,6 +375,7 @@ ALL: Final = (
     PEER_NOT_AUTHENTICATED,
     NO_CABLE,
     SERVER_NOT_FOUND,
+    SERVER_IMPLAUSIBLE,
     SERVER_UNREACHABLE,
     SERVER_REFUSED,
     SERVER_BUSY,

@@ -1,30 +1,23 @@
 """Our routes and rules in the kernel, and nobody else's.
 
 What every link needs is kept as a wish (`Wanted`); `reconcile` dumps what the kernel has under our protocol number,
-adds what is missing and deletes what is too much. So adding, removing, repairing after others and sweeping after a
-crash are one thing, and doing it twice changes nothing.
-
-    main table      metric-0 host routes to each link's server, through the cable: the pins
-    table 5200+n    the routes through the link in slot n: the default, or the chosen prefixes; they die with the ppp
-                    device, by the kernel's hand
-    rule 31800      everything but default routes from `main`, so that pins and the local network keep working
-    rule 31801+n    then the tables of links that take chosen prefixes, before those that take everything
-    rule 31865+n    then the tables of links that take everything; when all are empty, the lookup goes on to `main` as
-                    before
-
-The cable's own default route is never touched. The kernel is asked from one worker thread, because a socket blocks.
+adds what is missing and deletes what is too much (`plan.py` says which). So adding, removing, repairing after others
+and sweeping after a crash are one thing, and doing it twice changes nothing. Each time the leases of the cables in use
+are read again, so that a renewal is followed. The kernel is asked from one worker thread, because a socket blocks.
 """
 
 import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final, TypeVar
 
+from cablecar.helper import plan
+from cablecar.helper.leases import Lease
 from cablecar.helper.netlink import (
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -37,154 +30,43 @@ from cablecar.helper.netlink import (
     fibmsg,
     rtmsg,
 )
+from cablecar.helper.plan import MAIN, SLOTS, Cable, Interface, Route, Rule, Snapshot, Wanted, Way
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 PROTOCOL: Final = 201  # in no list of rt_protos(5) that distributions ship
-MAIN: Final = 254
-FIRST_TABLE: Final = 5200
-MAIN_RULE: Final = 31800
-FIRST_PREFIX_RULE: Final = 31801
-FIRST_DEFAULT_RULE: Final = 31865
-SLOTS: Final = 64  # links that can be up at once
 _UNICAST: Final = 1  # rtnetlink(7), RTN_UNICAST
 _SCOPE_LINK: Final = 253
 _SCOPE_UNIVERSE: Final = 0
 _TO_TABLE: Final = 1  # FR_ACT_TO_TBL
-ANYWHERE: Final = IPv4Network("0.0.0.0/0")
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A route as the kernel has it."""
-
-    destination: IPv4Network
-    table: int
-    output: int
-    gateway: IPv4Address | None = None
-    metric: int = 0
-    source: IPv4Address | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A policy rule without a selector: at `priority`, look in `table`."""
-
-    priority: int
-    table: int
-    suppress_defaults: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What one link needs of the network.
-
-    Attributes:
-        pins: The servers that stay on the cable.
-        cable: The interface that they stay on; empty means the one that the best route takes.
-        tunnel: The ppp interface while up, otherwise empty.
-        through: The destinations that the tunnel leads to; `ANYWHERE` alone is the default route.
-    """
-
-    pins: tuple[IPv4Address, ...] = ()
-    cable: str = ""
-    tunnel: str = ""
-    through: tuple[IPv4Network, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """A network interface, as far as routes care."""
-
-    index: int
-    name: str
-    has_carrier: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What the kernel had at one moment."""
-
-    interfaces: Mapping[str, Interface]
-    foreign: tuple[Route, ...]  # of the main table, not ours
-    ours: frozenset[Route]
-    our_rules: frozenset[Rule]
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How an address is reached.
-
-    Attributes:
-        interface: The interface that packets leave by; empty when there is none.
-        is_pinned: Whether our host route holds them there.
-    """
-
-    interface: str = ""
-    is_pinned: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """What the kernel should have of ours, and the pins that there is a way to."""
-
-    routes: frozenset[Route]
-    rules: frozenset[Rule]
-    reached: frozenset[IPv4Address]
-
-
-def underlay(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Route | None:
-    """Return the pin for `address`: the way that a packet to it takes when no tunnel of ours exists.
-
-    None when no route leads there by an interface with a carrier. Only routes that others made are looked at, so that
-    the answer is the same while a link is up.
-    """
-    barred = {snapshot.interfaces[name].index for name in tunnels if name in snapshot.interfaces}
-    usable = {interface.index for interface in snapshot.interfaces.values() if interface.has_carrier} - barred
-    if cable:
-        usable &= {snapshot.interfaces[cable].index} if cable in snapshot.interfaces else set()
-    routes = [route for route in snapshot.foreign if route.output in usable and address in route.destination]
-    if not routes:
-        return None
-    best = max(routes, key=lambda route: (route.destination.prefixlen, -route.metric))
-    return Route(IPv4Network(address), MAIN, best.output, best.gateway, 0, best.source)
-
-
-def goal(snapshot: Snapshot, wanted: Mapping[str, Wanted], slots: Mapping[str, int]) -> Goal:
-    """Return what the kernel should have of ours."""
-    routes: set[Route] = set()
-    rules: set[Rule] = set()
-    reached: set[IPv4Address] = set()
-    tunnels = [one.tunnel for one in wanted.values() if one.tunnel]
-    for link, one in wanted.items():
-        for address in one.pins:
-            if (pin := underlay(snapshot, address, one.cable, tunnels)) is not None:
-                routes.add(pin)
-                reached.add(address)
-            else:
-                # Without a way there is nothing to pin to; what still stands is left until there is one.
-                routes |= {route for route in snapshot.ours if route.destination == IPv4Network(address)}
-        if one.through and one.tunnel in snapshot.interfaces:
-            table = FIRST_TABLE + slots[link]
-            first = FIRST_DEFAULT_RULE if ANYWHERE in one.through else FIRST_PREFIX_RULE
-            routes |= {Route(network, table, snapshot.interfaces[one.tunnel].index) for network in one.through}
-            rules |= {Rule(MAIN_RULE, MAIN, True), Rule(first + slots[link], table)}
-    return Goal(frozenset(routes), frozenset(rules), frozenset(reached))
+async def no_lease(interface: Interface) -> Lease | None:
+    """Know of none: enough for who pins nothing."""
+    return None
 
 
 class Routes:
-    """The kernel's routing, as far as it is ours."""
+    """The kernel's routing, as far as it is ours.
 
-    def __init__(self) -> None:
+    Args:
+        lease_of: Finds the lease of an interface, None when nobody is known to have one.
+    """
+
+    def __init__(self, lease_of: Callable[[Interface], Awaitable[Lease | None]] = no_lease) -> None:
+        self._lease_of = lease_of
         self._wanted: dict[str, Wanted] = {}
         self._slots: dict[str, int] = {}  # which link has which table
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="routes")
         self._lock = asyncio.Lock()
         self._socket: Netlink | None = None
         self._standing: frozenset[Route | Rule] = frozenset()  # what we last made the kernel have
-        self._reached: frozenset[IPv4Address] = frozenset()  # the pins that there was a way to then
+        self._reached: frozenset[IPv4Address] = frozenset()  # the servers that there was a way to then
+        self._cables: frozenset[Interface] = frozenset()  # the interfaces that led to them
+        self._leases: dict[str, Lease] = {}  # the last known ones of cables in use
+        self._doubts: frozenset[str] = frozenset()  # what the log has been told
 
     async def begin(self) -> None:
         """Open the socket; call once."""
@@ -218,7 +100,21 @@ class Routes:
             # Copies: the worker thread must not see a change in the middle.
             wanted = dict(self._wanted)
             slots = {link: self._slot(link) for link in wanted if wanted[link].through}
-            return await self._in_thread(lambda: self._reconcile(wanted, slots))
+            lost = await self._in_thread(lambda: self._reconcile(wanted, slots))
+            # After the servers' pins: whoever holds a lease may take its time to tell.
+            if await self._leases_changed():
+                await self._in_thread(lambda: self._reconcile(wanted, slots))
+            return lost
+
+    async def _leases_changed(self) -> bool:
+        """Read the leases of the cables in use; without a cable what was known still holds."""
+        before = self._leases
+        if not self._wanted:
+            self._leases = {}
+        elif self._cables:
+            read = {cable.name: await self._lease_of(cable) for cable in self._cables}
+            self._leases = {name: lease for name, lease in read.items() if lease is not None}
+        return self._leases != before
 
     def _slot(self, link: str) -> int:
         if link not in self._slots:
@@ -227,9 +123,28 @@ class Routes:
 
     async def way(self, address: IPv4Address, cable: str) -> Way:
         """Return how packets to `address` go when no tunnel of ours exists, by `cable` if one is named."""
+        return plan.way(await self._look(), address, cable, self._tunnels)
+
+    async def cable(self, named: str, server: IPv4Address | None = None) -> Cable | None:
+        """Return the interface that is named, else the one that leads to the server, or out while that is not known."""
+        interface = plan.cable_of(await self._look(), named, server, self._tunnels)
+        return None if interface is None else Cable(interface, await self._lease_of(interface))
+
+    async def own_addresses(self) -> frozenset[IPv4Address]:
+        """Return this machine's addresses."""
+        return plan.own_addresses(await self._look())
+
+    async def past_the_tunnels(self) -> list[IPv4Network]:
+        """Return the large networks that somebody else's routes keep out of every tunnel: they are no defaults."""
+        return plan.past_the_tunnels(await self._look(), self._tunnels)
+
+    @property
+    def _tunnels(self) -> list[str]:
+        return [one.tunnel for one in self._wanted.values() if one.tunnel]
+
+    async def _look(self) -> Snapshot:
         async with self._lock:
-            tunnels = [one.tunnel for one in self._wanted.values() if one.tunnel]
-            return await self._in_thread(lambda: self._way(address, cable, tunnels))
+            return await self._in_thread(self._snapshot)
 
     async def counters(self, interface: str) -> tuple[int, int]:
         """Return the bytes that the interface has received and sent; zeros when it is gone."""
@@ -249,7 +164,7 @@ class Routes:
 
     def _reconcile(self, wanted: Mapping[str, Wanted], slots: Mapping[str, int]) -> bool:
         snapshot = self._snapshot()
-        wished = goal(snapshot, wanted, slots)
+        wished = plan.goal(snapshot, wanted, slots, self._leases)
         missing_routes, missing_rules = wished.routes - snapshot.ours, wished.rules - snapshot.our_rules
         lost = self._standing & (missing_routes | missing_rules)
         # First what leads somewhere, then the rules that send packets there; the other way round when removing.
@@ -263,11 +178,19 @@ class Routes:
         for route in snapshot.ours - wished.routes:
             self._delete_route(route)
         self._standing = wished.routes | wished.rules
-        self._reached = wished.reached
+        self._reached, self._cables = wished.reached, wished.cables
+        for sentence in sorted(wished.doubts - self._doubts):
+            log.warning("%s", sentence)
+        self._doubts = wished.doubts
         return bool(lost)
 
     def _snapshot(self) -> Snapshot:
-        interfaces = [_interface(message) for message in self._netlink.links()]
+        addresses: dict[int, list[IPv4Address]] = {}
+        for message in self._netlink.addresses():
+            if (local := message.get_attr("IFA_LOCAL")) is not None:
+                addresses.setdefault(message["index"], []).append(IPv4Address(local))
+        bare = [_interface(message) for message in self._netlink.links()]
+        interfaces = [replace(one, addresses=tuple(addresses.get(one.index, ()))) for one in bare]
         routes = [
             (message["proto"], _route(message))
             for message in self._netlink.routes()
@@ -290,14 +213,6 @@ class Routes:
 
     def _delete_route(self, route: Route) -> None:
         _attempt(lambda: self._netlink.change(_message(route), RTM_DELROUTE), errno.ESRCH, errno.ENODEV)
-
-    def _way(self, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Way:
-        snapshot = self._snapshot()
-        route = underlay(snapshot, address, cable, tunnels)
-        if route is None:
-            return Way()
-        (name,) = (one.name for one in snapshot.interfaces.values() if one.index == route.output)
-        return Way(name, route in snapshot.ours)
 
     def _add_rule(self, rule: Rule) -> None:
         flags = NLM_F_CREATE | NLM_F_EXCL

@@ -95,6 +95,7 @@ def _write_new(name: str, folder: int, data: bytes, mode: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(name, flags, mode, dir_fd=folder), "wb") as file:
         file.write(data)
+        os.fchmod(file.fileno(), mode)  # the umask has no say
         file.flush()
         os.fsync(file.fileno())
 

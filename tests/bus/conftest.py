@@ -7,7 +7,7 @@ import os
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,11 @@ from cablecar.helper.bus import Bus
 from cablecar.helper.call import Machinery
 from cablecar.helper.history import History
 from cablecar.helper.imports import Foreign
+from cablecar.helper.leases import Lease
 from cablecar.helper.links import Links
 from cablecar.helper.lookup import Lookup
+from cablecar.helper.plan import Cable, Interface, Wanted, Way
 from cablecar.helper.pppd import Exit
-from cablecar.helper.routes import Wanted, Way
 from cablecar.helper.service import Manager
 from cablecar.helper.store import Store
 
@@ -37,6 +38,17 @@ UP_LINES = (
     "PAP authentication succeeded",
     "local  IP address 100.64.0.10",
     "remote IP address 192.0.2.1",
+)
+
+CABLE = Cable(
+    Interface(2, "eth0", True, (IPv4Address("10.20.30.145"),)),
+    Lease(
+        "dhclient",
+        IPv4Address("10.20.30.145"),
+        (IPv4Address("10.20.30.1"),),
+        IPv4Address("10.99.0.1"),
+        (IPv4Address("10.20.30.1"),),
+    ),
 )
 
 CONFIGURATION = """<busconfig><type>system</type><listen>unix:path={socket}</listen><auth>EXTERNAL</auth>
@@ -66,6 +78,7 @@ class FakeUnits:
     active: set[str] = field(default_factory=set)
     started: int = 0
     answers: dict[str, list[str]] = field(default_factory=dict)
+    probed: str = "open"
     connections: frozenset[str] = frozenset()
 
     def established(self, server: IPv4Address, port: int) -> frozenset[str]:
@@ -89,7 +102,11 @@ class FakeUnits:
         self.started += 1
 
     async def finish(self, unit: str) -> None:
-        """Plays the lookup: `answers` are the addresses of the name that was asked for."""
+        """Plays the lookup, `answers` being the addresses of the name that was asked for, and the probe."""
+        if unit.startswith("cablecar-probe@"):
+            link = unit.removeprefix("cablecar-probe@").removesuffix(".service")
+            (self.logs / f"{link}.probed").write_text(self.probed)
+            return
         link = unit.removeprefix("cablecar-lookup@").removesuffix(".service")
         name = (self.logs / f"{link}.lookup").read_text().removeprefix("SERVER=").strip()
         lines = [f"{address} STREAM {name}\n" for address in self.answers.get(name, [])]
@@ -112,6 +129,11 @@ class FakeRoutes:
     """Plays the kernel: remembers what is wanted."""
 
     reached: bool = True
+    cable_: Cable = CABLE
+    own: frozenset[IPv4Address] = frozenset(CABLE.interface.addresses)
+    local: frozenset[IPv4Address] = frozenset({IPv4Address("10.20.30.1")})
+    loose: frozenset[IPv4Address] = frozenset()
+    past: tuple[IPv4Network, ...] = ()
     wanted: dict[str, Wanted] = field(default_factory=dict)
     reconciled: list[set[str]] = field(default_factory=list)
 
@@ -130,7 +152,18 @@ class FakeRoutes:
         return False
 
     async def way(self, address: IPv4Address, cable: str) -> Way:
-        return Way("eth0", any(address in one.pins for one in self.wanted.values())) if self.reached else Way()
+        if not self.reached:
+            return Way()
+        return Way("eth0", bool(self.wanted) and address not in self.loose | self.local, address in self.local)
+
+    async def cable(self, named: str, server: IPv4Address | None = None) -> Cable | None:
+        return self.cable_ if self.reached else None
+
+    async def own_addresses(self) -> frozenset[IPv4Address]:
+        return self.own
+
+    async def past_the_tunnels(self) -> list[IPv4Network]:
+        return list(self.past)
 
     async def counters(self, interface: str) -> tuple[int, int]:
         return 11, 22
@@ -275,7 +308,7 @@ async def stage(private_bus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         History(tmp_path / "var/history"),
         units,  # type: ignore[arg-type]
         routes,  # type: ignore[arg-type]
-        Lookup(units, tmp_path / "run"),  # type: ignore[arg-type]
+        Lookup(units, tmp_path / "run", routes, tmp_path / "resolv.conf"),  # type: ignore[arg-type]
         Foreign(tmp_path / "foreign"),
         FakePppd(),  # type: ignore[arg-type]
         lambda: providers.load(tmp_path / "etc/providers.d"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +14,9 @@ import pytest
 from dbus_next.constants import MessageType
 from dbus_next.signature import Variant
 
-from cablecar.helper import reasons
+from cablecar.helper import diagnose, firewall, reasons
 from cablecar.helper.errors import StorageFailed
+from cablecar.helper.history import Record
 from cablecar.helper.links import Links
 from cablecar.helper.pppd import Exit
 from cablecar.helper.wire import plain, variants
@@ -273,23 +276,127 @@ async def test_a_call_by_hand_is_followed_from_its_own_first_line(stage: Stage, 
     assert (stage.units.started, stage.routes.wanted) == (0, {})
 
 
-async def test_diagnose_tells_what_is_wrong_and_what_to_do(stage: Stage) -> None:
+NO_RULES: dict[str, Any] = {"nftables": []}
+
+
+async def diagnosed(stage: Stage) -> dict[str, dict[str, str]]:
+    return {row["id"]: row for row in plain((await stage.client.manager("Diagnose", "s", LINK)).body[0])}
+
+
+@pytest.fixture
+def healthy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """Play the kernel's PPP and its firewall; the rules may be changed."""
+    rules = dict(NO_RULES)
+
+    async def ruleset() -> dict[str, Any]:
+        return rules
+
+    monkeypatch.setattr(firewall, "ruleset", ruleset)
+    monkeypatch.setattr(diagnose, "PPP", tmp_path)
+    return rules
+
+
+async def test_diagnose_finds_nothing_while_all_is_well(stage: Stage, healthy: dict[str, Any]) -> None:
+    await added(stage)
+    await come_up(stage)
+    findings = await diagnosed(stage)
+    assert {name for name, row in findings.items() if row["verdict"] != "good"} == set()
+    assert all(row["advice"] == "" for row in findings.values())
+    assert findings["lease"]["seen"].startswith("eth0 has the address 10.20.30.145 from dhclient")
+    assert (await stage.client.manager("Diagnose", "s", "other")).error_name == "org.cablecar1.Error.NoSuchLink"
+
+
+async def test_diagnose_without_a_cable(stage: Stage) -> None:
     await stage.client.add_link(server=Variant("s", "vpn.example"))
     stage.routes.reached = False
-    findings = {row["id"]: row for row in plain((await stage.client.manager("Diagnose", "s", LINK)).body[0])}
+    findings = await diagnosed(stage)
     assert findings["password"]["verdict"] == "bad"
     assert findings["server-name"]["advice"] == reasons.SERVER_NOT_FOUND.sentence
-    assert findings["cable"]["verdict"] == "unknown"
+    assert findings["cable"]["advice"] == reasons.NO_CABLE.sentence
+    for name in ("lease", "dhcp-server", "dns", "server", "gre", "pins"):
+        assert findings[name]["verdict"] == "unknown"
     stage.units.answers["vpn.example"] = ["203.0.113.7"]
-    findings = {row["id"]: row for row in plain((await stage.client.manager("Diagnose", "s", LINK)).body[0])}
-    assert findings["cable"]["verdict"] == "bad"
-    stage.routes.reached = True
-    await stage.client.link("SetPassword", "s", "secret")
+    findings = await diagnosed(stage)
+    assert (findings["server-name"]["verdict"], findings["server"]["verdict"]) == ("good", "bad")
+    await stage.client.link("Update", "a{sv}", {"interface": Variant("s", "eth7")})
+    assert "no interface eth7" in (await diagnosed(stage))["cable"]["seen"]
+
+
+@pytest.mark.parametrize(
+    ("word", "verdict"), [("open", "good"), ("refused", "bad"), ("silent", "bad"), ("", "unknown")]
+)
+async def test_diagnose_tries_the_server(stage: Stage, word: str, verdict: str) -> None:
+    await added(stage)
+    stage.units.probed = f"{word}\n"
+    assert (await diagnosed(stage))["server"]["verdict"] == verdict
+
+
+async def test_diagnose_judges_the_lease(stage: Stage, healthy: dict[str, Any]) -> None:
+    await added(stage)
     await come_up(stage)
-    findings = {row["id"]: row for row in plain((await stage.client.manager("Diagnose", "s", LINK)).body[0])}
-    assert {row["verdict"] for row in findings.values()} == {"good"}
-    assert all(row["advice"] == "" for row in findings.values())
-    assert (await stage.client.manager("Diagnose", "s", "other")).error_name == "org.cablecar1.Error.NoSuchLink"
+    lease = stage.routes.cable_.lease
+    assert lease is not None
+    for server, verdict in (("10.20.30.1", "good"), ("127.0.0.1", "bad"), ("10.20.30.145", "bad")):
+        wrong = replace(lease, server=IPv4Address(server), dns=(IPv4Address(server),))
+        stage.routes.cable_ = replace(stage.routes.cable_, lease=wrong)
+        findings = await diagnosed(stage)
+        assert {findings["dhcp-server"]["verdict"], findings["dns"]["verdict"]} == {verdict}, server
+    far = IPv4Address("10.99.0.9")
+    stage.routes.cable_ = replace(stage.routes.cable_, lease=replace(lease, server=far, dns=(far,)))
+    stage.routes.loose = frozenset({far})
+    findings = await diagnosed(stage)
+    assert [findings[name]["advice"] for name in ("dhcp-server", "dns")] == ["Call Reconnect."] * 2
+    stage.routes.cable_ = replace(stage.routes.cable_, lease=None)
+    findings = await diagnosed(stage)
+    assert "no DHCP client was found" in findings["lease"]["seen"]
+    assert findings["dhcp-server"]["verdict"] == "unknown"
+    nothing = replace(stage.routes.cable_.interface, addresses=(), has_carrier=False)
+    stage.routes.cable_ = replace(stage.routes.cable_, interface=nothing)
+    findings = await diagnosed(stage)
+    assert (findings["cable"]["verdict"], findings["lease"]["verdict"]) == ("bad", "bad")
+
+
+async def test_diagnose_names_the_rule_in_the_way(stage: Stage, healthy: dict[str, Any]) -> None:
+    await added(stage)
+    base = {"family": "inet", "table": "filter", "name": "input", "hook": "input", "policy": "drop"}
+    healthy["nftables"] = [{"chain": base}]
+    found = (await diagnosed(stage))["firewall"]
+    assert found["seen"] == "The firewall stops TCP port 1723 from the server: chain input of table inet filter."
+    healthy["nftables"] = "nonsense"
+    assert (await diagnosed(stage))["firewall"]["verdict"] == "unknown"
+
+
+async def test_diagnose_without_nft_says_so(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(firewall, "NFT", "/nonexistent/nft")
+    await added(stage)
+    assert (await diagnosed(stage))["firewall"]["advice"] == "Install the package nftables."
+
+
+async def test_diagnose_remembers_what_calls_have_shown(stage: Stage) -> None:
+    await added(stage)
+    record = Record(dialed=1, connected=2, ended=3, reason="hangup")
+    stage.machinery.history.add(LINK, record)
+    findings = await diagnosed(stage)
+    assert (findings["gre"]["verdict"], findings["kernel"]["verdict"]) == ("good", "unknown")
+    stage.machinery.history.add(LINK, replace(record, connected=0, reason="gre-blocked"))
+    stage.machinery.history.add(LINK, replace(record, connected=0, reason="no-kernel-support"))
+    findings = await diagnosed(stage)
+    assert (findings["gre"]["verdict"], findings["kernel"]["verdict"]) == ("bad", "bad")
+
+
+async def test_diagnose_tells_of_routes_past_the_tunnel(stage: Stage) -> None:
+    await added(stage)
+    stage.routes.past = (IPv4Network("0.0.0.0/1"), IPv4Network("128.0.0.0/1"))
+    assert "0.0.0.0/1, 128.0.0.0/1" in (await diagnosed(stage))["default-route"]["seen"]
+    await stage.client.link("Update", "a{sv}", {"route": Variant("s", "none")})
+    assert (await diagnosed(stage))["default-route"]["verdict"] == "good"
+
+
+async def test_diagnose_sees_a_password_that_others_can_read(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    (stage.peers / LINK).chmod(0o644)
+    assert "chmod 600" in (await diagnosed(stage))["peer-file"]["advice"]
 
 
 async def test_restore_network_takes_everything_down(stage: Stage) -> None:

@@ -10,9 +10,10 @@ ROOT = Path(__file__).parents[2]
 HELPER = ROOT / "dbus" / "cablecar-helper.service"
 LINK = ROOT / "dbus" / "cablecar-link@.service"
 LOOKUP = ROOT / "dbus" / "cablecar-lookup@.service"
+PROBE = ROOT / "dbus" / "cablecar-probe@.service"
 
 # `systemd-analyze security`, in tenths. A ratchet: down only (promised: helper 16, link 30).
-EXPOSURE = {HELPER: 14, LINK: 22, LOOKUP: 15}
+EXPOSURE = {HELPER: 14, LINK: 22, LOOKUP: 15, PROBE: 14}
 # Programs that the packages depend on and that need not be on this host.
 ELSEWHERE = ("/usr/sbin/pppd",)
 
@@ -35,7 +36,7 @@ def complaints(folder: Path, *units: Path) -> list[str]:
 
 
 def test_systemd_understands_the_units(tmp_path: Path) -> None:
-    assert not complaints(tmp_path, HELPER, LINK, LOOKUP)
+    assert not complaints(tmp_path, HELPER, LINK, LOOKUP, PROBE)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from cablecar.helper.routes import (
+from cablecar.helper.leases import Lease
+from cablecar.helper.plan import (
     ANYWHERE,
     MAIN,
     MAIN_RULE,
@@ -14,8 +15,12 @@ from cablecar.helper.routes import (
     Rule,
     Snapshot,
     Wanted,
+    Way,
+    cable_of,
     goal,
+    past_the_tunnels,
     underlay,
+    way,
 )
 
 SERVER = IPv4Address("203.0.113.7")
@@ -63,7 +68,7 @@ def test_chosen_prefixes_come_before_everything_else() -> None:
     wanted = {"home": Wanted((SERVER,), "", "ppp0", (ANYWHERE,)), "office": Wanted((SERVER,), "", "ppp1", (office,))}
     ppp1 = Interface(10, "ppp1", True)
     seen = snapshot(route("0.0.0.0/0", ETH0, GATEWAY), interfaces=(ETH0, PPP0, ppp1))
-    found = goal(seen, wanted, {"home": 0, "office": 1})
+    found = goal(seen, wanted, {"home": 0, "office": 1}, {})
     assert found.routes == {
         pin(ETH0, GATEWAY),
         Route(ANYWHERE, 5200, PPP0.index),
@@ -75,12 +80,99 @@ def test_chosen_prefixes_come_before_everything_else() -> None:
 
 
 def test_a_link_that_leaves_routing_alone_has_its_pin_only() -> None:
-    found = goal(snapshot(route("0.0.0.0/0", ETH0, GATEWAY)), {"home": Wanted((SERVER,), "", "ppp0")}, {})
-    assert found == Goal(frozenset({pin(ETH0, GATEWAY)}), frozenset(), frozenset({SERVER}))
+    found = goal(snapshot(route("0.0.0.0/0", ETH0, GATEWAY)), {"home": Wanted((SERVER,), "", "ppp0")}, {}, {})
+    assert found == Goal(frozenset({pin(ETH0, GATEWAY)}), frozenset(), frozenset({SERVER}), frozenset({ETH0}))
 
 
 def test_a_pin_stays_while_there_is_no_cable_to_pin_to() -> None:
     old = pin(ETH0, GATEWAY)
     seen = Snapshot({"eth0": ETH0}, (), frozenset({old}), frozenset())
-    found = goal(seen, {"home": Wanted((SERVER,))}, {})
+    found = goal(seen, {"home": Wanted((SERVER,))}, {}, {})
     assert found == Goal(frozenset({old}), frozenset(), frozenset())
+
+
+HOME = Interface(2, "eth0", True, (IPv4Address("10.20.30.145"),))
+LEASE = Lease("dhclient", HOME.addresses[0], (GATEWAY,), IPv4Address("10.99.0.1"), (IPv4Address("10.99.0.53"),))
+LAN, OUT = route("10.20.30.0/24", HOME), route("0.0.0.0/0", HOME, GATEWAY)
+
+
+def pinned(
+    lease: Lease, *routes: Route, wanted: Wanted | None = None, ours: tuple[Route, ...] = ()
+) -> tuple[set[str], set[str]]:
+    """Return the host routes beside the server's own, and the doubts."""
+    seen = Snapshot({"eth0": HOME, "ppp0": PPP0}, routes, frozenset(ours), frozenset())
+    found = goal(seen, {"home": wanted or Wanted((SERVER,), "", "ppp0")}, {}, {"eth0": lease})
+    hosts = {f"{one.destination.network_address} via {one.gateway}" for one in found.routes if one.table == MAIN}
+    return hosts - {f"{SERVER} via {GATEWAY}"}, set(found.doubts)
+
+
+def test_a_dhcp_server_and_dns_behind_the_router_are_pinned() -> None:
+    assert pinned(LEASE, LAN, OUT) == ({"10.99.0.1 via 10.20.30.1", "10.99.0.53 via 10.20.30.1"}, set())
+
+
+def test_what_is_in_the_cables_own_network_needs_no_pin() -> None:
+    assert pinned(Lease("dhclient", HOME.addresses[0], (), GATEWAY, (GATEWAY,)), LAN, OUT) == (set(), set())
+
+
+def test_pins_follow_the_cables_router() -> None:
+    moved = route("0.0.0.0/0", HOME, IPv4Address("10.20.30.2"))
+    assert pinned(LEASE, LAN, moved)[0] >= {"10.99.0.1 via 10.20.30.2", "10.99.0.53 via 10.20.30.2"}
+
+
+def test_a_default_route_without_a_router_makes_no_network_local() -> None:
+    assert pinned(LEASE, route("0.0.0.0/0", HOME))[0] >= {"10.99.0.1 via None", "10.99.0.53 via None"}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "169.254.1.1"])
+def test_what_no_machine_can_have_gets_no_pin(address: str) -> None:
+    pins, doubts = pinned(Lease("dhclient", HOME.addresses[0], (), IPv4Address(address)), LAN, OUT)
+    assert pins == set()
+    assert doubts == {
+        f"eth0: the DHCP server of its lease is said to be {address}, which no other machine can have; it gets no pin."
+    }
+
+
+def test_our_own_address_gets_no_pin() -> None:
+    pins, (doubt,) = pinned(Lease("dhclient", HOME.addresses[0], (), None, (HOME.addresses[0],)), LAN, OUT)
+    assert pins == set()
+    assert "DNS server" in doubt
+    assert "own address" in doubt
+
+
+def test_what_is_inside_the_tunnel_gets_no_pin() -> None:
+    inside = Wanted((SERVER,), "", "ppp0", (), LEASE.dns)
+    pins, (doubt,) = pinned(LEASE, LAN, OUT, wanted=inside)
+    assert pins == {"10.99.0.1 via 10.20.30.1"}
+    assert "inside the tunnel" in doubt
+
+
+def test_the_leases_pins_stay_while_there_is_no_cable() -> None:
+    standing = route("10.99.0.1/32", HOME, GATEWAY)
+    assert pinned(LEASE, ours=(standing, route("10.1.1.1/32", HOME, GATEWAY)))[0] == {"10.99.0.1 via 10.20.30.1"}
+
+
+def test_nothing_of_a_lease_is_pinned_for_nobody() -> None:
+    seen = Snapshot({"eth0": HOME}, (LAN, OUT), frozenset(), frozenset())
+    assert goal(seen, {}, {}, {"eth0": LEASE}).routes == set()
+
+
+def test_the_cable_is_the_one_named_or_the_one_that_leads_out() -> None:
+    seen = snapshot(route("0.0.0.0/0", ETH0, GATEWAY), route("203.0.113.0/24", ETH1))
+    assert cable_of(seen, "eth1", None, []) == ETH1
+    assert cable_of(seen, "eth7", None, []) is None
+    assert cable_of(seen, "", None, []) == ETH0
+    assert cable_of(seen, "", SERVER, []) == ETH1
+    assert cable_of(snapshot(route("0.0.0.0/0", PPP0)), "", None, ["ppp0"]) is None
+
+
+def test_a_way_tells_whether_a_router_and_a_pin_are_there() -> None:
+    seen = Snapshot({"eth0": HOME}, (LAN, OUT), frozenset({pin(HOME, GATEWAY)}), frozenset())
+    assert way(seen, SERVER, "", []) == Way("eth0", is_pinned=True)
+    assert way(seen, GATEWAY, "", []) == Way("eth0", is_local=True)
+    assert way(seen, SERVER, "eth1", []) == Way()
+
+
+def test_half_routes_past_the_tunnels_are_seen() -> None:
+    half = route("128.0.0.0/1", HOME, GATEWAY)
+    seen = Snapshot({"eth0": HOME, "ppp0": PPP0}, (LAN, OUT, half, route("0.0.0.0/1", PPP0)), frozenset(), frozenset())
+    assert past_the_tunnels(seen, ["ppp0"]) == [half.destination]

@@ -1,0 +1,214 @@
+"""What this machine's own firewall does with the packets of a call, read from nftables' rules; nothing is changed.
+
+    nft -j -s -t list ruleset       libnftables-json(5); without counters, and without what is in named sets
+
+iptables' rules of today (iptables-nft) are among them, those of its old kernel part are not. A rule may depend on what
+is not known here: then its match is neither true nor false but open, and so may be the outcome.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+NFT: Final = "/usr/sbin/nft"
+LIMIT: Final = 5.0  # seconds
+MAX_RULES: Final = 1 << 22  # bytes
+PASSES, STOPPED, OPEN = "passes", "stopped", "open"
+_ON, _RETURN = "on", "return"
+_ANY: Final = (PASSES, STOPPED, _ON)
+_VERDICTS: Final = {"accept": PASSES, "drop": STOPPED, "reject": STOPPED, "return": _RETURN}
+_POLICIES: Final = {"accept": PASSES, "drop": STOPPED}
+_HARMLESS: Final = ("counter", "log", "mangle", "notrack", "ct helper", "comment", "continue", "quota")
+_DEPTH: Final = 16  # jumps, as the kernel has it
+_FAMILIES: Final = ("ip", "inet")
+_PROTOCOLS: Final = {"gre": 47, "tcp": 6, "udp": 17, "icmp": 1}
+
+Rules = list[Mapping[str, Any]]
+Key = tuple[str, str, str]  # family, table, chain
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One kind of packet of a call.
+
+    Attributes:
+        what: Its name in a sentence.
+        hook: `input` or `output`.
+        values: What is known of it: of each `meta`, `ct` or payload key its value.
+    """
+
+    what: str
+    hook: str
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What becomes of a packet, and by which chain."""
+
+    verdict: str
+    packet: Packet
+    place: str = ""
+
+
+@dataclass(slots=True)
+class _Chains:
+    base: dict[Key, tuple[str, str]] = field(default_factory=dict)  # hook and policy
+    rules: dict[Key, Rules] = field(default_factory=dict)
+
+
+def packets(cable: str, server: str) -> tuple[Packet, ...]:
+    """Return the packets that a call by PPTP needs to pass."""
+    out = {"oifname": cable, "daddr": server}
+    back = {"iifname": cable, "saddr": server, "state": "established"}
+    return (
+        Packet("TCP port 1723", "output", {**out, "protocol": 6, "dport": 1723, "state": "new"}),
+        Packet("TCP port 1723", "input", {**back, "protocol": 6, "sport": 1723}),
+        Packet("GRE", "output", {**out, "protocol": 47, "state": "new"}),
+        Packet("GRE", "input", {**back, "protocol": 47}),
+    )
+
+
+async def ruleset() -> Any:
+    """Return all rules as nft lists them.
+
+    Raises:
+        OSError: nft is not there, or does not answer.
+        ValueError: What it says is not to be understood.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(NFT, "-j", "-s", "-t", "list", "ruleset"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        limit=MAX_RULES,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(LIMIT):
+            text = await process.stdout.read(MAX_RULES)
+            await process.stdout.read(1)  # its end, else there is more than anybody wrote by hand
+            if not process.stdout.at_eof():
+                raise ValueError("there are too many rules")
+            if await process.wait():
+                raise OSError("nft failed")
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return json.loads(text)
+
+
+def outcomes(ruleset: Any, wanted: Iterable[Packet]) -> list[Outcome]:
+    """Return what becomes of each packet."""
+    chains = _chains(ruleset)
+    return [_outcome(chains, packet) for packet in wanted]
+
+
+def _chains(ruleset: Any) -> _Chains:
+    found = _Chains()
+    for entry in ruleset["nftables"]:
+        if (chain := entry.get("chain")) and chain["family"] in _FAMILIES:
+            key = chain["family"], chain["table"], chain["name"]
+            found.rules.setdefault(key, [])
+            if "hook" in chain:
+                found.base[key] = chain["hook"], chain.get("policy", "accept")
+        elif (rule := entry.get("rule")) and rule["family"] in _FAMILIES:
+            found.rules.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(rule)
+    return found
+
+
+def _outcome(chains: _Chains, packet: Packet) -> Outcome:
+    """Return what the chains of the packet's hook do in turn: one that drops it is enough."""
+    worst = Outcome(PASSES, packet)
+    for key, (hook, policy) in chains.base.items():
+        if hook != packet.hook:
+            continue
+        ends = {_POLICIES[policy] if end == _ON else end for end in _ends(chains, key, packet, 0)}
+        if STOPPED in ends and worst.verdict != STOPPED:
+            verdict = STOPPED if ends == {STOPPED} else OPEN
+            worst = Outcome(verdict, packet, f"chain {key[2]} of table {key[0]} {key[1]}")
+    return worst
+
+
+def _ends(chains: _Chains, key: Key, packet: Packet, depth: int) -> set[str]:
+    """Return how a packet can leave a chain: it passes, is stopped, or goes on behind the jump to the chain."""
+    ends: set[str] = set()
+    for rule in chains.rules.get(key, []):
+        matches, verdicts = _rule(chains, key, rule, packet, depth)
+        if matches is False:
+            continue
+        ends |= {_ON if verdict == _RETURN else verdict for verdict in verdicts - {_ON}}
+        if matches and _ON not in verdicts:
+            return ends
+    return ends | {_ON}
+
+
+def _rule(
+    chains: _Chains, key: Key, rule: Mapping[str, Any], packet: Packet, depth: int
+) -> tuple[bool | None, set[str]]:
+    """Return whether a rule is for the packet, and what it can do with it."""
+    matches: bool | None = True
+    for statement in rule.get("expr", []):
+        (kind,) = statement
+        if kind == "match":
+            one = _match(statement["match"], packet)
+            if one is False:
+                return False, set()
+            matches = matches if one else None
+        elif kind in _VERDICTS:
+            return matches, {_VERDICTS[kind]}
+        elif kind in ("jump", "goto"):
+            inner = (key[0], key[1], statement[kind]["target"])
+            ends = _ends(chains, inner, packet, depth + 1) if depth < _DEPTH else {*_ANY}
+            return matches, {_RETURN if kind == "goto" and end == _ON else end for end in ends}
+        elif kind not in _HARMLESS:
+            return None, {*_ANY}  # a limit, a map, or something of iptables'
+    return matches, {_ON}
+
+
+def _match(match: Mapping[str, Any], packet: Packet) -> bool | None:
+    """Return whether a packet matches; None when that is not known."""
+    left, right, operator = match["left"], match["right"], match.get("op", "==")
+    key, implied = _key(left)
+    if implied is not None and packet.values.get("protocol") != implied:
+        return False
+    if key not in packet.values or operator not in ("==", "!=", "in"):
+        return None
+    found = [_is(one, packet.values[key]) for one in _choices(right)]
+    if None in found and True not in found:
+        return None
+    return (True in found) != (operator == "!=")
+
+
+def _key(left: Any) -> tuple[str, int | None]:
+    """Return the name of what is compared, and the protocol that it is a field of."""
+    if not isinstance(left, dict):
+        return "", None
+    if "meta" in left:
+        key = left["meta"].get("key", "")
+        return {"l4proto": "protocol"}.get(key, key), None
+    if "ct" in left:
+        return left["ct"].get("key", ""), None
+    payload = left.get("payload", {})
+    if payload.get("protocol") in ("ip", "th"):
+        return payload.get("field", ""), None
+    return payload.get("field", ""), _PROTOCOLS.get(payload.get("protocol", ""))
+
+
+def _choices(right: Any) -> list[Any]:
+    if isinstance(right, dict) and "set" in right:
+        right = right["set"]
+    return right if isinstance(right, list) else [right]
+
+
+def _is(one: Any, value: object) -> bool | None:
+    if isinstance(one, dict):
+        low, high = one.get("range", (None, None))
+        if isinstance(low, int) and isinstance(high, int) and isinstance(value, int):
+            return bool(low <= value <= high)
+        return None
+    if isinstance(one, str) and one.startswith("@"):
+        return None  # a named set
+    return bool((_PROTOCOLS.get(one, one) if isinstance(one, str) else one) == value)

@@ -1,0 +1,32 @@
+"""inotify(7): tells that files changed; the standard library has no binding for it, so two functions of libc are called."""
+
+import ctypes
+import os
+from pathlib import Path
+from typing import Final
+
+MODIFIED: Final = 0x2  # IN_MODIFY
+MOVED_IN: Final = 0x80  # IN_MOVED_TO
+
+
+def begin() -> int:
+    """Return a descriptor that is readable when something that is watched has happened.
+
+    Raises:
+        OSError: There are too many.
+    """
+    descriptor: int = ctypes.CDLL(None, use_errno=True).inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    if descriptor < 0:
+        raise OSError(ctypes.get_errno(), "inotify_init1")
+    return descriptor
+
+
+def watch(descriptor: int, path: Path, events: int) -> None:
+    """Watch a file, or the files of a folder; once more changes nothing.
+
+    Raises:
+        OSError: It is not there, or there are too many.
+    """
+    if ctypes.CDLL(None, use_errno=True).inotify_add_watch(descriptor, os.fsencode(path), events) < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error), str(path))

@@ -1,0 +1,271 @@
+"""What the kernel should have of ours, from what it has: pure.
+
+    main table      metric-0 host routes through the cable, the pins: to each link's server, and to the cable's DHCP
+                    server and name servers where those are not in the cable's own network
+    table 5200+n    the routes through the link in slot n: the default, or the chosen prefixes; they die with the ppp
+                    device, by the kernel's hand
+    rule 31800      everything but default routes from `main`, so that pins and the local network keep working
+    rule 31801+n    then the tables of links that take chosen prefixes, before those that take everything
+    rule 31865+n    then the tables of links that take everything; when all are empty, the lookup goes on to `main` as
+                    before
+
+The cable's own default route is never touched. What its DHCP server said is a stranger's word: an address that cannot
+be what it is said to be gets no pin, and a sentence says why.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final
+
+from cablecar.helper.leases import Lease
+from cablecar.helper.settings import check_server_address
+
+MAIN: Final = 254
+FIRST_TABLE: Final = 5200
+MAIN_RULE: Final = 31800
+FIRST_PREFIX_RULE: Final = 31801
+FIRST_DEFAULT_RULE: Final = 31865
+SLOTS: Final = 64  # links that can be up at once
+ANYWHERE: Final = IPv4Network("0.0.0.0/0")
+_LARGE: Final = 8  # bits of a prefix; who has fewer owns no such network
+_NOWHERE: Final = IPv4Address(0)  # only a default route leads there
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route as the kernel has it."""
+
+    destination: IPv4Network
+    table: int
+    output: int
+    gateway: IPv4Address | None = None
+    metric: int = 0
+    source: IPv4Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A policy rule without a selector: at `priority`, look in `table`."""
+
+    priority: int
+    table: int
+    suppress_defaults: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one link needs of the network.
+
+    Attributes:
+        pins: The servers that stay on the cable.
+        cable: The interface that they stay on; empty means the one that the best route takes.
+        tunnel: The ppp interface while up, otherwise empty.
+        through: The destinations that the tunnel leads to; `ANYWHERE` alone is the default route.
+        inside: What the peer said is in the tunnel: its own address and its name servers.
+    """
+
+    pins: tuple[IPv4Address, ...] = ()
+    cable: str = ""
+    tunnel: str = ""
+    through: tuple[IPv4Network, ...] = ()
+    inside: tuple[IPv4Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface, as far as routes care."""
+
+    index: int
+    name: str
+    has_carrier: bool
+    addresses: tuple[IPv4Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the kernel had at one moment."""
+
+    interfaces: Mapping[str, Interface]
+    foreign: tuple[Route, ...]  # of the main table, not ours
+    ours: frozenset[Route]
+    our_rules: frozenset[Rule]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How an address is reached.
+
+    Attributes:
+        interface: The interface that packets leave by; empty when there is none.
+        is_pinned: Whether our host route holds them there.
+        is_local: Whether it is in that interface's own network, so that no router is between.
+    """
+
+    interface: str = ""
+    is_pinned: bool = False
+    is_local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cable:
+    """The interface that the calls of a link go by, and the lease that it has, if a program is known to hold one."""
+
+    interface: Interface
+    lease: Lease | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What the kernel should have of ours.
+
+    Attributes:
+        routes: The routes.
+        rules: The rules.
+        reached: The servers that there is a way to.
+        cables: The interfaces that lead to them.
+        doubts: A sentence for each address of a lease that gets no pin.
+    """
+
+    routes: frozenset[Route]
+    rules: frozenset[Rule]
+    reached: frozenset[IPv4Address]
+    cables: frozenset[Interface] = frozenset()
+    doubts: frozenset[str] = frozenset()
+
+
+def goal(
+    snapshot: Snapshot, wanted: Mapping[str, Wanted], slots: Mapping[str, int], leases: Mapping[str, Lease]
+) -> Goal:
+    """Return what the kernel should have of ours, the leases being those known by their interfaces."""
+    routes: set[Route] = set()
+    rules: set[Rule] = set()
+    reached: set[IPv4Address] = set()
+    cables: set[Interface] = set()
+    doubts: set[str] = set()
+    tunnels = [one.tunnel for one in wanted.values() if one.tunnel]
+    inside = {address for one in wanted.values() for address in one.inside}
+    for link, one in wanted.items():
+        found: list[Interface] = []
+        for address in one.pins:
+            if (pin := underlay(snapshot, address, one.cable, tunnels)) is not None:
+                routes.add(pin)
+                reached.add(address)
+                found.append(_interface(snapshot, pin.output))
+            else:
+                routes |= _standing(snapshot, [address])
+        cables |= set(found[:1])
+        for cable in found[:1]:
+            if (lease := leases.get(cable.name)) is not None:
+                pins, doubted = _of_lease(snapshot, lease, cable, inside, tunnels)
+                routes |= pins
+                doubts |= doubted
+        if one.pins and not found:
+            routes |= _standing(snapshot, [address for lease in leases.values() for address, _ in _named(lease)])
+        if one.through and one.tunnel in snapshot.interfaces:
+            table = FIRST_TABLE + slots[link]
+            first = FIRST_DEFAULT_RULE if ANYWHERE in one.through else FIRST_PREFIX_RULE
+            routes |= {Route(network, table, snapshot.interfaces[one.tunnel].index) for network in one.through}
+            rules |= {Rule(MAIN_RULE, MAIN, True), Rule(first + slots[link], table)}
+    return Goal(frozenset(routes), frozenset(rules), frozenset(reached), frozenset(cables), frozenset(doubts))
+
+
+def underlay(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Route | None:
+    """Return the pin for `address`: the way that a packet to it takes when no tunnel of ours exists.
+
+    None when no route leads there by an interface with a carrier. Only routes that others made are looked at, so that
+    the answer is the same while a link is up.
+    """
+    best = _best(snapshot, address, cable, tunnels)
+    return None if best is None else _pin(address, best)
+
+
+def cable_of(snapshot: Snapshot, named: str, server: IPv4Address | None, tunnels: Iterable[str]) -> Interface | None:
+    """Return the interface that is named, else the one that leads to the server, or out while that is not known."""
+    if named:
+        return snapshot.interfaces.get(named)
+    best = _best(snapshot, _NOWHERE if server is None else server, "", tunnels)
+    return None if best is None else _interface(snapshot, best.output)
+
+
+def way(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Way:
+    """Return how packets to `address` go when no tunnel of ours exists, by `cable` if one is named."""
+    best = _best(snapshot, address, cable, tunnels)
+    if best is None:
+        return Way()
+    return Way(_interface(snapshot, best.output).name, _pin(address, best) in snapshot.ours, _is_local(best))
+
+
+def doubt(address: IPv4Address, own: Iterable[IPv4Address]) -> str:
+    """Return why no other machine can have `address`, as the end of a sentence; empty when one can."""
+    if address in own:
+        return "which is this machine's own address"
+    try:
+        check_server_address(address)
+    except ValueError:
+        return "which no other machine can have"
+    return ""
+
+
+def own_addresses(snapshot: Snapshot) -> frozenset[IPv4Address]:
+    """Return this machine's addresses."""
+    return frozenset(address for interface in snapshot.interfaces.values() for address in interface.addresses)
+
+
+def past_the_tunnels(snapshot: Snapshot, tunnels: Iterable[str]) -> list[IPv4Network]:
+    """Return the large networks that somebody else's routes keep out of every tunnel, though they are no defaults."""
+    indices = {snapshot.interfaces[name].index for name in tunnels if name in snapshot.interfaces}
+    large = {route.destination for route in snapshot.foreign if route.output not in indices}
+    return sorted(network for network in large if 0 < network.prefixlen < _LARGE)
+
+
+def _of_lease(
+    snapshot: Snapshot, lease: Lease, cable: Interface, inside: Iterable[IPv4Address], tunnels: Iterable[str]
+) -> tuple[set[Route], set[str]]:
+    """Return the pins for what a lease names, and a sentence for each address that is not to be believed."""
+    pins: set[Route] = set()
+    doubts: set[str] = set()
+    own = own_addresses(snapshot)
+    for address, role in _named(lease):
+        why = "which is inside the tunnel" if address in inside else doubt(address, own)
+        if why:
+            doubts.add(f"{cable.name}: the {role} of its lease is said to be {address}, {why}; it gets no pin.")
+            continue
+        best = _best(snapshot, address, cable.name, tunnels)
+        if best is not None and not _is_local(best):
+            pins.add(_pin(address, best))
+    return pins, doubts
+
+
+def _named(lease: Lease) -> Iterator[tuple[IPv4Address, str]]:
+    if lease.server is not None:
+        yield lease.server, "DHCP server"
+    yield from ((address, "DNS server") for address in lease.dns)
+
+
+def _standing(snapshot: Snapshot, addresses: Iterable[IPv4Address]) -> set[Route]:
+    # Without a way there is nothing to pin to; what still stands is left until there is one.
+    hosts = {IPv4Network(address) for address in addresses}
+    return {route for route in snapshot.ours if route.table == MAIN and route.destination in hosts}
+
+
+def _best(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Route | None:
+    barred = {snapshot.interfaces[name].index for name in tunnels if name in snapshot.interfaces}
+    usable = {interface.index for interface in snapshot.interfaces.values() if interface.has_carrier} - barred
+    if cable:
+        usable &= {snapshot.interfaces[cable].index} if cable in snapshot.interfaces else set()
+    routes = [route for route in snapshot.foreign if route.output in usable and address in route.destination]
+    return max(routes, key=lambda route: (route.destination.prefixlen, -route.metric), default=None)
+
+
+def _pin(address: IPv4Address, best: Route) -> Route:
+    return Route(IPv4Network(address), MAIN, best.output, best.gateway, 0, best.source)
+
+
+def _is_local(route: Route) -> bool:
+    # A default route without a router is no network of the cable's own: the rule for `main` leaves it out.
+    return route.gateway is None and route.destination.prefixlen > 0
+
+
+def _interface(snapshot: Snapshot, index: int) -> Interface:
+    return next(interface for interface in snapshot.interfaces.values() if interface.index == index)

@@ -1,0 +1,97 @@
+"""What nftables' rules do with a call's packets: rule sets as `nft -j list ruleset` prints them."""
+
+from typing import Any
+
+import pytest
+
+from cablecar.helper.firewall import OPEN, PASSES, STOPPED, outcomes, packets
+
+CALL = packets("eth0", "203.0.113.7")
+
+
+def chain(name: str, hook: str = "", policy: str = "accept", table: str = "filter") -> dict[str, Any]:
+    base = {"type": "filter", "hook": hook, "prio": 0, "policy": policy} if hook else {}
+    return {"chain": {"family": "inet", "table": table, "name": name, "handle": 1, **base}}
+
+
+def rule(name: str, *expr: dict[str, Any], table: str = "filter") -> dict[str, Any]:
+    return {"rule": {"family": "inet", "table": table, "chain": name, "handle": 9, "expr": list(expr)}}
+
+
+def match(left: dict[str, Any], right: Any, op: str = "==") -> dict[str, Any]:
+    return {"match": {"op": op, "left": left, "right": right}}
+
+
+def meta(key: str) -> dict[str, Any]:
+    return {"meta": {"key": key}}
+
+
+def field(protocol: str, name: str) -> dict[str, Any]:
+    return {"payload": {"protocol": protocol, "field": name}}
+
+
+ACCEPT, DROP = {"accept": None}, {"drop": None}
+COUNTER = {"counter": {"packets": 0, "bytes": 0}}
+ESTABLISHED = match({"ct": {"key": "state"}}, ["established", "related"], "in")
+GRE = match(meta("l4proto"), "gre")
+PPTP = match(field("tcp", "dport"), 1723)
+
+
+def verdicts(*entries: dict[str, Any]) -> list[str]:
+    """Return what becomes of TCP out, TCP in, GRE out and GRE in."""
+    table = (
+        {"metainfo": {"version": "1.0.6", "json_schema_version": 1}},
+        {"table": {"family": "inet", "name": "filter"}},
+    )
+    return [one.verdict for one in outcomes({"nftables": [*table, *entries]}, CALL)]
+
+
+def test_no_rules_stop_nothing() -> None:
+    assert verdicts() == [PASSES] * 4
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ([chain("in", "input", "drop")], [PASSES, STOPPED, PASSES, STOPPED]),
+        ([chain("in", "input", "drop"), rule("in", ESTABLISHED, COUNTER, ACCEPT)], [PASSES] * 4),
+        ([chain("in", "input"), rule("in", GRE, DROP)], [PASSES, PASSES, PASSES, STOPPED]),
+        ([chain("out", "output"), rule("out", PPTP, {"reject": {"type": "tcp reset"}})], [STOPPED, PASSES, PASSES, PASSES]),
+        ([chain("out", "output", "drop"), rule("out", PPTP, ACCEPT)], [PASSES, PASSES, STOPPED, PASSES]),
+        ([chain("out", "output"), rule("out", match(field("ip", "protocol"), 47), DROP)], [PASSES, PASSES, STOPPED, PASSES]),
+        ([chain("out", "output"), rule("out", match(field("tcp", "dport"), {"range": [1700, 1800]}), DROP)],
+         [STOPPED, PASSES, PASSES, PASSES]),
+        ([chain("out", "output"), rule("out", match(meta("oifname"), "wlan0"), DROP)], [PASSES] * 4),
+        ([chain("out", "output"), rule("out", match(meta("oifname"), "wlan0", "!="), GRE, DROP)],
+         [PASSES, PASSES, STOPPED, PASSES]),
+        ([chain("out", "output"), rule("out", match(field("udp", "dport"), 1723), DROP)], [PASSES] * 4),
+        ([chain("out", "output"), rule("out", match(meta("skuid"), 1000), DROP)], [OPEN, PASSES, OPEN, PASSES]),
+        ([chain("out", "output"), rule("out", match(meta("oifname"), "@cables"), DROP)], [OPEN, PASSES, OPEN, PASSES]),
+        ([chain("in", "input", "drop"), rule("in", {"xt": {"type": "match", "name": "conntrack"}}, ACCEPT)],
+         [PASSES, OPEN, PASSES, OPEN]),
+        ([chain("fwd", "forward", "drop")], [PASSES] * 4),
+    ],
+)  # fmt: skip
+def test_a_chain(entries: list[dict[str, Any]], expected: list[str]) -> None:
+    assert verdicts(*entries) == expected
+
+
+def test_a_chain_that_is_jumped_to() -> None:
+    jump, goto = {"jump": {"target": "ours"}}, {"goto": {"target": "ours"}}
+    ours = [chain("ours"), rule("ours", GRE, ACCEPT), rule("ours", PPTP, {"return": None}), rule("ours", PPTP, DROP)]
+    entries = [chain("out", "output", "drop"), *ours]
+    assert verdicts(*entries, rule("out", jump), rule("out", PPTP, ACCEPT)) == [PASSES] * 4
+    assert verdicts(*entries, rule("out", goto), rule("out", PPTP, ACCEPT))[0] == STOPPED, "goto does not come back"
+    endless = [chain("ours"), rule("ours", jump)]
+    assert verdicts(chain("out", "output"), *endless, rule("out", jump))[0] == OPEN
+
+
+def test_accepting_in_one_table_does_not_save_from_another() -> None:
+    entries = [
+        chain("out", "output", table="one"),
+        rule("out", ACCEPT, table="one"),
+        chain("out", "output", "drop", "two"),
+    ]
+    found = outcomes({"nftables": entries}, CALL)
+    assert found[0].verdict == STOPPED
+    assert found[0].place == "chain out of table inet two"
