@@ -1,7 +1,8 @@
 """polkit: may this caller do that? Asks, never caches, and refuses whenever the answer is not a plain yes.
 
-The subject is always the caller's unique bus name. A question that a person answers may take minutes: it is awaited,
-it is withdrawn when the caller leaves the bus, and there are limits on how many wait.
+The subject is always the caller's unique bus name. polkit is asked first what it can say at once; only when that is
+"after a password", and somebody may be asked for one, a person is. That may take minutes: it is awaited, it is withdrawn
+when the caller leaves the bus, and there are limits on how many wait, for a person and for polkit itself.
 """
 
 import asyncio
@@ -9,7 +10,8 @@ import contextlib
 import logging
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from cablecar.helper.bus import Bus, Caller, CallError
@@ -29,10 +31,38 @@ POLKIT: Final = (
     "/org/freedesktop/PolicyKit1/Authority",
     "org.freedesktop.PolicyKit1.Authority",
 )
-PER_USER: Final = 2  # questions that may wait for one user
-ALTOGETHER: Final = 8
+# Questions that may wait at once, of one user and altogether: for a person, and for polkit's own answer. The bus lets
+# nobody wait for more than 128 answers.
+PEOPLE: Final = (2, 8)
+AT_ONCE: Final = (32, 64)
 PATIENCE: Final = 25.0  # seconds for an answer that needs no person
 PATIENCE_WITH_PEOPLE: Final = 300.0
+
+
+@dataclass(slots=True)
+class _Places:
+    """Where questions of one kind wait."""
+
+    per_user: int
+    altogether: int
+    _taken: Counter[int] = field(default_factory=Counter)
+
+    @contextlib.contextmanager
+    def of(self, uid: int) -> Iterator[None]:
+        """Hold a place for a question of this user.
+
+        Raises:
+            LimitExceeded: There is none left.
+        """
+        if self._taken[uid] >= self.per_user or self._taken.total() >= self.altogether:
+            raise LimitExceeded("Other requests are still waiting to be authorized. Answer or close those first.")
+        self._taken[uid] += 1
+        try:
+            yield
+        finally:
+            self._taken[uid] -= 1
+            if not self._taken[uid]:
+                del self._taken[uid]
 
 
 class Authority:
@@ -40,7 +70,8 @@ class Authority:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._waiting: Counter[int] = Counter()
+        self._at_once = _Places(*AT_ONCE)
+        self._people = _Places(*PEOPLE)
 
     async def demand(self, caller: Caller, action: str, details: Mapping[str, str]) -> None:
         """Return when `caller` may do `action`.
@@ -55,22 +86,20 @@ class Authority:
         """
         if caller.uid == 0:
             return
-        async with self._place(caller.uid):
-            await self._ask_while_present(caller, action, details)
-
-    @contextlib.asynccontextmanager
-    async def _place(self, uid: int) -> AsyncIterator[None]:
-        if self._waiting[uid] >= PER_USER or self._waiting.total() >= ALTOGETHER:
-            raise LimitExceeded("Other requests are still waiting to be authorized. Answer or close those first.")
-        self._waiting[uid] += 1
         try:
-            yield
-        finally:
-            self._waiting[uid] -= 1
+            with self._at_once.of(caller.uid):
+                await self._ask_while_present(caller, action, details, of_people=False)
+        except NotAuthorizedCanObtain:
+            if not caller.interactive:
+                raise
+            with self._people.of(caller.uid):
+                await self._ask_while_present(caller, action, details, of_people=True)
 
-    async def _ask_while_present(self, caller: Caller, action: str, details: Mapping[str, str]) -> None:
+    async def _ask_while_present(
+        self, caller: Caller, action: str, details: Mapping[str, str], of_people: bool
+    ) -> None:
         cancel_id = secrets.token_hex(16)
-        answer = asyncio.ensure_future(self._ask(caller, action, details, cancel_id))
+        answer = asyncio.ensure_future(self._ask(caller, action, details, of_people, cancel_id))
         gone = asyncio.ensure_future(self._bus.owned_by_nobody(caller.sender))
         try:
             await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -84,10 +113,12 @@ class Authority:
                 task.cancel()
             await asyncio.gather(answer, gone, return_exceptions=True)
 
-    async def _ask(self, caller: Caller, action: str, details: Mapping[str, str], cancel_id: str) -> None:
-        patience = PATIENCE_WITH_PEOPLE if caller.interactive else PATIENCE
+    async def _ask(
+        self, caller: Caller, action: str, details: Mapping[str, str], of_people: bool, cancel_id: str
+    ) -> None:
+        patience = PATIENCE_WITH_PEOPLE if of_people else PATIENCE
         subject = ["system-bus-name", {"name": Variant("s", caller.sender)}]
-        body = [subject, action, dict(details), int(caller.interactive), cancel_id]
+        body = [subject, action, dict(details), int(of_people), cancel_id]
         try:
             answer = await self._bus.ask(POLKIT, "CheckAuthorization", "(sa{sv})sa{ss}us", body, patience)
         except CallError as error:

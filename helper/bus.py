@@ -97,6 +97,7 @@ class Bus(MessageBus):
         self._pending: set[asyncio.Future[Message | None]] = set()
         self._signal_handlers: dict[tuple[str, str, str], SignalHandler] = {}
         self._frames = _frames(self._sock)
+        self._writer.sock = _PatientSocket(self._sock)
         self._running: Counter[str] = Counter()  # calls of each sender that are not answered
         self.add_message_handler(self._dispatch_signal)
 
@@ -284,6 +285,20 @@ class Bus(MessageBus):
         named = message.body[0] if message.body and isinstance(message.body[0], str) else ""
         link = message.path.removeprefix(LINK_PATH_PREFIX) if message.path != MANAGER_PATH else named
         await self.guard.demand(who, action, {"link": link})
+
+
+@dataclass(frozen=True, slots=True)
+class _PatientSocket:
+    """What dbus-next's writer writes to. It takes a full socket for a broken one; of this one it waits for the room."""
+
+    socket: socket.socket
+
+    def send(self, data: memoryview) -> int:
+        """Send what there is room for; return how many bytes that was."""
+        try:
+            return self.socket.send(data)
+        except BlockingIOError:
+            return 0
 
 
 @dataclass(frozen=True, slots=True)

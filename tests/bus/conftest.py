@@ -178,10 +178,14 @@ class FakePppd:
 
 @dataclass
 class FakePolkit:
-    """Plays polkitd: answers as told, after `release` when told to hang, and records every question."""
+    """Plays polkitd: answers as told, after `release` when told to hang, and records every question.
+
+    With `asks_people` it wants a password: it says so at once, and takes the time that `hangs` gives it to ask for one.
+    """
 
     answer: list[Any] = field(default_factory=lambda: [True, False, {}])
     hangs: bool = False
+    asks_people: bool = False
     questions: list[list[Any]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     release: asyncio.Event = field(default_factory=asyncio.Event)
@@ -201,6 +205,8 @@ class FakePolkit:
         if message.member != "CheckAuthorization":
             return None
         self.questions.append(message.body)
+        if self.asks_people and not message.body[3]:
+            return Message.new_method_return(message, "(bba{ss})", [[False, True, {}]])
         if not self.hangs:
             return Message.new_method_return(message, "(bba{ss})", [self.answer])
         self._later = asyncio.ensure_future(self._answer_later(bus, message))

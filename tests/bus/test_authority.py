@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from dbus_next.constants import MessageType
 
-from cablecar.helper import authority, names
+from cablecar.helper import authority, bus, names
 from cablecar.helper.bus import Caller
 
 if TYPE_CHECKING:
+    from dbus_next.message import Message
+
     from tests.bus.conftest import FakePolkit, Stage
 
 pytestmark = pytest.mark.asyncio
@@ -37,8 +39,19 @@ async def test_the_subject_is_the_callers_bus_name(
     assert reply.error_name == "org.cablecar1.Error.NotAuthorized"
     ((subject, asked, details, flags, cancel_id),) = polkit.questions
     assert (subject[0], subject[1]["name"].value) == ("system-bus-name", stage.client.connection.unique_name)
-    assert (asked, details, flags) == (action, {"link": LINK}, int(interactive))
+    assert (asked, details, flags) == (action, {"link": LINK}, 0)
     assert len(cancel_id) == 32
+
+
+@pytest.mark.parametrize("interactive", [False, True])
+async def test_people_are_asked_only_when_polkit_wants_a_password_and_the_caller_lets_it(
+    stage: Stage, polkit: FakePolkit, interactive: bool
+) -> None:
+    polkit.asks_people = True
+    reply = await stage.client.link("Log", "u", 5, interactive=interactive)
+    assert (reply.message_type is MessageType.METHOD_RETURN) == interactive
+    assert [question[3] for question in polkit.questions] == [0, 1][: 1 + interactive]
+    assert len({question[4] for question in polkit.questions}) == len(polkit.questions)
 
 
 @pytest.mark.parametrize(
@@ -95,15 +108,36 @@ async def test_a_caller_who_leaves_takes_the_question_along(stage: Stage, polkit
     await asyncio.gather(asked, return_exceptions=True)
 
 
-async def test_questions_of_one_user_are_limited(stage: Stage, polkit: FakePolkit) -> None:
-    polkit.hangs = True
-    waiting = [asyncio.ensure_future(stage.client.link("Log", "u", 5)) for _ in range(authority.PER_USER)]
-    await stage.until(lambda: len(polkit.questions) == authority.PER_USER)
-    assert (await stage.client.link("Log", "u", 5)).error_name == "org.cablecar1.Error.LimitExceeded"
+@pytest.mark.parametrize("asks_people", [True, False])
+async def test_questions_that_wait_are_limited_for_a_user_and_altogether(
+    stage: Stage, polkit: FakePolkit, asks_people: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polkit.hangs, polkit.asks_people = True, asks_people
+    per_user, altogether = authority.PEOPLE if asks_people else authority.AT_ONCE
+    waiting = []
+
+    async def ask() -> Message:
+        client = await stage.new_client()  # the calls of one sender have a limit of their own
+        return await client.link("Log", "u", 5, interactive=True)
+
+    def hanging() -> int:
+        return sum(question[3] == asks_people for question in polkit.questions)
+
+    for uid in range(1000, 1000 + altogether // per_user):
+        stage.be_user(uid)
+        waiting += [asyncio.ensure_future(ask()) for _ in range(per_user)]
+        await stage.until(lambda: hanging() == len(waiting))  # noqa: B023 - it is called before the next turn
+        assert (await ask()).error_name == "org.cablecar1.Error.LimitExceeded"
+    stage.be_user(2000)
+    assert (await ask()).error_name == "org.cablecar1.Error.LimitExceeded"
     polkit.release.set()
-    assert [reply.message_type for reply in await asyncio.gather(*waiting)] == [MessageType.METHOD_RETURN] * len(
-        waiting
-    )
+    assert {reply.message_type for reply in await asyncio.gather(*waiting)} == {MessageType.METHOD_RETURN}
+    assert (await ask()).message_type is MessageType.METHOD_RETURN
+
+
+async def test_as_many_questions_as_one_may_have_calls_are_no_flood(stage: Stage, polkit: FakePolkit) -> None:
+    calls = [stage.client.link("Log", "u", 5, interactive=True) for _ in range(bus.CALLS_LIMIT)]
+    assert {reply.message_type for reply in await asyncio.gather(*calls)} == {MessageType.METHOD_RETURN}
 
 
 async def test_a_link_that_was_removed_meanwhile_is_not_touched(stage: Stage, polkit: FakePolkit) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from dbus_next._private.unmarshaller import Unmarshaller
 from dbus_next.aio import MessageBus
+from dbus_next.aio.message_bus import _MessageWriter
 from dbus_next.constants import MessageFlag, MessageType
 from dbus_next.message import Message
 from dbus_next.signature import SignatureTree, Variant
@@ -256,6 +257,11 @@ async def test_the_calls_of_one_sender_are_limited(stage: Stage, monkeypatch: py
     assert not stage.bus._running
 
 
+async def test_a_bus_that_is_slower_than_the_helper_is_waited_for(stage: Stage) -> None:
+    questions = [stage.bus.ask(bus.DBUS, "NameHasOwner", "s", [names.BUS_NAME]) for _ in range(3000)]
+    assert await asyncio.gather(*questions) == [[True]] * len(questions)
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("step", [1, 7, 4096])
 def test_frames_are_found_however_they_come(order: str, step: int) -> None:
@@ -308,5 +314,7 @@ def test_dbus_next_has_the_private_parts_that_are_overridden_and_used() -> None:
     # Who calls the one that we override, and what the one that we replace did with a message and an error.
     assert "_message_reader" in MessageBus.connect.__code__.co_names
     assert {"_on_message", "_finalize"} <= set(MessageBus._message_reader.__code__.co_names)
+    # That the writer writes by `send`, and waits when that took not everything.
+    assert {"sock", "send", "offset"} <= set(_MessageWriter.write_callback.__code__.co_names)
     assert next(iter(inspect.signature(Unmarshaller).parameters)) == "stream"
     assert isinstance(SignatureTree._cache, dict)
