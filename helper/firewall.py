@@ -179,7 +179,7 @@ def _match(match: Mapping[str, Any], packet: Packet) -> bool | None:
     found = [_is(one, packet.values[key]) for one in _choices(right)]
     if None in found and True not in found:
         return None
-    return (True in found) != (operator == "!=")
+    return (True in found) is not bool(operator == "!=")
 
 
 def _key(left: Any) -> tuple[str, int | None]:

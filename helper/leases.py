@@ -11,7 +11,7 @@ from it, and whether an address can be believed is `plan.py`'s business.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import AddressValueError, IPv4Address
 from typing import Final
 
@@ -36,6 +36,7 @@ class Lease:
         routers: The ways out, the first being the one to use.
         server: The DHCP server; None when it is not told.
         dns: The name servers.
+        former: Ways out that earlier leases of the same file named and this one does not.
         domain: What short names are completed with; empty when nothing usable was given.
     """
 
@@ -45,15 +46,14 @@ class Lease:
     server: IPv4Address | None = None
     dns: tuple[IPv4Address, ...] = ()
     domain: str = ""
+    former: tuple[IPv4Address, ...] = ()
 
 
 def of_dhclient(text: str, interface: str) -> Lease | None:
     """Return the last whole lease of an interface in a file of dhclient's."""
-    last: Mapping[str, str] = {}
-    for values in _dhclient_leases(text):
-        if values.get("interface") == interface:
-            last = values
-    return _lease(
+    own = [values for values in _dhclient_leases(text) if values.get("interface") == interface]
+    last = own[-1] if own else {}
+    lease = _lease(
         "dhclient",
         last.get("fixed-address", ""),
         last.get("option routers", ""),
@@ -61,6 +61,8 @@ def of_dhclient(text: str, interface: str) -> Lease | None:
         last.get("option domain-name-servers", ""),
         last.get("option domain-name", ""),
     )
+    earlier = _addresses(" ".join(values.get("option routers", "") for values in own[:-1]))
+    return lease and replace(lease, former=tuple(router for router in earlier if router not in lease.routers))
 
 
 def of_networkd(text: str) -> Lease | None:

@@ -14,7 +14,7 @@ be what it is said to be gets no pin, and a sentence says why.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
@@ -90,6 +90,7 @@ class Snapshot:
     foreign: tuple[Route, ...]  # of the main table, not ours
     ours: frozenset[Route]
     our_rules: frozenset[Rule]
+    leases: Mapping[str, Lease] = field(default_factory=dict)  # the known ones of cables in use, by interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +135,8 @@ class Goal:
     doubts: frozenset[str] = frozenset()
 
 
-def goal(
-    snapshot: Snapshot, wanted: Mapping[str, Wanted], slots: Mapping[str, int], leases: Mapping[str, Lease]
-) -> Goal:
-    """Return what the kernel should have of ours, the leases being those known by their interfaces."""
+def goal(snapshot: Snapshot, wanted: Mapping[str, Wanted], slots: Mapping[str, int]) -> Goal:
+    """Return what the kernel should have of ours."""
     routes: set[Route] = set()
     rules: set[Rule] = set()
     reached: set[IPv4Address] = set()
@@ -156,12 +155,14 @@ def goal(
                 routes |= _standing(snapshot, [address])
         cables |= set(found[:1])
         for cable in found[:1]:
-            if (lease := leases.get(cable.name)) is not None:
+            if (lease := snapshot.leases.get(cable.name)) is not None:
                 pins, doubted = _of_lease(snapshot, lease, cable, inside, tunnels)
                 routes |= pins
                 doubts |= doubted
         if one.pins and not found:
-            routes |= _standing(snapshot, [address for lease in leases.values() for address, _ in _named(lease)])
+            routes |= _standing(
+                snapshot, [address for lease in snapshot.leases.values() for address, _ in _named(lease)]
+            )
         if one.through and one.tunnel in snapshot.interfaces:
             table = FIRST_TABLE + slots[link]
             first = FIRST_DEFAULT_RULE if ANYWHERE in one.through else FIRST_PREFIX_RULE
@@ -212,6 +213,15 @@ def own_addresses(snapshot: Snapshot) -> frozenset[IPv4Address]:
     return frozenset(address for interface in snapshot.interfaces.values() for address in interface.addresses)
 
 
+def others(snapshot: Snapshot, tunnels: Iterable[str]) -> frozenset[Route | Interface]:
+    """Return what a cable may consist of: others' routes, and the interfaces with an address, but for the tunnels'."""
+    indices = {snapshot.interfaces[name].index for name in tunnels if name in snapshot.interfaces}
+    routes = {route for route in snapshot.foreign if route.output not in indices}
+    return frozenset(routes).union(
+        one for one in snapshot.interfaces.values() if one.addresses and one.index not in indices
+    )
+
+
 def past_the_tunnels(snapshot: Snapshot, tunnels: Iterable[str]) -> list[IPv4Network]:
     """Return the large networks that somebody else's routes keep out of every tunnel, though they are no defaults."""
     indices = {snapshot.interfaces[name].index for name in tunnels if name in snapshot.interfaces}
@@ -255,7 +265,21 @@ def _best(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterabl
     if cable:
         usable &= {snapshot.interfaces[cable].index} if cable in snapshot.interfaces else set()
     routes = [route for route in snapshot.foreign if route.output in usable and address in route.destination]
-    return max(routes, key=lambda route: (route.destination.prefixlen, -route.metric), default=None)
+    best = max(routes, key=lambda route: (route.destination.prefixlen, -route.metric), default=None)
+    return None if best is None else _renewed(snapshot, best)
+
+
+def _renewed(snapshot: Snapshot, route: Route) -> Route:
+    """Return the route by the router of the present lease, where the client has left that of an earlier one.
+
+    dhclient's script (Debian's) sets the default route when an address comes, but not when it is renewed.
+    """
+    lease = snapshot.leases.get(_interface(snapshot, route.output).name)
+    if lease is None or route.gateway not in lease.former or not lease.routers:
+        return route
+    router = lease.routers[0]
+    local = (one for one in snapshot.foreign if one.output == route.output and _is_local(one))
+    return replace(route, gateway=router) if any(router in one.destination for one in local) else route
 
 
 def _pin(address: IPv4Address, best: Route) -> Route:

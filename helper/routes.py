@@ -66,6 +66,7 @@ class Routes:
         self._reached: frozenset[IPv4Address] = frozenset()  # the servers that there was a way to then
         self._cables: frozenset[Interface] = frozenset()  # the interfaces that led to them
         self._leases: dict[str, Lease] = {}  # the last known ones of cables in use
+        self._others: frozenset[Route | Interface] = frozenset()  # what there was then that is not ours
         self._doubts: frozenset[str] = frozenset()  # what the log has been told
 
     async def begin(self) -> None:
@@ -146,6 +147,16 @@ class Routes:
         async with self._lock:
             return await self._in_thread(self._snapshot)
 
+    @property
+    def surroundings(self) -> tuple[frozenset[Route | Interface], dict[str, Lease]]:
+        """What there was of cables at the last `reconcile`: comparable, and the same as long as nothing changes."""
+        return self._others, self._leases
+
+    async def ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
+        """Return the addresses of both ends of a point-to-point interface, None when it has none."""
+        async with self._lock:
+            return await self._in_thread(lambda: self._ends(interface))
+
     async def counters(self, interface: str) -> tuple[int, int]:
         """Return the bytes that the interface has received and sent; zeros when it is gone."""
         async with self._lock:
@@ -164,7 +175,7 @@ class Routes:
 
     def _reconcile(self, wanted: Mapping[str, Wanted], slots: Mapping[str, int]) -> bool:
         snapshot = self._snapshot()
-        wished = plan.goal(snapshot, wanted, slots, self._leases)
+        wished = plan.goal(snapshot, wanted, slots)
         missing_routes, missing_rules = wished.routes - snapshot.ours, wished.rules - snapshot.our_rules
         lost = self._standing & (missing_routes | missing_rules)
         # First what leads somewhere, then the rules that send packets there; the other way round when removing.
@@ -179,6 +190,7 @@ class Routes:
             self._delete_route(route)
         self._standing = wished.routes | wished.rules
         self._reached, self._cables = wished.reached, wished.cables
+        self._others = plan.others(snapshot, {one.tunnel for one in wanted.values()})
         for sentence in sorted(wished.doubts - self._doubts):
             log.warning("%s", sentence)
         self._doubts = wished.doubts
@@ -202,6 +214,7 @@ class Routes:
             tuple(route for protocol, route in routes if protocol != PROTOCOL and route.table == MAIN),
             frozenset(route for protocol, route in routes if protocol == PROTOCOL),
             frozenset(_rule(rule) for rule in rules if rule.get_attr("FRA_PROTOCOL") == PROTOCOL),
+            self._leases,
         )
 
     def _add_route(self, route: Route) -> None:
@@ -220,6 +233,12 @@ class Routes:
 
     def _delete_rule(self, rule: Rule) -> None:
         _attempt(lambda: self._netlink.change(_rule_message(rule), RTM_DELRULE), errno.ENOENT)
+
+    def _ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
+        for message in self._netlink.addresses():
+            if message.get_attr("IFA_LABEL") == interface:
+                return IPv4Address(message.get_attr("IFA_LOCAL")), IPv4Address(message.get_attr("IFA_ADDRESS"))
+        return None
 
     def _counters(self, interface: str) -> tuple[int, int]:
         for message in self._netlink.links():

@@ -1,6 +1,7 @@
 """Leases as each DHCP client leaves them: samples of the programs' own making, and hostile ones."""
 
 import struct
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
@@ -106,6 +107,7 @@ def expected(holder: str) -> Lease:
         IPv4Address("10.99.0.1"),
         (IPv4Address("10.99.0.53"), IPv4Address("10.99.0.54")),
         "provider.example",
+        (IPv4Address("10.20.30.254"),) if holder == "dhclient" else (),
     )
 
 
@@ -114,6 +116,15 @@ def test_each_client_is_understood() -> None:
     assert of_networkd(NETWORKD) == expected("systemd-networkd")
     assert of_dhcpcd(DHCPCD) == expected("dhcpcd")
     assert of_network_manager(NETWORK_MANAGER) == expected("NetworkManager")
+
+
+def test_earlier_routers_are_remembered() -> None:
+    found = of_dhclient(DHCLIENT, "eth0")
+    assert found is not None
+    assert found.former == (IPv4Address("10.20.30.254"),)
+    same = of_dhclient(DHCLIENT.replace("10.20.30.254", "10.20.30.1"), "eth0")
+    assert same is not None
+    assert same.former == ()
 
 
 def test_the_last_lease_of_our_interface_counts() -> None:
@@ -130,7 +141,9 @@ def test_a_lease_that_is_being_written_does_not_count_yet() -> None:
 
 @pytest.mark.parametrize("start", range(0, 400, 7))
 def test_the_end_of_a_file_is_enough(start: int) -> None:
-    assert of_dhclient(DHCLIENT[start:], "eth0") == expected("dhclient")
+    found = of_dhclient(DHCLIENT[start:], "eth0")
+    assert found is not None
+    assert replace(found, former=()) == replace(expected("dhclient"), former=())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Which way a packet to the server takes when no tunnel exists: pure, from a snapshot."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -68,7 +69,7 @@ def test_chosen_prefixes_come_before_everything_else() -> None:
     wanted = {"home": Wanted((SERVER,), "", "ppp0", (ANYWHERE,)), "office": Wanted((SERVER,), "", "ppp1", (office,))}
     ppp1 = Interface(10, "ppp1", True)
     seen = snapshot(route("0.0.0.0/0", ETH0, GATEWAY), interfaces=(ETH0, PPP0, ppp1))
-    found = goal(seen, wanted, {"home": 0, "office": 1}, {})
+    found = goal(seen, wanted, {"home": 0, "office": 1})
     assert found.routes == {
         pin(ETH0, GATEWAY),
         Route(ANYWHERE, 5200, PPP0.index),
@@ -80,14 +81,14 @@ def test_chosen_prefixes_come_before_everything_else() -> None:
 
 
 def test_a_link_that_leaves_routing_alone_has_its_pin_only() -> None:
-    found = goal(snapshot(route("0.0.0.0/0", ETH0, GATEWAY)), {"home": Wanted((SERVER,), "", "ppp0")}, {}, {})
+    found = goal(snapshot(route("0.0.0.0/0", ETH0, GATEWAY)), {"home": Wanted((SERVER,), "", "ppp0")}, {})
     assert found == Goal(frozenset({pin(ETH0, GATEWAY)}), frozenset(), frozenset({SERVER}), frozenset({ETH0}))
 
 
 def test_a_pin_stays_while_there_is_no_cable_to_pin_to() -> None:
     old = pin(ETH0, GATEWAY)
     seen = Snapshot({"eth0": ETH0}, (), frozenset({old}), frozenset())
-    found = goal(seen, {"home": Wanted((SERVER,))}, {}, {})
+    found = goal(seen, {"home": Wanted((SERVER,))}, {})
     assert found == Goal(frozenset({old}), frozenset(), frozenset())
 
 
@@ -100,8 +101,8 @@ def pinned(
     lease: Lease, *routes: Route, wanted: Wanted | None = None, ours: tuple[Route, ...] = ()
 ) -> tuple[set[str], set[str]]:
     """Return the host routes beside the server's own, and the doubts."""
-    seen = Snapshot({"eth0": HOME, "ppp0": PPP0}, routes, frozenset(ours), frozenset())
-    found = goal(seen, {"home": wanted or Wanted((SERVER,), "", "ppp0")}, {}, {"eth0": lease})
+    seen = Snapshot({"eth0": HOME, "ppp0": PPP0}, routes, frozenset(ours), frozenset(), {"eth0": lease})
+    found = goal(seen, {"home": wanted or Wanted((SERVER,), "", "ppp0")}, {})
     hosts = {f"{one.destination.network_address} via {one.gateway}" for one in found.routes if one.table == MAIN}
     return hosts - {f"{SERVER} via {GATEWAY}"}, set(found.doubts)
 
@@ -117,6 +118,19 @@ def test_what_is_in_the_cables_own_network_needs_no_pin() -> None:
 def test_pins_follow_the_cables_router() -> None:
     moved = route("0.0.0.0/0", HOME, IPv4Address("10.20.30.2"))
     assert pinned(LEASE, LAN, moved)[0] >= {"10.99.0.1 via 10.20.30.2", "10.99.0.53 via 10.20.30.2"}
+
+
+@pytest.mark.parametrize(
+    ("router", "former", "via"),
+    [
+        ("10.20.30.2", "10.20.30.1", "10.20.30.2"),
+        ("10.20.30.2", "10.20.30.9", "10.20.30.1"),  # the default route is no lease's: somebody set it
+        ("172.16.0.1", "10.20.30.1", "10.20.30.1"),  # no network of the cable's has that router
+    ],
+)
+def test_a_router_that_the_client_has_not_taken_over_is_followed(router: str, former: str, via: str) -> None:
+    lease = replace(LEASE, routers=(IPv4Address(router),), former=(IPv4Address(former),))
+    assert {host.split()[-1] for host in pinned(lease, LAN, OUT)[0]} == {via}
 
 
 def test_a_default_route_without_a_router_makes_no_network_local() -> None:
@@ -152,8 +166,8 @@ def test_the_leases_pins_stay_while_there_is_no_cable() -> None:
 
 
 def test_nothing_of_a_lease_is_pinned_for_nobody() -> None:
-    seen = Snapshot({"eth0": HOME}, (LAN, OUT), frozenset(), frozenset())
-    assert goal(seen, {}, {}, {"eth0": LEASE}).routes == set()
+    seen = Snapshot({"eth0": HOME}, (LAN, OUT), frozenset(), frozenset(), {"eth0": LEASE})
+    assert goal(seen, {}, {}).routes == set()
 
 
 def test_the_cable_is_the_one_named_or_the_one_that_leads_out() -> None:
