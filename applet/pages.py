@@ -53,6 +53,20 @@ _COUNTRIES: Final = {
 }
 _FROM_NETWORKMANAGER: Final = "nm:"
 
+# What else a preset may know; anything newer is shown by its name in the preset.
+_FACTS: Final = {
+    "authentication": _("Ways of logging in"),
+    "encryption": _("Encryption (MPPE)"),
+    "mtu": "MTU",
+    "redial_minimum": _("Seconds between two calls, at least"),
+    "peer_is_server": _("The far end of the tunnel has the server's own address"),
+    "needs_option_121": _("The server is reached by routes out of the lease"),
+    "dns": _("DNS servers"),
+    "cable_routes": _("Reached by the cable only"),
+    "known_addresses": _("Addresses that the server had"),
+}
+_FLAGS: Final = {"True": _("yes"), "False": _("no")}
+
 # What a person can mend in the assistant: after which reason, which field.
 _MENDED_IN: Final = {
     **dict.fromkeys(
@@ -269,15 +283,16 @@ def _text_box(name: str) -> QPlainTextEdit:
 
 
 def _about(provider: Provider) -> str:
-    lines = [
-        _("Public knowledge, mostly old: check it with the provider."),
-        said(provider.verify),
-        said(provider.remarks),
-    ]
-    lines += [f"{PROTOCOLS.get(protocol, protocol)}: {server}" for protocol, server in provider.servers]
-    lines += [f"{key}: {value}" for key, value in provider.others]
-    lines += [_("Sources:"), *provider.sources]
+    lines = [said(provider.verify) or _("Public knowledge, mostly old: check it with the provider.")]
+    lines.append(said(provider.remarks))
+    lines += [_fact(PROTOCOLS.get(protocol, protocol), server) for protocol, server in provider.servers]
+    lines += [_fact(_FACTS.get(key, key), _FLAGS.get(value, value)) for key, value in provider.others]
+    lines += [_("Sources:"), *map(figures.isolated, provider.sources)]
     return "\n".join(filter(None, lines))
+
+
+def _fact(name: str, value: str) -> str:
+    return _("{name}: {value}").format(name=name, value=figures.isolated(value))
 
 
 def _country(code: str) -> str:
@@ -343,7 +358,7 @@ class Account(QWidget):
             if server
             else _("Ask the provider for it: a name or an IPv4 address.")
         )
-        example = (provider.login or "{user}").replace("{user}", _("customer")).replace("{domain}", _("domain"))
+        example = (provider.login or "{user}").replace("{user}", "customer").replace("{domain}", "domain")
         self._text("user").edit.setPlaceholderText(example if provider.login else "customer@C012")
         self.fields["user"].explain(
             _("This provider's customers write it like {example}.").format(example=example)
