@@ -315,7 +315,7 @@ def test_search_and_country(assistant: Assistant) -> None:
 def test_sources_and_age_are_told(assistant: Assistant) -> None:
     type_into(assistant.providers.search, "golden")
     about = assistant.providers.about.toPlainText()
-    assert "mostly old" in about and "Ubuntu Forums" in about and "cablepns.012.net.il" in about
+    assert "published up to" in about and "Ubuntu Forums" in about and "cablepns.012.net.il" in about
 
 
 def test_provider_of_another_protocol(assistant: Assistant) -> None:
