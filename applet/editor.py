@@ -52,7 +52,7 @@ _DNS: Final = {
     "cable": _("The cable's"),
     "none": _("Leave DNS alone"),
 }
-_ENCRYPTION: Final = {"no": _("No"), "if-offered": _("If the provider offers it"), "required": _("Required")}
+_ENCRYPTION: Final = {"no": _("No"), "required": _("Required")}
 _FIREWALL: Final = {"leave": _("Leave it alone"), "open": _("Open it for the link, and only for it")}
 _METHODS: Final = {"pap": "PAP", "chap": "CHAP", "mschapv2": "MS-CHAPv2", "eap": "EAP"}
 _ROUTE: Final = {

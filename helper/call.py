@@ -20,7 +20,7 @@ from cablecar.helper import names, pppd, pppfiles, reasons, tcp
 from cablecar.helper.bus import CallError
 from cablecar.helper.byhand import PID_FOLDERS, HandMade
 from cablecar.helper.calllog import FOLDER, CallLog
-from cablecar.helper.errors import CablecarError, CallFailed, PeerFileExists
+from cablecar.helper.errors import CablecarError, CallFailed, PeerFileExists, StorageFailed
 from cablecar.helper.history import History
 from cablecar.helper.imports import Foreign
 from cablecar.helper.installed import Pppd
@@ -262,7 +262,10 @@ class Call:
             reason = error.reason
         except PeerFileExists as error:
             log.error("link %s: %s", self._link, error)
-            reason = reasons.UNSAFE_FILE
+            reason = reasons.FOREIGN_PEER_FILE
+        except StorageFailed as error:
+            log.error("link %s: %s", self._link, error)
+            reason = reasons.STORAGE
         except (CablecarError, CallError, OSError) as error:
             log.error("link %s: %s", self._link, error)
             reason = reasons.FAILED

@@ -30,7 +30,7 @@ LCP_TRIES: Final = 6
 
 _SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@:/+=,-")
 _REFUSE: Final = {"pap": "refuse-pap", "chap": "refuse-chap", "mschapv2": "refuse-mschap-v2", "eap": "refuse-eap"}
-_ENCRYPTION: Final = {"no": ["nomppe"], "if-offered": [], "required": ["require-mppe"]}
+_ENCRYPTION: Final = {"no": "nomppe", "required": "require-mppe"}
 _FIXED: Final = (
     "noauth",
     "noipdefault",
@@ -104,7 +104,7 @@ def render(name: str, settings: Settings, server: IPv4Address, password: bytes, 
         f"mtu {mtu}",
         f"mru {mtu}",
         *(_REFUSE[method] for method in AUTHENTICATION_METHODS if method not in settings.methods),
-        *_ENCRYPTION[settings.encryption],
+        _ENCRYPTION[settings.encryption],
         "+ipv6" if settings.ipv6 else "noipv6",
         *(["usepeerdns"] if settings.dns == "peer" else []),
         *(["debug"] if settings.debug else []),

@@ -218,7 +218,7 @@ ENCRYPTION_LOST: Final = Reason(
     "encryption-lost",
     "EncryptionLost",
     "Encryption broke off during the call, because packets were lost or came out of order. "
-    "Add `nomppe-stateful` to the link's `ppp_options` if this goes on.",
+    "Remove `mppe-stateful` from the link's `ppp_options` if it is there, and call the provider if this goes on.",
 )
 NO_ADDRESS: Final = Reason(
     "no-address",
@@ -243,7 +243,9 @@ TIMED_OUT: Final = Reason(
 )
 
 # The end of a call that was up.
-TERMINATED_BY_PEER: Final = Reason("terminated-by-peer", "TerminatedByPeer", "The provider ended the call.")
+TERMINATED_BY_PEER: Final = Reason(
+    "terminated-by-peer", "TerminatedByPeer", "The provider ended the call. Call the provider if this goes on."
+)
 SERVER_SHUTDOWN: Final = Reason(
     "server-shutdown",
     "ServerShutdown",
@@ -343,6 +345,20 @@ INTERFACE_NAME: Final = Reason(
     "The tunnel's interface could not be renamed. Choose another `ifname` in the link's `ppp_options`, and check the "
     "scripts in /etc/ppp that rename interfaces.",
 )
+FOREIGN_PEER_FILE: Final = Reason(
+    "foreign-peer-file",
+    "ForeignPeerFile",
+    "The file that has this link's name in /etc/ppp/peers was not made by Cablecar and stays as it is. Remove it or give "
+    "it another name, then connect.",
+    retry=False,
+)
+STORAGE: Final = Reason(
+    "storage",
+    "Storage",
+    "Cablecar could not read or write one of its own files. Look for its name in the helper's journal (journalctl --unit "
+    "cablecar-helper); check that the disk is not full, and that the file belongs to root alone.",
+    pause=60.0,
+)
 UNWRITABLE_FILE: Final = Reason(
     "unwritable-file",
     "UnwritableFile",
@@ -415,6 +431,8 @@ ALL: Final = (
     DEVICE_LOCKED,
     EARLIER_CALL,
     INTERFACE_NAME,
+    FOREIGN_PEER_FILE,
+    STORAGE,
     UNWRITABLE_FILE,
     BAD_CONFIGURATION,
     FAILED,

@@ -80,9 +80,9 @@ def remove(path: Path) -> None:
         raise _failed(path, error) from error
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path, pattern: str = f".*{_SUFFIX}") -> None:
     """Remove what killed writers have left in a folder of ours, or of files of ours."""
-    for path in folder.glob(f".*{_SUFFIX}"):
+    for path in folder.glob(pattern):
         with contextlib.suppress(OSError):
             path.unlink()
 

@@ -19,7 +19,7 @@ from cablecar.helper.names import LINK_NAME
 AUTHENTICATION_METHODS: Final = ("pap", "chap", "mschapv2", "eap")  # the weakest first
 # EAP only when asked for by name: a hole in pppd's EAP code once was open before authentication (CVE-2020-8597).
 OFFERED_BY_DEFAULT: Final = ("pap", "chap", "mschapv2")
-ENCRYPTION: Final = ("no", "if-offered", "required")
+ENCRYPTION: Final = ("no", "required")
 MAX_TITLE: Final = 64  # characters; longer ones do not fit a menu
 MAX_CREDENTIAL: Final = 255  # bytes; one length byte in PAP (RFC 1334) and pppd's MAXNAMELEN, MAXSECRETLEN
 MTU_RANGE: Final = (576, 1500)  # bytes; RFC 791's minimum to Ethernet
@@ -55,8 +55,9 @@ class Settings:
         title: Free text shown to people; empty means the link's name.
         provider: The id of the preset that filled in what was left out; empty means none.
         authentication: The methods that the server may ask for; asking for another ends the call. Empty means
-            automatic: all but EAP until the first success, then nothing weaker than what was used.
-        encryption: MPPE: `no`, `if-offered` or `required`.
+            automatic: all but EAP; after the first success by CHAP or MS-CHAPv2 (pppd does not tell which) these two
+            alone, so that the server cannot ask for PAP any more.
+        encryption: MPPE: `no` or `required`.
         interface: The cable's interface; empty means the one that the route to the server takes.
         autoconnect: Dial at boot.
         reconnect: Dial again after a drop.
@@ -314,6 +315,13 @@ def _authentication(value: object) -> tuple[str, ...]:
     return tuple(method for method in AUTHENTICATION_METHODS if method in value)
 
 
+def _encryption(value: object) -> str:
+    if value == "if-offered":
+        # ccp.c of pppd 2.4.9 and 2.5 rejects MPPE that was not required: taken, the value would be ignored.
+        raise ValueError("must be no or required: pppd cannot leave encryption to the provider")
+    return _one_of(*ENCRYPTION)(value)
+
+
 def _provider(value: object) -> str:
     text = _text(value)
     if text and _PROVIDER.fullmatch(text) is None:
@@ -389,7 +397,7 @@ _CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
     "server": _server,
     "user": _user,
     "authentication": _authentication,
-    "encryption": _one_of(*ENCRYPTION),
+    "encryption": _encryption,
     "interface": _interface,
     "autoconnect": _flag,
     "reconnect": _flag,

@@ -8,6 +8,8 @@
 A file that cannot be read harms no other link: it is reported and left alone.
 """
 
+import contextlib
+import fcntl
 import json
 import logging
 import re
@@ -25,6 +27,7 @@ from cablecar.helper.settings import Preset, Settings, check, fill, parse
 log = logging.getLogger(__name__)
 
 AUTOMATIC: Final = -1  # in place of a uid: nobody asked, the link is to be up since boot
+_ERRANDS: Final = ("lookup", "resolv", "addresses", "probe", "probed")  # files in `run` (lookup.py)
 _HEAD: Final = "A Cablecar link. After editing: busctl call org.cablecar1 /org/cablecar1 org.cablecar1.Manager Reload"
 
 Presets = Callable[[], Mapping[str, Preset]]
@@ -58,12 +61,14 @@ class Store:
     run: Path = Path("/run/cablecar")
 
     def sweep(self) -> None:
-        """Remove what a killed helper has left half written."""
+        """Remove what a killed helper has left half written, and its questions that nobody waits for any more."""
         for folder in ("links", "secrets"):
             safefile.sweep(self.configuration / folder)
         for folder in ("wishes", "history"):
             safefile.sweep(self.state / folder)
         safefile.sweep(self.run)
+        for kind in _ERRANDS:
+            safefile.sweep(self.run, f"*.{kind}")
 
     def load_links(self, presets: Presets) -> Loaded:
         """Return what all settings files say; `presets` is only called when one of them names a provider."""
@@ -177,10 +182,18 @@ class Store:
             StorageFailed: Something could not be removed.
         """
         self.save_wish(name, None)
-        for kind in ("json", "log", "byhand.log"):
+        for kind in ("json", "log", "byhand.log", *_ERRANDS):
             safefile.remove(self.run / f"{name}.{kind}")
+        self._forget_hooks(name)
         safefile.remove(self._secret_path(name))
         safefile.remove(self._settings_path(name))
+
+    def _forget_hooks(self, name: str) -> None:
+        """Remove the record of a call that died before its scripts were run; while some run, it is theirs to remove."""
+        path = self.run / f"{name}.hooks"
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), open(path, "rb") as record:
+            fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            safefile.remove(path)
 
     def _settings_path(self, name: str) -> Path:
         return self._folder(self.configuration / "links") / f"{name}.toml"

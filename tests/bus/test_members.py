@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import time
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -560,3 +561,23 @@ async def test_what_a_killed_helper_left_half_written_is_swept_at_the_start(stag
         path.write_text("secret")
     await Links(stage.machinery).begin(at_boot=False)
     assert not [path for path in left if path.exists()]
+
+
+async def refused_by_the_helper(stage: Stage) -> tuple[str | None, str]:
+    reply = await stage.client.link("Connect")
+    assert not stage.units.started
+    return reply.error_name, await stage.client.state()
+
+
+async def test_a_peer_file_that_somebody_else_has_made_meanwhile_is_named_and_waited_for(stage: Stage) -> None:
+    await added(stage)
+    (stage.peers / LINK).write_text("noauth\n")
+    assert await refused_by_the_helper(stage) == ("org.cablecar1.Error.ForeignPeerFile", "failed")
+    assert (stage.peers / LINK).read_text() == "noauth\n"
+
+
+async def test_a_file_of_the_helpers_own_that_fails_is_named_and_tried_again_later(stage: Stage) -> None:
+    await added(stage)
+    (stage.store.configuration / f"secrets/{LINK}").chmod(0o622)
+    assert await refused_by_the_helper(stage) == ("org.cablecar1.Error.Storage", "waiting")
+    assert stage.links.get(LINK).machine.status.next_retry - time.clock_gettime(time.CLOCK_BOOTTIME) > 50

@@ -159,6 +159,13 @@ def test_a_package_has_the_files_of_the_system(package: str) -> None:
     assert PACKAGES[package] <= files(package)
 
 
+def test_the_pages_that_the_readme_names_are_where_it_says() -> None:
+    folder = "usr/share/doc/cablecar-helper"
+    pages = set(re.findall(r"dbus/\w+\.md", (ROOT / "README.md").read_text()))
+    assert len(pages) == 3
+    assert {f"{folder}/README.md", *(f"{folder}/{page}" for page in pages)} <= files("cablecar-helper")
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_owners_and_modes(package: str) -> None:
     for member in deb(package):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cablecar.helper import pppfiles
 from cablecar.helper.errors import PeerFileExists
-from cablecar.helper.settings import Settings, parse
+from cablecar.helper.settings import ENCRYPTION, Settings, parse
 
 SERVER = IPv4Address("203.0.113.7")
 PLAIN = Settings("203.0.113.7", "customer@C012")
@@ -71,9 +71,9 @@ def test_what_pppd_would_cut_is_refused(value: bytes) -> None:
         pppfiles.quote(value)
 
 
-def option_names(settings: Settings, password: bytes) -> list[bytes]:
+def option_names(settings: Settings, password: bytes, part: bytes = b"") -> list[bytes]:
     lines = pppfiles.render("yosefcom", settings, SERVER, password, (2, 4, 9)).splitlines()
-    return [words[0] for line in lines if (words := getword(line))]
+    return [words[0] for line in lines if (words := getword(line)) and part in words[0]]
 
 
 @given(
@@ -105,6 +105,12 @@ def test_settings_choose_options() -> None:
     assert {"refuse-pap", "refuse-chap", "require-mppe", "mtu 1300", "mru 1300", "debug"} <= set(lines)
     assert "refuse-mschap-v2" not in lines
     assert "nomppe" not in lines
+
+
+@pytest.mark.parametrize("value", ENCRYPTION)
+def test_each_value_of_encryption_is_said_to_pppd(value: str) -> None:
+    chosen = parse({"server": "x.example", "user": "u", "encryption": value})
+    assert option_names(chosen, b"s", b"mppe") == [{"no": b"nomppe", "required": b"require-mppe"}[value]]
 
 
 def test_the_file_is_for_root_alone_and_tells_its_server(tmp_path: Path) -> None:

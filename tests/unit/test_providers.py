@@ -104,7 +104,7 @@ def test_no_fact_got_lost(document: dict[str, Any], shipped: dict[str, Provider]
             },
         ),
         ("ru_tvoynet", {"encryption": "required"}),
-        ("mt_maltanet", {"server_pptp": "10.0.0.138", "login": "{domain}\\{user}", "encryption": "if-offered"}),
+        ("mt_maltanet", {"server_pptp": "10.0.0.138", "login": "{domain}\\{user}", "encryption": "no"}),
         ("nl_kpn_mxstream", {"server_pptp": "10.0.0.138", "authentication": ["pap"]}),
         ("ca_bell_fibe", {"country": "CA", "protocols": ["pppoe"], "redial_minimum": 1000}),
     ],
@@ -112,6 +112,25 @@ def test_no_fact_got_lost(document: dict[str, Any], shipped: dict[str, Provider]
 def test_what_is_known(shipped: dict[str, Provider], name: str, expected: dict[str, object]) -> None:
     known = shipped[name].as_dict()
     assert {key: known[key] for key in expected} == expected
+
+
+def test_the_addresses_that_servers_had(shipped: dict[str, Provider]) -> None:
+    had = {name: one.as_dict()["known_addresses"] for name, one in shipped.items() if "known_addresses" in one.facts}
+    assert had == {
+        "il_internet_gold": ["213.8.8.112"],
+        "il_012": ["212.199.26.28"],
+        "il_barak": ["62.90.133.58"],
+        "il_bezeqint": ["212.179.61.77"],
+        "il_actcom": ["192.117.122.13"],
+        "il_israserv": ["192.117.195.250"],
+        "il_urbis": ["172.26.255.241"],
+        "il_aquanet": ["213.57.50.250"],
+        "il_technion": ["132.68.254.109"],
+        "il_tau": ["132.66.4.125"],
+        "il_huji": ["132.64.10.2"],
+        "ru_beeline": ["85.21.0.241", "85.21.0.50", "78.107.1.246", "85.21.0.254"],
+        "ru_corbina_moscow": ["85.21.0.109", "85.21.0.255", "85.21.0.65"],
+    }
 
 
 def test_the_cities_of_corbina(shipped: dict[str, Provider]) -> None:

@@ -57,7 +57,7 @@ def test_interfaces_that_cannot_be_the_cable_are_refused(value: str) -> None:
     ("key", "value"),
     [
         ("protocol", "gopher"), ("protocol", 1), ("authentication", "pap"),
-        ("authentication", ["eap-tls"]), ("encryption", "yes"), ("autoconnect", 1), ("autoconnect", "true"),
+        ("authentication", ["eap-tls"]), ("encryption", "yes"), ("encryption", "if-offered"), ("autoconnect", 1), ("autoconnect", "true"),
         ("reconnect", None), ("route", "some"), ("route", []), ("route", ["198.51.100.1/24"]), ("route", ["0.0.0.0/0"]),
         ("route", ["::/0"]), ("route", ["198.51.100.0/24 dev eth0"]), ("route", [["198.51.100.0/24"]]), ("dns", "cable"),
         ("dns", ["8.8.8.8\nnameserver 6.6.6.6"]), ("strict", True), ("strict", 0), ("share", ["eth1"]), ("firewall", "open"),

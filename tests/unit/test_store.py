@@ -1,5 +1,6 @@
 """Files: whole or not at all, and one broken file harms no other link."""
 
+import fcntl
 import logging
 import os
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ class Netvision:
     """A preset as `providers.py` makes them."""
 
     def defaults(self, protocol: str) -> dict[str, object]:
-        return {"protocol": "pptp", "server": "cable.example.net", "mtu": 1460, "encryption": "if-offered"}
+        return {"protocol": "pptp", "server": "cable.example.net", "mtu": 1460, "encryption": "required"}
 
 
 def test_a_link_goes_round(store: Store) -> None:
@@ -111,7 +112,7 @@ def test_a_preset_fills_in_what_the_file_leaves_out(store: Store) -> None:
     path.parent.mkdir()
     path.write_text('provider = "netvision"\nuser = "u"\nmtu = 1400\n')
     settings = store.load_link("a", lambda: {"netvision": Netvision()})
-    assert (settings.server, settings.mtu, settings.encryption) == ("cable.example.net", 1400, "if-offered")
+    assert (settings.server, settings.mtu, settings.encryption) == ("cable.example.net", 1400, "required")
     # What a file says in full holds without the preset, and whatever the preset says later.
     store.save_link("a", replace(settings, encryption="no"))
     assert store.load_link("a", no_presets).encryption == "no"
@@ -176,3 +177,28 @@ def test_a_link_in_place_of_a_file_is_replaced_not_followed(tmp_path: Path) -> N
     assert (tmp_path / "shadow").read_bytes() == b"root"
     with pytest.raises(FileNotFoundError):
         safefile.read(tmp_path / "none")
+
+
+ERRANDS = ("lookup", "resolv", "addresses", "probe", "probed")
+
+
+def test_a_start_removes_the_questions_of_a_killed_helper_and_nothing_else(store: Store) -> None:
+    for kind in (*ERRANDS, "log", "byhand.log", "json", "hooks"):
+        (store.run / f"a.{kind}").write_text("x")
+    store.sweep()
+    assert {path.name for path in store.run.iterdir()} == {"a.log", "a.byhand.log", "a.json", "a.hooks"}
+
+
+def test_nothing_of_a_forgotten_link_stays_in_run(store: Store) -> None:
+    for kind in (*ERRANDS, "log", "byhand.log", "json", "hooks"):
+        (store.run / f"a.{kind}").write_text("x")
+        (store.run / f"ab.{kind}").write_text("x")
+    store.forget("a")
+    assert {path.name.partition(".")[0] for path in store.run.iterdir()} == {"ab"}
+
+
+def test_the_record_of_scripts_that_run_is_left_to_them(store: Store) -> None:
+    with (store.run / "a.hooks").open("w") as record:
+        fcntl.flock(record, fcntl.LOCK_EX)
+        store.forget("a")
+        assert (store.run / "a.hooks").exists()
