@@ -234,7 +234,7 @@ class Diagnosis:
                 "The firewall's rules were not looked at: nft is not installed.",
                 "Install the package nftables.",
             )
-        except (OSError, TimeoutError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             log.warning("the firewall's rules could not be read: %r", error)
             return Finding(UNKNOWN, "The firewall's rules could not be read.", _JOURNAL)
         for verdict in (firewall.STOPPED, firewall.OPEN):

@@ -8,6 +8,8 @@ is not known here: then its match is neither true nor false but open, and so may
 
 import asyncio
 import json
+import subprocess
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -75,29 +77,29 @@ async def ruleset() -> Any:
     """Return all rules as nft lists them.
 
     Raises:
-        OSError: nft is not there, or does not answer.
-        ValueError: What it says is not to be understood.
+        FileNotFoundError: nft is not there.
+        OSError: It fails, or does not answer in time.
+        ValueError: What it says is too much, or not to be understood.
     """
-    process = await asyncio.create_subprocess_exec(
-        *(NFT, "-j", "-s", "-t", "list", "ruleset"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        limit=MAX_RULES,
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(LIMIT):
-            text = await process.stdout.read(MAX_RULES)
-            await process.stdout.read(1)  # its end, else there is more than anybody wrote by hand
-            if not process.stdout.at_eof():
-                raise ValueError("there are too many rules")
-            if await process.wait():
-                raise OSError("nft failed")
-    finally:
-        if process.returncode is None:
+    return json.loads(await asyncio.to_thread(_listed))
+
+
+def _listed() -> bytes:
+    command = [NFT, "-j", "-s", "-t", "list", "ruleset"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        timer = threading.Timer(LIMIT, process.kill)
+        timer.start()
+        text = process.stdout.read(MAX_RULES + 1)
+        timer.cancel()
+        if len(text) > MAX_RULES:
             process.kill()
-    return json.loads(text)
+            raise ValueError("there are too many rules")
+    if process.returncode:
+        raise OSError(f"nft ended with {process.returncode}")
+    return text
 
 
 def outcomes(ruleset: Any, wanted: Iterable[Packet]) -> list[Outcome]:

@@ -1,9 +1,11 @@
 """What nftables' rules do with a call's packets: rule sets as `nft -j list ruleset` prints them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cablecar.helper import firewall
 from cablecar.helper.firewall import OPEN, PASSES, STOPPED, outcomes, packets
 
 CALL = packets("eth0", "203.0.113.7")
@@ -95,3 +97,47 @@ def test_accepting_in_one_table_does_not_save_from_another() -> None:
     found = outcomes({"nftables": entries}, CALL)
     assert found[0].verdict == STOPPED
     assert found[0].place == "chain out of table inet two"
+
+
+@pytest.fixture
+def nft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    program = tmp_path / "nft"
+    monkeypatch.setattr(firewall, "NFT", str(program))
+    return program
+
+
+def play(program: Path, script: str) -> None:
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+async def test_all_that_nft_says_is_read(nft: Path) -> None:
+    play(
+        nft,
+        """test "$*" = "-j -s -t list ruleset" || exit 1
+echo '{"nftables": ['; for i in $(seq 20000); do echo '{"metainfo": {}},'; done; sleep 0.1; echo '{}]}'""",
+    )
+    assert len((await firewall.ruleset())["nftables"]) == 20001
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        ("echo nonsense", ValueError),
+        ("exit 1", OSError),
+        ("exec sleep 60", OSError),
+        ("exec yes", ValueError),
+    ],
+)
+async def test_an_nft_that_does_not_answer_harms_nobody(
+    nft: Path, script: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firewall, "LIMIT", 1.0)
+    play(nft, script)
+    with pytest.raises(error):
+        await firewall.ruleset()
+
+
+async def test_without_nft_nothing_is_read(nft: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        await firewall.ruleset()
