@@ -165,7 +165,7 @@ class Bus(MessageBus):
         try:
             await self.ask(DBUS, "AddMatch", "s", [rule])
             try:
-                if (await self.ask(DBUS, "NameHasOwner", "s", [name]))[0]:
+                if await self.has_owner(name):
                     await gone.wait()
             finally:
                 await self.ask(DBUS, "RemoveMatch", "s", [rule])
@@ -187,6 +187,10 @@ class Bus(MessageBus):
             EOFError: The bus ended it.
         """
         await self.wait_for_disconnect()  # type: ignore[no-untyped-call]
+
+    async def has_owner(self, name: str) -> bool:
+        """Return whether somebody on the bus has that name."""
+        return bool((await self.ask(DBUS, "NameHasOwner", "s", [name]))[0])
 
     async def own(self, name: str) -> bool:
         """Become the only owner of `name`; False when somebody else is."""

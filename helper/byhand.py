@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -45,6 +45,11 @@ class HandMade:
 
         loop.add_reader(self._descriptor, ended)
 
+    def close(self) -> None:
+        """Have nothing to do with it; before `follow` only."""
+        os.close(self._descriptor)
+        self._descriptor = -1
+
     def hang_up(self) -> None:
         """Tell it to end, as `poff` does; kill it when it does not."""
         self._send(signal.SIGTERM)
@@ -61,12 +66,24 @@ def find(link: str, folders: Sequence[Path] = PID_FOLDERS) -> HandMade | None:
 
     Whether it is one of our unit's is for the caller to know.
     """
-    for folder in folders:
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            pid, *interface = (folder / f"ppp-{link}.pid").read_text("ascii").split()
-            if (descriptor := _open(int(pid), link)) is not None:
-                return HandMade(int(pid), "".join(interface[:1]), descriptor)
+    for pid, interface in _said(link, folders):
+        with contextlib.suppress(OSError):
+            if (descriptor := _open(pid, link)) is not None:
+                return HandMade(pid, interface, descriptor)
     return None
+
+
+def interface_of(link: str, pid: int, folders: Sequence[Path] = PID_FOLDERS) -> str:
+    """Return the interface that the pppd with this process id has by now, empty when it has none."""
+    return next((interface for writer, interface in _said(link, folders) if writer == pid), "")
+
+
+def _said(link: str, folders: Sequence[Path]) -> Iterator[tuple[int, str]]:
+    """Yield what the pid files of a link say: a process, and its interface once it has one."""
+    for folder in folders:
+        with contextlib.suppress(OSError, ValueError):
+            pid, *interface = (folder / f"ppp-{link}.pid").read_text("ascii").split()
+            yield int(pid), "".join(interface[:1])
 
 
 def _open(pid: int, link: str) -> int | None:

@@ -11,15 +11,15 @@ import logging
 import os
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Final, Protocol
 
-from cablecar.helper import names, pppd, pppfiles, reasons, tcp
+from cablecar.helper import byhand, names, pppd, pppfiles, reasons, tcp
 from cablecar.helper.bus import CallError
 from cablecar.helper.byhand import PID_FOLDERS, HandMade
-from cablecar.helper.calllog import FOLDER, CallLog
+from cablecar.helper.calllog import FOLDER, CallLog, last_words
 from cablecar.helper.errors import CablecarError, CallFailed, PeerFileExists, StorageFailed
 from cablecar.helper.history import History
 from cablecar.helper.imports import Foreign
@@ -31,7 +31,7 @@ from cablecar.helper.providers import Provider
 from cablecar.helper.reasons import Reason
 from cablecar.helper.routes import Routes
 from cablecar.helper.settings import Settings
-from cablecar.helper.store import Store
+from cablecar.helper.store import Dialed, Store
 from cablecar.helper.units import Units
 
 log = logging.getLogger(__name__)
@@ -46,8 +46,8 @@ class Listener(Protocol):
     def progress(self, phase: str) -> None:
         """The call has come as far as `phase`."""
 
-    def answered(self, interface: str) -> None:
-        """The call is up on `interface`."""
+    def answered(self, interface: str, since: float | None = None) -> None:
+        """The call is up on `interface`, since that second of the machine's clock, else since now."""
 
     def lost(self) -> None:
         """The call's interface is gone."""
@@ -105,18 +105,23 @@ class Dialer:
 
     def dial(self) -> None:
         """Begin a call."""
-        self._new_call(self.settings).dial(self._dials)
+        self._new_call(Dialed(self.settings)).dial(self._dials)
         self._dials += 1
 
     def adopt(self, by_hand: HandMade | None = None) -> None:
         """Take over a call that is running already: its unit's, or one that was dialed by hand."""
         known = self._machinery.store.dialed(self._link) if by_hand is None else None
-        self._new_call(known or self.settings, by_hand).adopt()
+        self._new_call(known or Dialed(self.settings), by_hand).adopt()
 
     async def adopted(self) -> None:
         """Return when an adopted call that is up has been told so."""
         if self._call is not None:
             await self._call.routed()
+
+    async def look(self) -> None:
+        """See whether a call that was dialed by hand has come up meanwhile."""
+        if self._call is not None:
+            await self._call.look()
 
     def hang_up(self) -> None:
         """End the call, however far it is."""
@@ -140,10 +145,12 @@ class Dialer:
 
     def log_lines(self, count: int) -> list[str]:
         """Return the last `count` lines of the present or last call."""
-        return list(self._call.log.lines)[-count:] if self._call is not None else []
+        # Of a call before this helper's time there is only the file.
+        lines = self._call.log.lines if self._call is not None else last_words(self._link, self._machinery.logs)
+        return list(lines)[-count:]
 
-    def _new_call(self, settings: Settings, by_hand: HandMade | None = None) -> "Call":
-        self._call = Call(self._link, settings, self._machinery, self._listener, by_hand)
+    def _new_call(self, dialed: Dialed, by_hand: HandMade | None = None) -> "Call":
+        self._call = Call(self._link, dialed, self._machinery, self._listener, by_hand)
         return self._call
 
     def _on_end(self, ended: Exit) -> None:
@@ -155,15 +162,14 @@ class Call:
     """One call. Used up when it has ended."""
 
     def __init__(
-        self, link: str, settings: Settings, machinery: Machinery, listener: Listener, by_hand: HandMade | None = None
+        self, link: str, dialed: Dialed, machinery: Machinery, listener: Listener, by_hand: HandMade | None = None
     ) -> None:
         self.facts = Facts()
-        self.dialed_at = 0.0  # seconds of the wall clock; 0 when nothing was dialed, or by somebody else
-        self.connected_at = 0.0
+        self.dialed = dialed
         log_name = link if by_hand is None else pppfiles.by_hand(link)
         self.log = CallLog(log_name, self._on_line, lambda: self.facts.lines, machinery.logs)
         self._link = link
-        self._settings = settings
+        self._settings = dialed.settings
         self._machinery = machinery
         self._listener = listener
         self._pins: tuple[IPv4Address, ...] = ()
@@ -207,6 +213,16 @@ class Call:
             self._routing = self._machinery.spawn(self._route())
         self._machinery.routes.expect(self._link, self._wanted())
         self._task = self._machinery.spawn(self._run(self._adopt()))
+
+    async def look(self) -> None:
+        """Take the kernel's word for a call by hand: `pon NAME nodetach logfd 2` keeps its own from us."""
+        if self._by_hand is None or self._over or self.facts.is_up:
+            return
+        interface = byhand.interface_of(self._link, self._by_hand.pid, self._machinery.pids)
+        ends = await self._machinery.routes.ends(interface) if interface else None
+        if ends is not None and not self._over and not self.facts.is_up:
+            self.facts.interface, (self.facts.local, self.facts.remote) = interface, map(str, ends)
+            self._routing = self._machinery.spawn(self._route())
 
     def hang_up(self) -> None:
         """End it, however far it is; harmless when repeated, and when it is over."""
@@ -288,7 +304,7 @@ class Call:
         finally:
             self._preparing = False
         log.info("link %s: dialing", self._link)
-        self.dialed_at = time.time()
+        self._note(replace(self.dialed, dialed_at=time.time()))
         self.log.begin(fresh=True)
         self._in_unit = True
         self._listener.progress(names.CONNECTING)
@@ -327,7 +343,6 @@ class Call:
             raise CallFailed(reasons.NO_CABLE)
         server = pinned[turn % len(pinned)]
         pppfiles.write(self._link, self._settings, server, password, version, self._machinery.peers)
-        self._machinery.store.save_dialed(self._link, self._settings)
         return server
 
     async def _watch(self, server: IPv4Address, others: frozenset[str]) -> None:
@@ -391,9 +406,22 @@ class Call:
             return
         if not self._over and not self._stopping:
             log.info("link %s: up on %s", self._link, self.facts.interface)
-            if self.dialed_at:  # else it came up before we knew of it
-                self.connected_at = time.time()
-            self._listener.answered(self.facts.interface)
+            if not self.dialed.up_since:
+                self._note(replace(self.dialed, connected_at=time.time(), up_since=clock()))
+            self._listener.answered(self.facts.interface, self.dialed.up_since)
+
+    def _note(self, dialed: Dialed) -> None:
+        self.dialed = dialed
+        if self._by_hand is None:
+            try:
+                self._machinery.store.leave(self._link, dialed)
+            except StorageFailed as error:
+                log.error("link %s: a restart of the helper will not know since when it is up: %s", self._link, error)
+
+
+def clock() -> float:
+    """Return the seconds since the machine's start; it counts on during suspend, and nobody sets it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _networks(route: str | tuple[str, ...]) -> tuple[IPv4Network, ...]:

@@ -19,6 +19,7 @@ FOLDER: Final = Path("/run/cablecar")
 MAX_LINES: Final = 1000
 MAX_LINE: Final = 1024  # characters
 MAX_FILE: Final = 1 << 18  # bytes; a call that says more has its file emptied, the last lines are kept here
+_CHUNK: Final = 1 << 16  # bytes
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -70,16 +71,19 @@ class CallLog:
         """Take in what has been written since the last time."""
         with open(self._path, "rb") as file:
             file.seek(self._offset)
-            data = file.read(MAX_FILE)
-        self._offset += len(data)
+            while data := file.read(_CHUNK):
+                self._offset += len(data)
+                self._take(data)
+        if self._offset >= MAX_FILE:
+            self._empty()
+
+    def _take(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
         self._rest = self._rest[-MAX_LINE:]
         for line in lines:
-            text = masked(printable(line[:MAX_LINE]))
+            text = _shown(line)
             self.lines.append(text)
             self._on_line(text)
-        if self._offset >= MAX_FILE:
-            self._empty()
 
     def _empty(self) -> None:
         kept = "".join(f"{line}\n" for line in self._keep()).encode()
@@ -91,6 +95,21 @@ class CallLog:
     def _on_change(self) -> None:
         os.read(self._descriptor, 4096)
         self.read()
+
+
+def last_words(link: str, folder: Path = FOLDER) -> list[str]:
+    """Return the last lines of a link's file, none when there is no such file."""
+    try:
+        with open(folder / f"{link}.log", "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - MAX_FILE))
+            lines = file.read(MAX_FILE).split(b"\n")[:-1]
+    except OSError:
+        return []
+    return [_shown(line) for line in lines[-MAX_LINES:]]
+
+
+def _shown(line: bytes) -> str:
+    return masked(printable(line[:MAX_LINE]))
 
 
 def printable(line: bytes) -> str:

@@ -102,11 +102,13 @@ class Link:
 
     def connect(self) -> None:
         """The link is wanted."""
-        self._by_hand = False
+        by_hand, self._by_hand = self._by_hand, False
         match self.status.state:
             case "down" | "failed" | "waiting":
                 self._redial.reset()
                 self._dial(self.status.reason)
+            case "dialing" if by_hand:
+                self._port.wake_after(DIAL_LIMIT)
             case "stopping":
                 self._after = After.DIAL
 
@@ -139,13 +141,13 @@ class Link:
         if self.status.state == DIALING and phase != self.status.phase:
             self._publish(replace(self.status, phase=phase))
 
-    def answered(self, interface: str) -> None:
-        """The call is up on `interface`, and the routes lead through it."""
+    def answered(self, interface: str, since: float | None = None) -> None:
+        """The call is up on `interface`, and the routes lead through it; since now, unless it was adopted."""
         if self.status.state != DIALING:
             return
         self._port.wake_after(None)
-        self._up_since = self._clock()
-        self._publish(Status(UP, interface=interface, since=self._clock()))
+        self._up_since = self._clock() if since is None else since
+        self._publish(Status(UP, interface=interface, since=self._up_since))
         self._port.connected(interface)
 
     def lost(self) -> None:
@@ -162,7 +164,9 @@ class Link:
         seconds_up = None if self._up_since is None else self._clock() - self._up_since
         self._up_since = None
         by_hand, self._by_hand = self._by_hand, False
-        again = after is After.DIAL or (after is After.DECIDE and cause.retry and self.reconnects and not by_hand)
+        # To wait for a cable is no redial.
+        retries = cause.retry and (self.reconnects or cause is reasons.NO_CABLE) and not by_hand
+        again = after is After.DIAL or (after is After.DECIDE and retries)
         self._port.record(cause)
         if seconds_up is not None:
             self._port.disconnected(cause, again)
@@ -198,6 +202,13 @@ class Link:
         # Who dials by hand may want to watch it fail: pppd itself gives up in time.
         self._port.wake_after(None if by_hand else DIAL_LIMIT)
         self._publish(Status(DIALING, CONNECTING, since=self._clock()))
+
+    def resume(self, status: Status) -> None:
+        """Be what a helper before us was, at rest or waiting for its next try; call before anything else."""
+        self._redial.attempt = status.attempt
+        self._publish(status)
+        if status.state == WAITING:
+            self._port.wake_after(max(0.0, status.next_retry - self._clock()))
 
     @property
     def is_by_hand(self) -> bool:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
-from cablecar.helper import byhand, names, pppfiles, safefile
-from cablecar.helper.call import Dialer, Machinery
+from cablecar.helper import byhand, names, pppfiles, reasons, safefile
+from cablecar.helper.call import Dialer, Machinery, clock
 from cablecar.helper.errors import (
     CablecarError,
     CallFailed,
@@ -29,11 +29,12 @@ from cablecar.helper.providers import Provider
 from cablecar.helper.reasons import Reason
 from cablecar.helper.redial import Redial
 from cablecar.helper.settings import Settings, check, check_password, fill, merge, parse
-from cablecar.helper.store import AUTOMATIC
+from cablecar.helper.store import AUTOMATIC, Rest
 
 log = logging.getLogger(__name__)
 
 MAX_LINKS: Final = 64
+_TOO_MANY: Final = f"There are {MAX_LINKS} links already. Remove one first."
 AFTER_CHAP: Final = ("chap", "mschapv2")
 _SETTLED: Final = (names.DOWN, names.WAITING, names.UP, names.FAILED)
 REPAIR_PAUSE: Final = 0.05  # seconds; a burst of network events is answered once
@@ -94,7 +95,7 @@ class ManagedLink:
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self._redial = Redial(random.uniform)
-        self.machine = Link(self, _clock, self._redial, settings.reconnect)
+        self.machine = Link(self, clock, self._redial, settings.reconnect)
         self.dialer = Dialer(name, settings, machinery, self.machine)
 
     @property
@@ -159,11 +160,18 @@ class ManagedLink:
 
     async def _wish_and_settle(self, uid: int, ask: Callable[[], None]) -> None:
         if self.wanted_by is None:  # else it stays the wish of who had it first
-            self._machinery.store.save_wish(self.name, uid)
+            self.remember_wish(uid)
         ask()
         status = await self._settle()
         if status.state != names.UP:
             raise CallFailed(status.reason)
+
+    def remember_wish(self, uid: int) -> None:
+        """Have the wish of user `uid` outlive the helper, if the disk has room for it."""
+        try:
+            self._machinery.store.save_wish(self.name, uid)
+        except StorageFailed as error:
+            log.error("link %s is dialed, but that it is wanted will not outlive the helper: %s", self.name, error)
 
     async def _settle(self) -> Status:
         while self.status.state not in _SETTLED:
@@ -194,6 +202,8 @@ class ManagedLink:
         log.debug("link %s: %s %s %s", self.name, status.state, status.phase, status.reason.id)
         if status.state in (names.DOWN, names.FAILED):
             self._forget_wish()
+        if status.state in (names.DOWN, names.FAILED, names.WAITING):
+            self._leave(status)
         self._changed.set()
         self._changed = asyncio.Event()
         if self.audience is not None:
@@ -206,12 +216,26 @@ class ManagedLink:
         except StorageFailed as error:
             log.error("link %s: %s", self.name, error)
 
+    def _leave(self, status: Status) -> None:
+        rest = Rest(status.state, status.reason.id, status.since, status.attempt, status.next_retry)
+        try:
+            self._machinery.store.leave(self.name, rest)
+        except StorageFailed as error:
+            log.error("link %s: a restart of the helper will not know how it is: %s", self.name, error)
+
+    def resume(self) -> None:
+        """Go on where the last helper of this boot was, unless a kill has left its word behind its deeds."""
+        rest = self._machinery.store.rest(self.name)
+        if rest is not None and (rest.state == names.WAITING) == (self.wanted_by is not None):
+            reason = reasons.BY_ID.get(rest.reason, reasons.NONE)
+            self.machine.resume(Status(rest.state, "", reason, "", rest.since, rest.attempt, rest.next_retry))
+
     def record(self, reason: Reason) -> None:
         """Add the call that is over to the history, if it was dialed at all."""
         call = self.dialer.call
         if call is not None and call.took_place:
             dialed, connected, now = (
-                round(moment * 1_000_000) for moment in (call.dialed_at, call.connected_at, time.time())
+                round(moment * 1_000_000) for moment in (call.dialed.dialed_at, call.dialed.connected_at, time.time())
             )
             record = Record(dialed, connected, now, reason.id, call.facts.received, call.facts.sent)
             self._machinery.history.add(self.name, record)
@@ -260,6 +284,7 @@ class Links:
         self._repairs: list[float] = []
         self._changing = asyncio.Lock()  # one change of what links there are, and of their settings, at a time
         self._diagnosed: set[str] = set()
+        self._surroundings: object = None
 
     async def begin(self, at_boot: bool) -> None:
         """Load the links, take over calls that run, stop calls without settings, dial what is wanted; call once.
@@ -269,16 +294,20 @@ class Links:
         """
         self._machinery.store.sweep()
         safefile.sweep(self._machinery.peers)
-        for name, settings in self._machinery.store.load_links(self.providers).links.items():
-            await self._make(name, settings)
         running = await self._machinery.units.running()
+        for name, settings in self._machinery.store.load_links(self.providers).links.items():
+            link = await self._make(name, settings)
+            if name not in running:
+                link.resume()
         for name in running:
             await self._take_over(name)
         self._begun = True
         await self._machinery.routes.reconcile()
+        self._surroundings = self._machinery.routes.surroundings
         for name in running:
             await self._settle_running(name)
-        self._find_calls_by_hand()
+        self._forget_the_lost()
+        await self._find_calls_of_others()
         for link in self.by_name.values():
             self._connect_if_wanted(link, at_boot)
 
@@ -286,11 +315,10 @@ class Links:
         wanted = link.wanted_by is not None
         if at_boot and link.settings.autoconnect and not wanted:
             wanted = True
-            try:
-                self._machinery.store.save_wish(link.name, AUTOMATIC)
-            except StorageFailed as error:
-                log.error("link %s is dialed, but that it is wanted will not outlive the helper: %s", link.name, error)
-        if wanted:
+            link.remember_wish(AUTOMATIC)
+        if wanted and link.status.state == names.WAITING:
+            link.machine.cable_changed()  # it may have come while there was no helper
+        elif wanted:
             link.machine.connect()  # which for a call that runs means that it is to be kept up
 
     async def _take_over(self, name: str) -> None:
@@ -298,7 +326,7 @@ class Links:
             # Its file is broken, which the log has told: what it was dialed with still holds for the call that runs.
             if (dialed := self._machinery.store.dialed(name)) is None:
                 return
-            await self._make(name, dialed)
+            await self._make(name, dialed.settings)
         if (link := self.by_name.get(name)) is not None:
             link.machine.adopt()
             link.dialer.adopt()
@@ -318,16 +346,32 @@ class Links:
             except StorageFailed as error:
                 log.error("link %s: %s", name, error)
 
+    def _forget_the_lost(self) -> None:
+        """Forget links whose settings were removed when nobody looked: a password above all is not to be inherited."""
+        for name in pppfiles.names(self._machinery.peers):
+            if name not in self.by_name and not self._machinery.store.has_link(name):
+                log.warning("link %s has no settings any more: its peer file and password are removed", name)
+                try:
+                    self._forget(name)
+                except StorageFailed as error:
+                    log.error("link %s: %s", name, error)
+
     def _forget(self, name: str) -> None:
         pppfiles.remove(name, self._machinery.peers)  # the password is in it
         self._machinery.history.forget(name)
         self._machinery.store.forget(name)
 
-    def _find_calls_by_hand(self) -> None:
-        for link in self.by_name.values():
-            if link.machine.is_at_rest and (found := byhand.find(link.name, self._machinery.pids)) is not None:
+    async def _find_calls_of_others(self) -> None:
+        for link in list(self.by_name.values()):
+            await link.dialer.look()
+            if not link.machine.is_at_rest or (found := byhand.find(link.name, self._machinery.pids)) is None:
+                continue
+            in_unit = await self._machinery.units.is_running(link.name)  # `systemctl start`: its log is the unit's
+            if in_unit or not link.machine.is_at_rest:
+                found.close()
+            if link.machine.is_at_rest:
                 link.machine.adopt(by_hand=True)
-                link.dialer.adopt(found)
+                link.dialer.adopt(None if in_unit else found)
 
     def providers(self) -> Mapping[str, Provider]:
         """Return the presets."""
@@ -361,7 +405,7 @@ class Links:
         if self._machinery.store.has_link(name):
             raise LinkExists("There is a settings file of this name already. Call Reload to make a link of it.")
         if len(self.by_name) >= MAX_LINKS:
-            raise LimitExceeded(f"There are {MAX_LINKS} links already. Remove one first.")
+            raise LimitExceeded(_TOO_MANY)
         pppfiles.check_free(name, self._machinery.peers)
         self._forget(name)  # whatever a link of this name once left: its password above all is not this one's
         try:
@@ -458,20 +502,25 @@ class Links:
                 if not self._machinery.store.has_link(name):
                     await self._remove(name)
                     changes.removed.append(name)
+            self._forget_the_lost()
             # Read after the calls of removed links have ended, which takes its time.
             loaded = self._machinery.store.load_links(self.providers)
             changes.broken.extend(loaded.broken.values())
             for name, settings in loaded.links.items():
                 if (link := self.by_name.get(name)) is not None:
                     self._use(link, settings)
+                elif len(self.by_name) >= MAX_LINKS:
+                    changes.broken.append(f"{name}: {_TOO_MANY}")
                 else:
-                    await self._make(name, settings)
+                    self._connect_if_wanted(await self._make(name, settings), at_boot=False)
                     changes.added.append(name)
 
     async def restore_network(self) -> None:
         """Take every link down and leave nothing of ours in the network."""
-        await asyncio.gather(*(link.disconnect() for link in self.by_name.values()))
-        await self._machinery.routes.reconcile()
+        try:
+            await asyncio.gather(*(link.disconnect() for link in self.by_name.values()))
+        finally:
+            await self._machinery.routes.reconcile()
 
     def set_password(self, name: str, password: bytes) -> None:
         """Store a link's password; the next dial uses it.
@@ -493,7 +542,7 @@ class Links:
 
     def _begin_repair(self) -> None:
         self._repair = None
-        now = _clock()
+        now = clock()
         self._repairs = [moment for moment in self._repairs if moment > now - REPAIR_WINDOW]
         if len(self._repairs) >= REPAIRS:
             log.warning("somebody keeps changing Cablecar's routes; repairing them again in %.0f s", REPAIR_WINDOW)
@@ -503,11 +552,14 @@ class Links:
 
     async def _reconcile(self) -> None:
         if await self._machinery.routes.reconcile():
-            self._repairs.append(_clock())
+            self._repairs.append(clock())
             log.info("routes or rules of ours were missing and have been put back")
-        self._find_calls_by_hand()
-        for link in self.by_name.values():
-            link.machine.cable_changed()
+        await self._find_calls_of_others()
+        # Our own deeds call us too: a link that its own fall woke would dial without end.
+        if (seen := self._machinery.routes.surroundings) != self._surroundings:
+            self._surroundings = seen
+            for link in self.by_name.values():
+                link.machine.cable_changed()
 
     async def _make(self, name: str, settings: Settings) -> ManagedLink:
         link = self.by_name[name] = ManagedLink(name, settings, self._machinery)
@@ -535,11 +587,6 @@ class Links:
     def _use(self, link: ManagedLink, settings: Settings) -> None:
         provider = self.providers().get(settings.provider) if settings.provider else None
         link.use(settings, provider.redial_minimum if provider is not None else 0.0)
-
-
-def _clock() -> float:
-    # Boot time: it counts on during suspend, and nobody sets it.
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _usable(found: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:

@@ -86,6 +86,9 @@ async def _serve() -> int:
     blind = asyncio.Event()
     monitor = NetworkMonitor(links.network_changed, links.interface_gone, blind.set)
     try:
+        if await bus.has_owner(BUS_NAME):
+            log.error("a helper runs already: %s has an owner on the bus", BUS_NAME)
+            return 1
         await units.begin()
         await routes.begin()
         await monitor.begin()

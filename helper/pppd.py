@@ -20,11 +20,11 @@ from cablecar.helper import names, reasons
 from cablecar.helper.reasons import Reason
 
 # The first word of a call in its log. "pppd 2.4.9 started by …" comes earlier, but to syslog alone.
-_BEGINNING: Final = re.compile(r"Using interface ppp[0-9]")
+_BEGINNING: Final = re.compile(r"Using interface [A-Za-z]")
 # A notice that does not need `debug`.
 _AUTHENTICATED: Final = re.compile(r"(?:PAP|CHAP|MS-?CHAP|EAP)[\w -]* authentication succeeded")
 _METHOD: Final = re.compile(r"(PAP|CHAP) authentication succeeded")
-_INTERFACE: Final = re.compile(r"Using interface (ppp[0-9]+)")
+_INTERFACE: Final = re.compile(r"Using interface ([A-Za-z][A-Za-z0-9_.-]{0,14})$")  # any: `ifname` chooses one
 _LOCAL: Final = re.compile(r"local +IP address ([0-9.]+)")
 _REMOTE: Final = re.compile(r"remote IP address ([0-9.]+)")
 _DNS: Final = re.compile(r"(primary|secondary) +DNS address ([0-9.]+)")
@@ -56,8 +56,8 @@ _ROWS: Final[tuple[tuple[str, Reason], ...]] = (
     # The way to the server.
     (_PPTP + r"Call manager for \S+ is already running", reasons.EARLIER_CALL),
     (_PPTP + r"connect: Connection refused", reasons.SERVER_REFUSED),
-    (_PPTP + r"connect: Network is unreachable", reasons.NO_CABLE),
-    (_PPTP + r"connect: (?:No route to host|Connection timed out)", reasons.SERVER_UNREACHABLE),
+    # The cable had a way when the server was pinned: a router further on says this.
+    (_PPTP + r"connect: (?:Network is unreachable|No route to host|Connection timed out)", reasons.SERVER_UNREACHABLE),
     (_PPTP + r"(?:getaddrinfo\(\): |Host '.*' possesses no IPv4 address)", reasons.SERVER_NOT_FOUND),
     (_XL2TPD + r"Host name lookup failed", reasons.SERVER_NOT_FOUND),
     (_XL2TPD + r"Unable to bind (?:UDP )?socket: .* Terminating", reasons.L2TP_PORT_IN_USE),

@@ -123,7 +123,10 @@ def write(
         StorageFailed: It could not be written; the old one is intact.
     """
     check_free(name, folder)
-    safefile.replace(folder / name, render(name, settings, server, password, pppd))
+    text = render(name, settings, server, password, pppd)
+    # A full disk is no reason not to dial what was dialed before.
+    if not (folder / name).exists() or safefile.read(folder / name) != text:
+        safefile.replace(folder / name, text)
 
 
 def check_free(name: str, folder: Path = PEERS) -> None:
@@ -144,6 +147,14 @@ def is_ours(name: str, folder: Path = PEERS) -> bool:
         return safefile.read(folder / name).startswith(header(name).encode() + b"\n")
     except (FileNotFoundError, StorageFailed):
         return False
+
+
+def names(folder: Path = PEERS) -> list[str]:
+    """Return the links that have a peer file of ours."""
+    try:
+        return sorted(path.name for path in folder.iterdir() if is_ours(path.name, folder))
+    except FileNotFoundError:
+        return []
 
 
 def dialled_server(name: str, folder: Path = PEERS) -> IPv4Address | None:

@@ -3,7 +3,7 @@
     /etc/cablecar/links/NAME.toml     settings, for people to read and edit
     /etc/cablecar/secrets/NAME        the password, as bytes
     /var/lib/cablecar/wishes/NAME     the uid of who wants the link up; no file means down. A wish outlives a reboot
-    /run/cablecar/NAME.json           the settings that the running call was dialed with
+    /run/cablecar/NAME.json           what the helper leaves for the next one of this boot: the call, or the rest
 
 A file that cannot be read harms no other link: it is reported and left alone.
 """
@@ -15,9 +15,9 @@ import logging
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cablecar.helper import safefile
 from cablecar.helper.errors import CablecarError, InvalidSetting, StorageFailed
@@ -44,6 +44,34 @@ class Loaded:
 
     links: dict[str, Settings] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialed:
+    """The call of a link that runs.
+
+    Attributes:
+        settings: What it was dialed with.
+        dialed_at: Seconds of the wall clock; 0 when it is not known.
+        connected_at: Likewise, when it came up; 0 while it has not.
+        up_since: The same moment in seconds of the machine's clock (CLOCK_BOOTTIME); 0 while it has not come up.
+    """
+
+    settings: Settings
+    dialed_at: float = 0.0
+    connected_at: float = 0.0
+    up_since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What a link without a call was last known to be; times as in `link.Status`."""
+
+    state: str
+    reason: str
+    since: float
+    attempt: int = 0
+    next_retry: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,22 +149,42 @@ class Store:
             old = "".join(f"# {line}\n" for line in (_HEAD, *remarks))
         safefile.replace(path, _edited(old, settings))
 
-    def save_dialed(self, name: str, settings: Settings) -> None:
-        """Remember the settings that a call is about to be dialed with, for a helper that takes it over."""
-        safefile.replace(self.run / f"{name}.json", json.dumps(settings.as_dict()).encode())
+    def leave(self, name: str, what: Dialed | Rest) -> None:
+        """Leave word of a link for the next helper of this boot.
 
-    def dialed(self, name: str) -> Settings | None:
-        """Return the settings that the last call of a link was dialed with, None when they are not known."""
+        Raises:
+            StorageFailed: It could not be written.
+        """
+        values = asdict(what) | ({"settings": what.settings.as_dict()} if isinstance(what, Dialed) else {})
+        safefile.replace(self.run / f"{name}.json", json.dumps({type(what).__name__.lower(): values}).encode())
+
+    def dialed(self, name: str) -> Dialed | None:
+        """Return what the last helper left of the call that runs, None when nothing is known."""
+        values = self._left(name).get("dialed")
         try:
-            values = json.loads(safefile.read(self.run / f"{name}.json"))
-            if type(values) is not dict:
-                raise ValueError("no settings in it")
-            return parse(values)
-        except FileNotFoundError:
-            return None
-        except (CablecarError, ValueError) as error:
+            return None if values is None else Dialed(**values | {"settings": parse(values["settings"])})
+        except (CablecarError, TypeError, KeyError) as error:
             log.warning("what the call of link %s was dialed with cannot be read: %s", name, error)
             return None
+
+    def rest(self, name: str) -> Rest | None:
+        """Return what the last helper left of a link without a call, None when nothing is known."""
+        values = self._left(name).get("rest")
+        try:
+            return None if values is None else Rest(**values)
+        except TypeError as error:
+            log.warning("what link %s was before cannot be read: %s", name, error)
+            return None
+
+    def _left(self, name: str) -> dict[str, Any]:
+        try:
+            values = json.loads(safefile.read(self.run / f"{name}.json"))
+            return values if type(values) is dict else {}
+        except FileNotFoundError:
+            return {}
+        except (StorageFailed, ValueError) as error:
+            log.warning("what the last helper left of link %s cannot be read: %s", name, error)
+            return {}
 
     def save_password(self, name: str, password: bytes) -> None:
         """Store a link's password, readable by root only.

@@ -136,6 +136,8 @@ class FakeRoutes:
     past: tuple[IPv4Network, ...] = ()
     wanted: dict[str, Wanted] = field(default_factory=dict)
     reconciled: list[set[str]] = field(default_factory=list)
+    surroundings: object = None
+    point_to_point: dict[str, tuple[IPv4Address, IPv4Address]] = field(default_factory=dict)
 
     def expect(self, link: str, wanted: Wanted) -> None:
         self.wanted[link] = wanted
@@ -164,6 +166,9 @@ class FakeRoutes:
 
     async def past_the_tunnels(self) -> list[IPv4Network]:
         return list(self.past)
+
+    async def ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
+        return self.point_to_point.get(interface)
 
     async def counters(self, interface: str) -> tuple[int, int]:
         return 11, 22

@@ -129,6 +129,21 @@ async def hang_up(stage: Stage, dialing: asyncio.Future[Message]) -> None:
     assert (stage.units.active, stage.routes.wanted) == (set(), {})
 
 
+async def test_only_another_cable_ends_the_wait_for_one(stage: Stage) -> None:
+    await added(stage)
+    stage.routes.reached = False
+    assert (await stage.client.link("Connect")).error_name == "org.cablecar1.Error.NoCable"
+    waiting = stage.links.get(LINK).status
+    looks = len(stage.routes.reconciled)
+    stage.links.network_changed()
+    await stage.until(lambda: len(stage.routes.reconciled) > looks)
+    await stage.client.manager("ListLinks")
+    assert stage.links.get(LINK).status is waiting
+    stage.routes.reached, stage.routes.surroundings = True, "another cable"
+    stage.links.network_changed()
+    await stage.until(lambda: LINK in stage.units.active)
+
+
 async def test_running_calls_are_adopted_before_anything_is_swept(stage: Stage) -> None:
     for name in ("one", "two"):
         await stage.client.add_link(name)

@@ -1,7 +1,7 @@
 """The state machine, driven by a fake clock: every state meets every event."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -266,6 +266,40 @@ def test_without_reconnect_a_drop_is_the_end() -> None:
     assert play.world.told[-1] == ("disconnected", "hangup", False)
 
 
+def test_without_reconnect_a_cable_is_waited_for() -> None:
+    play = Play(reconnects=False)
+    play.link.connect()
+    play.end(reasons.NO_CABLE)
+    assert play.state == "waiting"
+    play.link.cable_changed()
+    assert play.state == "dialing"
+
+
+def test_a_link_goes_on_as_the_helper_before_left_it() -> None:
+    play = Play()
+    left = Status("waiting", reason=reasons.SERVER_REFUSED, since=900.0, attempt=4, next_retry=1050.0)
+    play.link.resume(left)
+    assert (play.link.status, play.world.alarm, play.world.dials) == (left, 1050.0, 0)
+    play.link.wake()
+    assert (play.link.status.attempt, play.world.dials) == (4, 1)
+    play = Play()
+    play.link.resume(replace(left, next_retry=950.0))
+    assert play.world.alarm == 1000.0
+    play = Play()
+    play.link.resume(Status("failed", reason=reasons.NO_PASSWORD, since=900.0))
+    assert (play.state, play.world.alarm) == ("failed", None)
+
+
+def test_an_adopted_call_is_as_old_as_it_was() -> None:
+    play = Play()
+    play.world.calls = 1
+    play.link.adopt()
+    play.link.answered("ppp0", 400.0)
+    assert play.link.status.since == 400.0
+    play.end(reasons.HANGUP)
+    assert play.state == "dialing"  # at once: it was up for long
+
+
 def test_the_cable_wakes_only_who_waits_for_it() -> None:
     play = Play()
     play.link.connect()
@@ -314,6 +348,14 @@ def test_who_connects_a_call_by_hand_wants_it_kept_up() -> None:
     play.link.connect()
     play.end(reasons.HANGUP)
     assert play.state == "dialing"
+
+
+def test_a_call_by_hand_that_somebody_connects_has_to_come_up_in_time() -> None:
+    play = Play()
+    play.adopt()
+    assert play.world.alarm is None
+    play.link.connect()
+    assert play.world.alarm == play.world.now + DIAL_LIMIT
 
 
 def test_a_provider_who_locks_fast_dialers_is_dialed_slowly() -> None:

@@ -36,7 +36,7 @@ XL2TPD = "xl2tpd[77]: "
 UP = ["local  IP address 100.64.0.10", "remote IP address 192.0.2.1"]
 ROWS: list[tuple[str, str | list[str], Reason]] = [
     ("1", PPTP + "connect: Connection refused", reasons.SERVER_REFUSED),
-    ("2", PPTP + "connect: Network is unreachable", reasons.NO_CABLE),
+    ("2", PPTP + "connect: Network is unreachable", reasons.SERVER_UNREACHABLE),
     ("2", PPTP + "connect: No route to host", reasons.SERVER_UNREACHABLE),
     ("2", PPTP + "connect: Connection timed out", reasons.SERVER_UNREACHABLE),
     ("3", "anon fatal[get_ip_address:pptp.c:4]: getaddrinfo(): Name or service not known", reasons.SERVER_NOT_FOUND),
@@ -286,6 +286,7 @@ def test_every_reason_that_a_call_can_end_for_is_shown_here() -> None:
         reasons.NONE,
         reasons.REQUESTED,
         reasons.TIMED_OUT,
+        reasons.NO_CABLE,
         reasons.SERVER_IMPLAUSIBLE,
     }
 

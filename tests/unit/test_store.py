@@ -12,7 +12,7 @@ import pytest
 from cablecar.helper import safefile
 from cablecar.helper.errors import StorageFailed
 from cablecar.helper.settings import Preset, parse
-from cablecar.helper.store import Store
+from cablecar.helper.store import Dialed, Rest, Store
 
 SETTINGS = parse({"server": "203.0.113.7", "user": 'שלום "#\\', "authentication": ["pap"], "mtu": 1400})
 
@@ -128,10 +128,15 @@ def test_a_preset_that_is_not_there_is_named(store: Store) -> None:
 
 def test_what_a_call_was_dialed_with_goes_round(store: Store) -> None:
     assert store.dialed("a") is None
-    store.save_dialed("a", SETTINGS)
-    assert store.dialed("a") == SETTINGS
-    (store.run / "a.json").write_text("[]")
-    assert store.dialed("a") is None
+    call = Dialed(SETTINGS, 1.0, 2.0, 3.0)
+    store.leave("a", call)
+    assert (store.dialed("a"), store.rest("a")) == (call, None)
+    rest = Rest("waiting", "no-cable", 4.0, 5, 6.0)
+    store.leave("a", rest)
+    assert (store.dialed("a"), store.rest("a")) == (None, rest)
+    for damaged in ("[]", "{", '{"dialed": {}}', '{"rest": {"odd": 1}}', '{"dialed": {"settings": {"user": "u"}}}'):
+        (store.run / "a.json").write_text(damaged)
+        assert (store.dialed("a"), store.rest("a")) == (None, None)
 
 
 def test_a_file_that_is_no_file_does_not_hold_us(store: Store) -> None:

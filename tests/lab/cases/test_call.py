@@ -119,6 +119,21 @@ def test_a_silent_server_is_named_within_40_seconds() -> None:
 
 
 @pytest.mark.usefixtures("configured")
+def test_blocked_gre_is_told_from_a_silent_server() -> None:
+    nft = ("ip", "netns", "exec", "isp", "nft")
+    lab.run(*nft, "add table ip deaf; add chain ip deaf in { type filter hook prerouting priority 0; }; "
+                  "add rule ip deaf in ip protocol gre drop")  # fmt: skip
+    try:
+        with lab.listening() as signals:
+            assert error_name("Connect") == "org.cablecar1.Error.GreBlocked"
+        assert "authenticating" in signals.phases()
+        assert (lab.prop("State"), lab.prop("Reason")) == ("waiting", "gre-blocked")
+        lab.link("Disconnect")
+    finally:
+        lab.run(*nft, "delete", "table", "ip", "deaf")
+
+
+@pytest.mark.usefixtures("configured")
 def test_without_a_cable_the_link_waits_for_it() -> None:
     lab.isp("unplug")
     assert error_name("Connect") == "org.cablecar1.Error.NoCable"

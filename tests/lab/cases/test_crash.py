@@ -234,18 +234,24 @@ class Pings:
 
 def test_many_calls_leave_the_helper_as_it_was(configured: None) -> None:
     helper = lab.helper_pid()
-    for _ in range(max(1, CYCLES // 10)):
+    for number in range(1, max(2, CYCLES // 10 + 1)):
         cycle()
+        say(helper, -number)
     before, begin = footprint.pss(helper), usage(helper)
     for number in range(1, CYCLES + 1):
         cycle()
-        if number % 20 == 0:
-            print(f"{number:4} cycles: {footprint.pss(helper)} KiB", flush=True)
+        say(helper, number)
     after = footprint.pss(helper)
     print(f"{CYCLES} cycles: memory from {before} to {after} KiB; {begin}")
     assert lab.helper_pid() == helper
     assert usage(helper) == begin
     assert after - before < GROWTH
+
+
+def say(helper: int, number: int) -> None:
+    """Tell now and then that we are alive; those before the count have negative numbers."""
+    if number % 10 == 0:
+        print(f"{number:4} cycles: {footprint.pss(helper)} KiB", flush=True)
 
 
 def cycle() -> None:

@@ -48,12 +48,13 @@ def test_a_process_of_pptp_is_killed(name: str) -> None:
 
 @pytest.mark.usefixtures("up")
 def test_the_helper_is_killed() -> None:
-    helper, call = lab.helper_pid(), lab.pppd_pid()
+    helper, call, since = lab.helper_pid(), lab.pppd_pid(), lab.prop("Since")
     os.kill(helper, signal.SIGKILL)
     pings = lab.run("ping", "-c", "30", "-i", "0.1", "-W", "1", lab.HOST).output
     assert "30 received" in pings, pings
     lab.eventually(lambda: lab.helper_pid() not in (0, helper), 20, "systemd starts it again")
     assert lab.prop("State") == "up"
+    assert abs(lab.prop("Since") - since) < 1_000_000, "the link is as old as before, to the second"
     assert lab.pppd_pid() == call
     assert lab.device_to(lab.HOST) == "ppp0"
     lab.isp("kill")
@@ -71,6 +72,15 @@ def test_the_helper_is_restarted() -> None:
         assert lab.device_to(lab.HOST) == "ppp0"
     assert lost == 0
     assert (lab.prop("State"), lab.pppd_pid()) == ("up", call)
+
+
+@pytest.mark.usefixtures("up")
+def test_a_shutdown_keeps_the_wish() -> None:
+    # In one transaction, in which systemd keeps to the order that it keeps to at a shutdown.
+    lab.run("systemctl", "stop", "cablecar-helper.service", f"cablecar-link@{lab.LINK}.service")
+    assert not lab.call_processes()
+    lab.run("systemctl", "start", "cablecar-helper.service")
+    lab.eventually(lambda: lab.prop("State") == "up", 40, "it is wanted as before")
 
 
 @pytest.mark.usefixtures("up")

@@ -1,0 +1,181 @@
+"""A helper that comes after another one of the same boot: it knows what that one knew."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from dataclasses import replace
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cablecar.helper import reasons
+from cablecar.helper.errors import StorageFailed
+from cablecar.helper.links import Changes, Links
+from cablecar.helper.pppd import Exit
+from tests.bus.test_members import dialed_by_hand
+from tests.bus.test_service import added, come_up
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from cablecar.helper.links import ManagedLink
+    from tests.bus.conftest import Stage
+
+pytestmark = pytest.mark.asyncio
+LINK = "yosefcom"
+
+
+@contextlib.asynccontextmanager
+async def another(stage: Stage, at_boot: bool = False) -> AsyncIterator[ManagedLink]:
+    """The link as the next helper has it."""
+    links = Links(stage.machinery)
+    await links.begin(at_boot=at_boot)
+    link = links.get(LINK)
+    yield link
+    link.wake_after(None)
+    link.dialer.hang_up()
+
+
+async def test_a_call_that_goes_on_is_as_old_as_it_was(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    old = stage.links.get(LINK)
+    async with another(stage) as link:
+        assert link.status == replace(old.status, attempt=0)
+        assert link.dialer.call is not None
+        assert old.dialer.call is not None
+        assert link.dialer.call.dialed == old.dialer.call.dialed
+        stage.units.end(LINK, Exit(code=16))
+        await stage.until(lambda: link.status.state != "up")
+    (record, *_) = stage.machinery.history.read(LINK, 9)[-1:]
+    assert 0 < record.dialed <= record.connected <= record.ended
+
+
+async def test_a_refused_password_is_still_known(stage: Stage) -> None:
+    await added(stage)
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    stage.units.say(LINK, "Using interface ppp0", "PAP authentication failed")
+    stage.units.end(LINK, Exit(code=19))
+    await dialing
+    async with another(stage) as link:
+        assert link.status == stage.links.get(LINK).status
+        assert (link.status.state, link.status.reason) == ("failed", reasons.AUTHENTICATION_FAILED)
+        assert link.dialer.log_lines(9) == ["Using interface ppp0", "PAP authentication failed"]
+        assert stage.units.started == 1
+
+
+async def test_who_waits_goes_on_waiting(stage: Stage) -> None:
+    await added(stage)
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    stage.units.say(LINK, "anon warn[x]: connect: Connection refused")
+    stage.units.end(LINK, Exit(code=16))
+    await dialing
+    old = stage.links.get(LINK)
+    old.wake_after(None)
+    assert old.status.state == "waiting"
+    async with another(stage) as link:
+        assert link.status == old.status
+        assert stage.units.started == 1
+        link.wake_after(None)
+        link.machine.wake()
+        await stage.until(lambda: stage.units.started == 2)
+        assert link.status.attempt == old.status.attempt
+
+
+async def test_a_wish_that_a_kill_left_without_a_call_is_dialed(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    await stage.client.link("Disconnect")
+    stage.store.save_wish(LINK, 1000)
+    async with another(stage) as link:
+        await stage.until(lambda: LINK in stage.units.active)
+        assert link.status.state == "dialing"
+
+
+async def test_what_is_left_of_a_removed_link_goes(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    await stage.client.link("Disconnect")
+    (stage.store.configuration / f"links/{LINK}.toml").unlink()
+    (stage.peers / "foreign").write_text("pty cat\n")
+    await Links(stage.machinery).begin(at_boot=False)
+    assert [path.name for path in stage.peers.iterdir()] == ["foreign"]
+    assert stage.store.password(LINK) is None
+
+
+async def test_a_broken_file_that_was_mended_is_dialed_as_its_wish_says(stage: Stage) -> None:
+    await added(stage)
+    path = stage.store.configuration / f"links/{LINK}.toml"
+    whole = path.read_text()
+    path.write_text("user = [")
+    stage.store.save_wish(LINK, 1000)
+    links = Links(stage.machinery)
+    await links.begin(at_boot=False)
+    assert not links.by_name
+    path.write_text(whole)
+    await links.reload(Changes())
+    await stage.until(lambda: LINK in stage.units.active)
+    links.get(LINK).wake_after(None)
+
+
+async def test_a_full_disk_keeps_nobody_from_dialing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await added(stage)
+    await come_up(stage)
+    await stage.client.link("Disconnect")
+
+    def full(*_: object) -> None:
+        raise StorageFailed("the disk is full")
+
+    monkeypatch.setattr("cablecar.helper.safefile.replace", full)
+    await come_up(stage)
+
+
+async def test_a_call_of_the_unit_that_somebody_else_started_comes_up(stage: Stage, tmp_path: Path) -> None:
+    await added(stage)
+    pppd = await dialed_by_hand(tmp_path)
+    try:
+        (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
+        stage.units.active.add(LINK)
+        stage.units.say(LINK, *stage.up_lines)
+        stage.links.network_changed()
+        await stage.until(lambda: stage.links.get(LINK).status.state == "up")
+    finally:
+        pppd.kill()
+        await pppd.wait()
+
+
+async def test_a_call_by_hand_that_says_nothing_is_seen_by_its_interface(stage: Stage, tmp_path: Path) -> None:
+    await added(stage)
+    pppd = await dialed_by_hand(tmp_path)
+    pid_file = stage.units.logs / f"ppp-{LINK}.pid"
+    try:
+        pid_file.write_text(f"{pppd.pid}\n")
+        stage.links.network_changed()
+        await stage.until(lambda: stage.links.get(LINK).status.state == "dialing")
+        pid_file.write_text(f"{pppd.pid}\nppp0\n")
+        stage.routes.point_to_point["ppp0"] = (IPv4Address("100.64.0.10"), IPv4Address("192.0.2.1"))
+        stage.links.network_changed()
+        await stage.until(lambda: stage.links.get(LINK).status.state == "up")
+        details = (await stage.client.link("Details")).body[0]
+        assert (details["local_address"].value, details["remote_address"].value) == ("100.64.0.10", "192.0.2.1")
+    finally:
+        pppd.kill()
+        await pppd.wait()
+
+
+async def test_a_second_helper_touches_nothing(stage: Stage, private_bus: str) -> None:
+    await added(stage)
+    program = "import os; os.geteuid = lambda: 0; from cablecar.helper.main import main; raise SystemExit(main([]))"
+    second = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, env={"DBUS_SYSTEM_BUS_ADDRESS": private_bus}, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(20):
+        _, said = await second.communicate()
+    assert second.returncode == 1
+    assert b"a helper runs already" in said
