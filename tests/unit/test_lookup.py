@@ -1,5 +1,7 @@
 """Names into addresses: through the unit's files, by the cable's name servers, and only what a server can have."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -63,9 +65,11 @@ def lookup(folder: Path, *answers: str | None, lease: Lease | None = None) -> tu
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "run").mkdir()
-    return tmp_path / "run"
+    before = os.umask(0o077)  # the helper's
+    yield tmp_path / "run"
+    os.umask(before)
 
 
 def lease(*dns: str, domain: str = "") -> Lease:

@@ -23,6 +23,7 @@ from cablecar.helper.plan import (
     underlay,
     way,
 )
+from cablecar.helper.routes import Routes
 
 SERVER = IPv4Address("203.0.113.7")
 GATEWAY = IPv4Address("10.20.30.1")
@@ -190,3 +191,51 @@ def test_half_routes_past_the_tunnels_are_seen() -> None:
     half = route("128.0.0.0/1", HOME, GATEWAY)
     seen = Snapshot({"eth0": HOME, "ppp0": PPP0}, (LAN, OUT, half, route("0.0.0.0/1", PPP0)), frozenset(), frozenset())
     assert past_the_tunnels(seen, ["ppp0"]) == [half.destination]
+
+
+class PlayedKernel(Routes):
+    """Routes above a main table that is played."""
+
+    def __init__(self, leases: dict[str, Lease]) -> None:
+        super().__init__(self.lease_of)
+        self.known = leases
+        self.has = {LAN, OUT}
+
+    async def lease_of(self, interface: Interface) -> Lease | None:
+        return self.known.get(interface.name)
+
+    def _snapshot(self) -> Snapshot:
+        ours = frozenset(self.has - {LAN, OUT})
+        return Snapshot({"eth0": HOME}, (LAN, OUT), ours, frozenset(), self._leases)
+
+    def _add_route(self, route: Route) -> None:
+        self.has.add(route)
+
+    def _delete_route(self, route: Route) -> None:
+        self.has.remove(route)
+
+    def hosts(self) -> list[str]:
+        return sorted(str(one.destination.network_address) for one in self.has - {LAN, OUT})
+
+
+async def test_leases_are_read_at_each_reconcile_and_forgotten_with_the_last_wish() -> None:
+    kernel = PlayedKernel({"eth0": LEASE})
+    assert await kernel.want("home", Wanted((SERVER,))) == [SERVER]
+    assert kernel.hosts() == ["10.99.0.1", "10.99.0.53", "203.0.113.7"]
+    kernel.known["eth0"] = replace(LEASE, server=None, dns=(IPv4Address("10.99.0.54"),))
+    assert not await kernel.reconcile(), "nothing was lost"
+    assert kernel.hosts() == ["10.99.0.54", "203.0.113.7"]
+    kernel.has = {LAN, OUT}
+    assert await kernel.reconcile(), "a flush has taken them"
+    assert kernel.hosts() == ["10.99.0.54", "203.0.113.7"]
+    await kernel.release("home")
+    assert kernel.hosts() == []
+
+
+async def test_a_doubt_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    kernel = PlayedKernel({"eth0": replace(LEASE, server=IPv4Address("127.0.0.1"))})
+    await kernel.want("home", Wanted((SERVER,)))
+    await kernel.reconcile()
+    assert [record.getMessage() for record in caplog.records] == [
+        "eth0: the DHCP server of its lease is said to be 127.0.0.1, which no other machine can have; it gets no pin."
+    ]
