@@ -17,7 +17,8 @@ from cablecar.helper.call import Machinery
 from cablecar.helper.errors import CablecarError, CallFailed
 from cablecar.helper.history import Record
 from cablecar.helper.installed import PPPD
-from cablecar.helper.links import Links, ManagedLink
+from cablecar.helper.links import Links
+from cablecar.helper.managed import ManagedLink
 from cablecar.helper.plan import Cable
 
 log = logging.getLogger(__name__)

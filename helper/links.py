@@ -1,22 +1,18 @@
-"""All links of this machine: made, removed, connected; each a state machine (`link.py`) with its call (`call.py`).
+"""All links of this machine (each a `managed.py`): made, changed, removed, taken over from the helper before.
 
-The rooms below know no D-Bus: `service.py` shows what happens here on the bus, through `Audience`.
+Also what concerns all of them: the network's events, and the presets. Knows no D-Bus: `service.py` shows it there.
 """
 
 import asyncio
 import contextlib
 import logging
-import random
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from cablecar.helper import byhand, names, pppfiles, reasons, safefile
-from cablecar.helper.call import Dialer, Machinery, clock
+from cablecar.helper import byhand, names, pppfiles, safefile
+from cablecar.helper.call import Machinery, clock
 from cablecar.helper.errors import (
-    CablecarError,
-    CallFailed,
     InvalidSetting,
     LimitExceeded,
     LinkExists,
@@ -24,41 +20,18 @@ from cablecar.helper.errors import (
     StorageFailed,
 )
 from cablecar.helper.history import Record
-from cablecar.helper.link import Link, Status
+from cablecar.helper.managed import ManagedLink
 from cablecar.helper.providers import Provider
-from cablecar.helper.reasons import Reason
-from cablecar.helper.redial import Redial
 from cablecar.helper.settings import Settings, check, check_password, fill, merge, parse
-from cablecar.helper.store import AUTOMATIC, Rest
+from cablecar.helper.store import AUTOMATIC
 
 log = logging.getLogger(__name__)
 
 MAX_LINKS: Final = 64
 _TOO_MANY: Final = f"There are {MAX_LINKS} links already. Remove one first."
-AFTER_CHAP: Final = ("chap", "mschapv2")
-_SETTLED: Final = (names.DOWN, names.WAITING, names.UP, names.FAILED)
 REPAIR_PAUSE: Final = 0.05  # seconds; a burst of network events is answered once
 REPAIRS: Final = 5  # in REPAIR_WINDOW seconds; then somebody is fighting us
 REPAIR_WINDOW: Final = 10.0
-
-
-class Audience(Protocol):
-    """Who is shown what becomes of one link."""
-
-    def status_changed(self, status: Status) -> None:
-        """The link has a new status."""
-
-    def connected(self, interface: str) -> None:
-        """The link is up."""
-
-    def disconnected(self, reason: Reason, will_reconnect: bool) -> None:
-        """The link is up no longer."""
-
-    def reconnecting(self, attempt: int, seconds: float) -> None:
-        """The link will be dialed by itself."""
-
-    def settings_changed(self) -> None:
-        """The link has new settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,208 +41,6 @@ class Changes:
     added: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Details:
-    """What only those who may view details are told. Byte counts are of the present call."""
-
-    server: str
-    user: str
-    interface: str = ""
-    local_address: str = ""
-    remote_address: str = ""
-    dns: tuple[str, ...] = ()
-    received: int = 0
-    sent: int = 0
-
-
-class ManagedLink:
-    """One link: its settings, its state machine and its call; the machine's port to the world."""
-
-    def __init__(self, name: str, settings: Settings, machinery: Machinery) -> None:
-        self.name = name
-        self.audience: Audience | None = None
-        self.removed = False
-        self._machinery = machinery
-        self._timer: asyncio.TimerHandle | None = None
-        self._changed = asyncio.Event()
-        self._redial = Redial(random.uniform)
-        self.machine = Link(self, clock, self._redial, settings.reconnect)
-        self.dialer = Dialer(name, settings, machinery, self.machine)
-
-    @property
-    def settings(self) -> Settings:
-        """The settings that the next call is dialed with."""
-        return self.dialer.settings
-
-    def use(self, settings: Settings, redial_minimum: float) -> None:
-        """Take new settings for the next call."""
-        changed = settings != self.dialer.settings
-        self.dialer.settings = settings
-        self.machine.reconnects = settings.reconnect
-        self._redial.minimum = redial_minimum
-        if changed and self.audience is not None:
-            self.audience.settings_changed()
-
-    @property
-    def status(self) -> Status:
-        """The present status."""
-        return self.machine.status
-
-    @property
-    def wanted_by(self) -> int | None:
-        """The user who asked for the link, None when nobody wants it up."""
-        return self._machinery.store.wish(self.name)
-
-    async def connect(self, uid: int) -> None:
-        """Bring the link up for user `uid` and return when it is.
-
-        Raises:
-            CallFailed: It is not up; the reason says why. Where time may cure it, the link keeps trying.
-        """
-        await self._wish_and_settle(uid, self.machine.connect)
-
-    async def reconnect(self, uid: int) -> None:
-        """Hang up and dial at once, or cut the waiting short; else as `connect`."""
-        await self._wish_and_settle(uid, self.machine.reconnect)
-
-    async def disconnect(self) -> None:
-        """Take the link down and return when nothing of the call is left."""
-        try:
-            # First, so that a helper that is killed meanwhile does not come back with a link that nobody wants.
-            self._machinery.store.save_wish(self.name, None)
-        finally:
-            self.machine.disconnect()
-            await self._settle()
-
-    async def details(self) -> Details:
-        """Return what only those who may view details are told."""
-        if self.status.state != names.UP:
-            return Details(self.settings.server, self.settings.user)
-        facts = self.dialer.facts
-        return Details(
-            self.settings.server,
-            self.settings.user,
-            facts.interface,
-            facts.local,
-            facts.remote,
-            tuple(facts.dns),
-            *await self._machinery.routes.counters(facts.interface),
-        )
-
-    async def _wish_and_settle(self, uid: int, ask: Callable[[], None]) -> None:
-        if self.wanted_by is None:  # else it stays the wish of who had it first
-            self.remember_wish(uid)
-        ask()
-        status = await self._settle()
-        if status.state != names.UP:
-            raise CallFailed(status.reason)
-
-    def remember_wish(self, uid: int) -> None:
-        """Have the wish of user `uid` outlive the helper, if the disk has room for it."""
-        try:
-            self._machinery.store.save_wish(self.name, uid)
-        except StorageFailed as error:
-            log.error("link %s is dialed, but that it is wanted will not outlive the helper: %s", self.name, error)
-
-    async def _settle(self) -> Status:
-        while self.status.state not in _SETTLED:
-            changed = self._changed
-            await changed.wait()
-        return self.status
-
-    # The machine's port (link.Port).
-
-    def dial(self) -> None:
-        """Begin a call."""
-        self.dialer.dial()
-
-    def hang_up(self) -> None:
-        """End the call."""
-        self.dialer.hang_up()
-
-    def wake_after(self, seconds: float | None) -> None:
-        """Wake the machine once, later."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if seconds is not None:
-            self._timer = asyncio.get_running_loop().call_later(seconds, self.machine.wake)
-
-    def publish(self, status: Status) -> None:
-        """Tell those who wait and those who watch."""
-        log.debug("link %s: %s %s %s", self.name, status.state, status.phase, status.reason.id)
-        if status.state in (names.DOWN, names.FAILED):
-            self._forget_wish()
-        if status.state in (names.DOWN, names.FAILED, names.WAITING):
-            self._leave(status)
-        self._changed.set()
-        self._changed = asyncio.Event()
-        if self.audience is not None:
-            self.audience.status_changed(status)
-
-    def _forget_wish(self) -> None:
-        # Also when it failed: a start of the helper must not repeat what only a person can mend.
-        try:
-            self._machinery.store.save_wish(self.name, None)
-        except StorageFailed as error:
-            log.error("link %s: %s", self.name, error)
-
-    def _leave(self, status: Status) -> None:
-        rest = Rest(status.state, status.reason.id, status.since, status.attempt, status.next_retry)
-        try:
-            self._machinery.store.leave(self.name, rest)
-        except StorageFailed as error:
-            log.error("link %s: a restart of the helper will not know how it is: %s", self.name, error)
-
-    def resume(self) -> None:
-        """Go on where the last helper of this boot was, unless a kill has left its word behind its deeds."""
-        rest = self._machinery.store.rest(self.name)
-        if rest is not None and (rest.state == names.WAITING) == (self.wanted_by is not None):
-            reason = reasons.BY_ID.get(rest.reason, reasons.NONE)
-            self.machine.resume(Status(rest.state, "", reason, "", rest.since, rest.attempt, rest.next_retry))
-
-    def record(self, reason: Reason) -> None:
-        """Add the call that is over to the history, if it was dialed at all."""
-        call = self.dialer.call
-        if call is not None and call.took_place:
-            dialed, connected, now = (
-                round(moment * 1_000_000) for moment in (call.dialed.dialed_at, call.dialed.connected_at, time.time())
-            )
-            record = Record(dialed, connected, now, reason.id, call.facts.received, call.facts.sent)
-            self._machinery.history.add(self.name, record)
-
-    def connected(self, interface: str) -> None:
-        """Tell the audience, and hold the provider to what it has shown it can do."""
-        self._pin_authentication()
-        if self.audience is not None:
-            self.audience.connected(interface)
-
-    def _pin_authentication(self) -> None:
-        # PAP hands the password to whoever asks: once the provider has shown CHAP, only an impostor asks for less.
-        if self.settings.authentication or self.dialer.facts.method != "chap":
-            return
-        store = self._machinery.store
-        try:
-            # What the file says now, edits among it that nobody has reloaded yet.
-            present = store.load_link(self.name, self._machinery.providers)
-            if not present.authentication:
-                store.save_link(self.name, replace(present, authentication=AFTER_CHAP))
-        except (CablecarError, OSError) as error:
-            log.error("link %s: that it uses CHAP could not be stored: %s", self.name, error)
-        self.use(replace(self.settings, authentication=AFTER_CHAP), self._redial.minimum)
-        log.info("link %s: the provider uses CHAP; it may not ask for PAP from now on", self.name)
-
-    def disconnected(self, reason: Reason, will_reconnect: bool) -> None:
-        """Tell the audience."""
-        if self.audience is not None:
-            self.audience.disconnected(reason, will_reconnect)
-
-    def reconnecting(self, attempt: int, seconds: float) -> None:
-        """Tell the audience."""
-        if self.audience is not None:
-            self.audience.reconnecting(attempt, seconds)
 
 
 class Links:
@@ -284,7 +55,7 @@ class Links:
         self._repairs: list[float] = []
         self._changing = asyncio.Lock()  # one change of what links there are, and of their settings, at a time
         self._diagnosed: set[str] = set()
-        self._surroundings: object = None
+        self._surroundings: object = None  # the cables, at the last look
 
     async def begin(self, at_boot: bool) -> None:
         """Load the links, take over calls that run, stop calls without settings, dial what is wanted; call once.
@@ -599,9 +370,3 @@ def _usable(found: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
             del settings[key]
             refused.append(f"Not taken over: {error}")
     return settings, refused
-
-
-def plain_details(details: Details) -> dict[str, Any]:
-    """Return the details that are known, by name, as plain values."""
-    known = {key: value for key in Details.__slots__ if (value := getattr(details, key)) not in ("", (), 0)}
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in known.items()}

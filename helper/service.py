@@ -17,7 +17,8 @@ from cablecar.helper.call import Machinery
 from cablecar.helper.diagnose import Diagnosis
 from cablecar.helper.errors import InvalidArgument, InvalidSetting, NoSuchLink
 from cablecar.helper.link import Status
-from cablecar.helper.links import Changes, Links, ManagedLink, plain_details
+from cablecar.helper.links import Changes, Links
+from cablecar.helper.managed import ManagedLink, plain_details
 from cablecar.helper.names import LINK_INTERFACE, MANAGER_INTERFACE, MANAGER_PATH, link_path
 from cablecar.helper.reasons import Reason
 from cablecar.helper.settings import check_from_bus, check_name, check_password, faults, full_dict, parse
@@ -211,7 +212,7 @@ class Manager(ServiceInterface):
 
 
 class LinkObject(ServiceInterface):
-    """/org/cablecar1/link/NAME: one link; the `links.Audience` of it."""
+    """/org/cablecar1/link/NAME: one link; the `managed.Audience` of it."""
 
     def __init__(self, bus: Bus, link: ManagedLink, links: Links) -> None:
         super().__init__(LINK_INTERFACE)
@@ -292,7 +293,7 @@ class LinkObject(ServiceInterface):
     def _reconnecting(self, attempt: int, delay_ms: int) -> DBusTry:
         return [attempt, delay_ms]
 
-    # links.Audience.
+    # managed.Audience.
 
     def status_changed(self, status: Status) -> None:
         """Announce the properties that changed."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from cablecar.helper.links import ManagedLink
+    from cablecar.helper.managed import ManagedLink
     from tests.bus.conftest import Stage
 
 pytestmark = pytest.mark.asyncio
