@@ -75,6 +75,7 @@ _MENDED_IN: Final = {
     **dict.fromkeys(
         (
             reasons.SERVER_NOT_FOUND.id,
+            reasons.SERVER_IMPLAUSIBLE.id,
             reasons.SERVER_UNREACHABLE.id,
             reasons.SERVER_REFUSED.id,
             reasons.SERVER_NOT_GENUINE.id,
