@@ -607,7 +607,9 @@ def _keyfile(text: bytes) -> configparser.RawConfigParser:
     try:
         if max(map(len, text.splitlines()), default=0) > MAX_LINE:
             raise PeerNotUsable(f"It has lines of more than {MAX_LINE} bytes.")
-        keyfile.read_string(text.decode())
+        text.decode()
+        # GLib's white space is ASCII's: of Unicode's, the parser would take some off a password.
+        keyfile.read_string(text.decode("ascii", "surrogateescape"))
     except (UnicodeDecodeError, configparser.Error):
         # The cause would quote a line, which may be a secret.
         raise PeerNotUsable("It is no keyfile that NetworkManager could read.") from None
@@ -619,7 +621,7 @@ def _keys(keyfile: configparser.RawConfigParser, section: str) -> list[str]:
 
 
 def _text(keyfile: configparser.RawConfigParser, section: str, key: str) -> str:
-    raw = keyfile.get(section, key, fallback="")
+    raw = keyfile.get(section, key, fallback="").encode("ascii", "surrogateescape").decode()
     text = re.sub(r"\\(.)", lambda match: _KEYFILE_ESCAPES.get(match[1], match[0]), raw)
     return _one_line(text, f"value of `{key}`")
 

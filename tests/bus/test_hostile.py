@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import json
 import os
+import re
 import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -346,3 +347,111 @@ def long_bodies(signature: str, long: str) -> list[list[Any]]:
         return [[long, {}], *(["x", values] for values in settings)]
     assert "s" not in signature, "a method with strings that this test does not know"
     return []
+
+
+# Import: who wrote such files by hand, or had a program write them, knew how to quote.
+
+IMPORTED_SETTINGS = {"title", "server", "user", "authentication", "route", "dns"}  # of a plain file
+
+
+def octal(value: str) -> str:
+    """As a word of pppd's files."""
+    return '"' + "".join(f"\\{byte:03o}" for byte in value.encode()) + '"'
+
+
+def keyfile(value: str) -> str:
+    """As a value of a GKeyFile."""
+    escaped = value.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+    return re.sub("^ | $", r"\\s", escaped)
+
+
+def by_options(server: str, user: str, password: str) -> dict[str, str]:
+    pty = octal(f"pptp {server} --nolaunchpppd")
+    return {"ppp/peers/p": f"pty {pty}\nuser {octal(user)}\npassword {octal(password)}\n"}
+
+
+def by_secrets(server: str, user: str, password: str) -> dict[str, str]:
+    secrets = f"{octal(user)} * {octal(password)} *\n"
+    peer = f"pty {octal(f'pptp {server} --nolaunchpppd')}\nuser {octal(user)}\n"
+    return {"ppp/peers/p": peer, "ppp/pap-secrets": secrets, "ppp/chap-secrets": secrets}
+
+
+def by_profile(server: str, user: str, password: str) -> dict[str, str]:
+    text = (
+        f"[connection]\nid=p\ntype=vpn\n[vpn]\ngateway={keyfile(server)}\nuser={keyfile(user)}\npassword-flags=0\n"
+        "service-type=org.freedesktop.NetworkManager.pptp\n"
+        f"[vpn-secrets]\npassword={keyfile(password)}\n"
+    )
+    return {"NetworkManager/system-connections/p.nmconnection": text}
+
+
+def as_they_stand(server: str, user: str, password: str) -> dict[str, str]:
+    """Without any quoting: what is typed into the file goes on as whatever it looks like."""
+    return {
+        "ppp/peers/p": f'pty "pptp {server} --nolaunchpppd"\nuser {user}\n',
+        "ppp/pap-secrets": f"{user} * {password} *\n",
+    }
+
+
+WAYS = (by_options, by_secrets, by_profile)
+
+
+async def imported(stage: Stage, sources: dict[str, str]) -> tuple[str | None, dict[str, Any], bytes | None]:
+    """Import these files; return the error, or the settings and the password that came in. Nothing stays."""
+    etc = stage.peers.parent / "foreign/etc"
+    for name, text in sources.items():
+        (etc / name).parent.mkdir(parents=True, exist_ok=True)
+        (etc / name).write_bytes(text.encode())
+    before = files(stage)
+    peer = next(iter((await stage.client.manager("ListPeers")).body[0]), "p")
+    answer = await stage.client.manager("ImportPeer", "s", peer)
+    if answer.message_type is MessageType.ERROR:
+        assert files(stage) == before, sources
+        return answer.error_name, {}, None
+    link = answer.body[0].removeprefix(names.LINK_PATH_PREFIX)
+    new = {path: content for path, content in files(stage).items() if before.get(path) != content}
+    settings, password = new.pop(f"etc/links/{link}.toml"), new.pop(f"etc/secrets/{link}", None)
+    assert not new, sources
+    await stage.client.manager("RemoveLink", "s", link)
+    assert files(stage) == before, sources
+    return None, tomllib.loads(settings.decode()), password
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+async def test_odd_users_and_passwords_are_imported_as_they_are(
+    stage: Stage, foreign: dict[str, bytes], way: Any
+) -> None:
+    users = itertools.cycle(hostile.USERS_CARRIED)
+    for user, password in zip(users, (*hostile.PASSWORDS_CARRIED, *hostile.RANDOM_PASSWORDS[:50]), strict=False):
+        refused, settings, secret = await imported(stage, way(SERVER, user, password))
+        # In the secrets files pppd takes such a one for the name of a file, and that is not read.
+        known = None if way is by_secrets and password.startswith("@/") else password.encode()
+        assert (refused, settings.get("user"), secret) == (None, user, known)
+        assert settings.keys() <= IMPORTED_SETTINGS
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+async def test_hostile_values_are_not_imported(stage: Stage, foreign: dict[str, bytes], way: Any) -> None:
+    for user in hostile.USERS_REFUSED:
+        refused, settings, _ = await imported(stage, way(SERVER, user, "x"))
+        assert refused or settings["user"] != user, user
+    for password in hostile.PASSWORDS_REFUSED:
+        _, _, secret = await imported(stage, way(SERVER, "u", password))
+        # A NUL ends a word for pppd.
+        assert secret is None or (way is not by_profile and secret == password.partition("\0")[0].encode()), password
+    for server in hostile.SERVERS_REFUSED:
+        refused, settings, _ = await imported(stage, way(server, "u", "x"))
+        # pptp's own options may stand behind the server.
+        assert refused or settings["server"] == server.split()[0] != server, server
+
+
+async def test_what_is_typed_into_foreign_files_never_becomes_more_than_a_value(
+    stage: Stage, foreign: dict[str, bytes]
+) -> None:
+    values = (*hostile.USERS_CARRIED, *hostile.USERS_REFUSED, *hostile.PASSWORDS_CARRIED, *hostile.PASSWORDS_REFUSED)
+    attacks = [(SERVER, value, "x") for value in values] + [(SERVER, "u", value) for value in values]
+    attacks += [(server, "u", "x") for server in hostile.SERVERS_REFUSED]
+    for attack in attacks:
+        refused, settings, _ = await imported(stage, as_they_stand(*attack))
+        assert refused or settings.keys() <= IMPORTED_SETTINGS, attack
+        assert "pwned" not in settings.get("server", ""), attack
