@@ -17,12 +17,15 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from cablecar.helper import safefile
 from cablecar.helper.errors import CablecarError, InvalidSetting, StorageFailed
 from cablecar.helper.names import LINK_NAME
 from cablecar.helper.settings import Preset, Settings, check, fill, parse
+
+if TYPE_CHECKING:
+    from tomlkit.items import Array
 
 log = logging.getLogger(__name__)
 
@@ -288,6 +291,21 @@ def _edited(old: str, settings: Settings) -> bytes:
             values[key] = getattr(settings, key)
     for key, value in values.items():
         plain = list(value) if isinstance(value, tuple) else value
-        if key not in present or check(key, present[key]) != check(key, plain):
-            document[key] = plain
+        if key in present and check(key, present[key]) == check(key, plain):
+            continue
+        if isinstance(plain, list) and isinstance(present.get(key), list):
+            array = cast("Array", document[key])
+            _edit_list(array, plain)
+            if check(key, array.unwrap()) == check(key, plain):
+                continue
+        document[key] = plain
     return tomlkit.dumps(document).encode()
+
+
+def _edit_list(items: "Array", wanted: Sequence[str]) -> None:
+    """Take out and put in what differs: the comments beside the others stay."""
+    for item in [item for item in items if item not in wanted]:
+        items.remove(item)
+    for place, item in enumerate(wanted):
+        if item not in items:
+            items.insert(place, item)

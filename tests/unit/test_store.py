@@ -101,6 +101,42 @@ def test_what_people_wrote_around_the_settings_stays(store: Store) -> None:
     assert store.load_link("yosefcom", no_presets) == replace(settings, server="b.example", mtu=0, debug=True)
 
 
+LIST = """server = "x"
+user = "u"
+authentication = [
+    "pap",  # as the bill says
+    # what the neighbour has
+    "mschapv2",  # seen
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("methods", "expected"),
+    [
+        (("pap", "mschapv2"), LIST),
+        (("mschapv2",), LIST.replace('    "pap",  # as the bill says\n', "")),
+        (("pap", "chap", "mschapv2"), LIST.replace('    "msch', '    "chap",\n    "msch')),
+        ((), "authentication = [\n    # what the neighbour has\n]"),
+    ],
+)
+def test_what_people_wrote_inside_a_list_stays(store: Store, methods: tuple[str, ...], expected: str) -> None:
+    path = store.configuration / "links/a.toml"
+    path.parent.mkdir()
+    path.write_text(LIST)
+    store.save_link("a", replace(store.load_link("a", no_presets), authentication=methods))
+    assert expected in path.read_text()
+    assert store.load_link("a", no_presets).authentication == methods
+
+
+def test_a_list_whose_order_says_something_gets_it(store: Store) -> None:
+    store.save_link("a", replace(SETTINGS, route=("10.0.0.0/8", "192.0.2.0/24")))
+    store.save_link("a", replace(SETTINGS, route=("192.0.2.0/24", "10.0.0.0/8")))
+    assert store.load_link("a", no_presets).route == ("192.0.2.0/24", "10.0.0.0/8")
+    store.save_link("a", SETTINGS)
+    assert store.load_link("a", no_presets).route == "all"
+
+
 def test_a_new_file_begins_with_the_remarks(store: Store) -> None:
     store.save_link("a", SETTINGS, ["`pty` was left out.", "Cron dials it too."])
     lines = (store.configuration / "links/a.toml").read_text().splitlines()
