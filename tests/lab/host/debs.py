@@ -9,7 +9,18 @@ from tests.lab.host.say import LabError, say
 
 _FOLDER = REPOSITORY / "build" / "deb"
 _NAMES = ("cablecar-helper", "cablecar")
-_SOURCES = ("applet", "helper", "dbus", "polkit", "desktop", "doc", "debian", "pyproject.toml", "README.md", "CHANGELOG.md")
+_SOURCES = (
+    "applet",
+    "helper",
+    "dbus",
+    "polkit",
+    "desktop",
+    "doc",
+    "debian",
+    "pyproject.toml",
+    "README.md",
+    "CHANGELOG.md",
+)
 
 
 def ensure_packages() -> list[Path]:
