@@ -7,7 +7,7 @@ VENV := .venv
 READY := $(VENV)/ready-$(shell sha256sum pyproject.toml | cut -c -12)
 
 .DEFAULT_GOAL := help
-.PHONY: help check test soak demo bench deb venv clean setup-check setup-deb
+.PHONY: help check test soak demo bench deb docs release venv clean setup-check setup-deb
 
 help: ## Say what each target does (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,15 @@ pot: ## Extract the texts to be translated into desktop/po/cablecar.pot
 po: pot ## Bring the languages in desktop/po/ up to date with the texts, and compile them for the checkout
 	desktop/po/catalogues po
 	desktop/po/catalogues mo applet/locale
+
+docs: venv ## Make the pages that are made of other files: doc/TROUBLESHOOTING.md, and manual pages in build/man/
+	@mkdir -p build
+	$(VENV)/bin/python doc/troubleshooting >build/TROUBLESHOOTING.md
+	mv build/TROUBLESHOOTING.md doc/TROUBLESHOOTING.md
+	$(VENV)/bin/python doc/man/pages build/man
+
+release: check ## Check that this tree is a release: one version everywhere, nothing left unreleased or uncommitted
+	$(VENV)/bin/pytest --quiet tests/files/test_versions.py tests/release
 
 venv: setup-check $(READY) ## Make the virtual environment .venv, with Cablecar in it as it stands in the tree
 
