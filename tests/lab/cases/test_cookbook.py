@@ -1,53 +1,17 @@
 """Every recipe of dbus/COOKBOOK.md, run as it stands on the page; no recipe without a test."""
 
-import contextlib
 import json
-import os
 import re
-import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import lab
 import pytest
+from recipe import Recipe
 
 PAGE = Path(__file__).parents[3] / "dbus" / "COOKBOOK.md"
 STARTED = Path("/run/cablecar/started")  # a boot empties /run
 NOON = [Path("/etc/systemd/system", f"{lab.LINK}-noon.{kind}") for kind in ("service", "timer")]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """One section of the page: what to run, and what it prints, where the page shows that."""
-
-    commands: str
-    prints: str
-
-    def run(self) -> str:
-        """Run it; return what a person would see, errors first."""
-        answer = lab.run("sh", "-c", self.commands)
-        return answer.error + answer.output
-
-    def shows(self, printed: str) -> bool:
-        """Whether the page shows what was printed; an ellipsis on the page stands for the rest of a line."""
-        return re.fullmatch(re.escape(self.prints).replace("…", ".*"), printed) is not None
-
-    @contextmanager
-    def running(self, output: Path) -> Iterator[subprocess.Popen[bytes]]:
-        """Run it meanwhile; what it prints goes to a file."""
-        with output.open("wb") as file:
-            process = subprocess.Popen(
-                ["sh", "-c", self.commands], stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
-            )
-        try:
-            yield process
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
 
 
 def recipes() -> dict[str, Recipe]:
@@ -109,18 +73,7 @@ def test_list(recipe: Recipe) -> None:
 @of("Change the password")
 def test_password(recipe: Recipe) -> None:
     lab.isp("password", "a new one")
-    ours, theirs = os.openpty()
-    # With a terminal of its own to ask on, as a person has.
-    with subprocess.Popen(
-        ["setsid", "--ctty", "--wait", "sh", "-c", recipe.commands], stdin=theirs, stdout=theirs, stderr=theirs
-    ) as shell:
-        os.close(theirs)
-        asked = b""
-        while b"Password of yosefcom" not in asked:
-            asked += os.read(ours, 100)
-        os.write(ours, b"a new one\n")
-        assert shell.wait(timeout=60) == 0
-    os.close(ours)
+    recipe.run_with_answer("Password of yosefcom", "a new one")
     lab.link("Connect")
 
 

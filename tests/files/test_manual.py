@@ -1,0 +1,151 @@
+"""The pages: each command on them is run by a test or says why not, what they name exists, and it is spelled right."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import manual
+import pytest
+
+from cablecar.helper import hooks, reasons, redial
+from cablecar.helper.errors import InvalidSetting
+from cablecar.helper.reasons import Reason
+from cablecar.helper.settings import check
+
+ROOT = Path(__file__).parents[2]
+PAGES = (*manual.RUN, manual.RECIPES, *manual.REPEATING)
+LANGUAGES = {"sh", "console", "text", "toml"}
+GUIDE = (ROOT / "doc/GUIDE.md").read_text()
+TROUBLESHOOTING = ROOT / "doc/TROUBLESHOOTING.md"
+
+
+def tracked(pattern: str) -> list[str]:
+    """Return the files that git tracks or would track."""
+    listed = subprocess.run(
+        ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-coz", "--exclude-standard", "--", pattern],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\0")
+    return sorted(name for name in listed if name and (ROOT / name).is_file())
+
+
+def untested(page: str) -> list[str]:
+    """Return the commands of a page that neither a test runs nor a reason excuses."""
+    run = list(manual.commands_run())
+    found = []
+    for fence in manual.fences(page):
+        if fence.language == "console":
+            found += [] if manual.why_not_run(page, fence.text) else [fence.text]
+        elif fence.language == "sh" and page in manual.REPEATING:
+            found += [line for line in fence.text.splitlines() if not any(line in text for text in run)]
+    for command in manual.commands_in_text(page):
+        if not manual.why_not_run(page, command) and not any(command in text for text in run):
+            found.append(command)
+    return found
+
+
+def broken_links(page: str, text: str) -> list[str]:
+    """Return the pages and link targets that a page names and that are not in the tree."""
+    folder = (ROOT / page).parent
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    spans = re.findall(r"`([\w./-]+\.md)`", text)
+    return [
+        name for name in filter(None, [*links, *spans]) if not (folder / name).exists() and not (ROOT / name).exists()
+    ]
+
+
+def misspelled(*files: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "codespell_lib", *files], cwd=ROOT, check=False, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_command_is_run_or_says_why_not(page: str) -> None:
+    assert not untested(page)
+    assert {fence.language for fence in manual.fences(page)} <= LANGUAGES
+
+
+@pytest.mark.parametrize(("page", "words"), manual.NOT_RUN)
+def test_what_is_not_run_is_on_its_page(page: str, words: str) -> None:
+    told = [*manual.commands_in_text(page), *(fence.text for fence in manual.fences(page))]
+    assert any(text.startswith(words) or f"\n{words}" in text for text in told)
+
+
+def test_each_page_for_users_is_looked_at() -> None:
+    shown = {name for name in tracked("*.md") if name.startswith(("dbus/", "doc/"))} | {"README.md"}
+    assert set(PAGES) == shown - {"doc/ARCHITECTURE.md"}
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "doc/ARCHITECTURE.md"])
+def test_each_target_of_make_exists(page: str) -> None:
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", (ROOT / page).read_text(), re.MULTILINE))
+    assert named <= set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", tracked("*.md"))
+def test_no_link_is_broken(page: str) -> None:
+    assert not broken_links(page, (ROOT / page).read_text())
+
+
+@pytest.mark.parametrize("text", ["[here](no-such.md)", "[here](../doc/no-such.md#part)", "see `dbus/NO.md`"])
+def test_a_broken_link_is_seen(text: str) -> None:
+    assert broken_links("doc/GUIDE.md", text)
+
+
+def test_the_words_are_spelled_right() -> None:
+    assert not misspelled(*tracked("*.md"), *tracked("dbus/*.xml"), "desktop/org.cablecar1.applet.metainfo.xml")
+
+
+def test_a_misspelled_word_is_seen(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("It is recieved.\n")
+    assert "received" in misspelled(str(page))
+
+
+def test_the_troubleshooting_page_is_the_helpers_table() -> None:
+    made = subprocess.run([str(ROOT / "doc/troubleshooting")], check=True, capture_output=True, text=True).stdout
+    assert made == TROUBLESHOOTING.read_text(), "`make docs` makes the page anew"
+
+
+@pytest.mark.parametrize("reason", [reason for reason in reasons.ALL if reason.id], ids=lambda reason: reason.id)
+def test_each_reason_has_its_section(reason: Reason) -> None:
+    section = TROUBLESHOOTING.read_text().split(f"\n### `{reason.id}`\n")
+    assert len(section) == 2
+    happened, advice = reason.sentence.split(". ", 1)
+    assert f"{happened}.\n\n* To do: {advice}\n" in section[1]
+
+
+NOT_YET = [
+    ("protocol", "l2tp", "L2TP and PPPoE are refused by name"),
+    ("protocol", "pppoe", "L2TP and PPPoE are refused by name"),
+    ("dns", ["192.0.2.53"], "Other servers cannot be named in this version"),
+    ("dns", "cable", "Other servers cannot be named in this version"),
+    ("strict", True, "There is no strict mode in this version"),
+    ("firewall", "open", "Cablecar changes no firewall in this version"),
+    ("share", ["eth1"], "sharing the link with other machines (ipmasq's part), stay yours in this version"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "sentence"), NOT_YET, ids=lambda value: str(value)[:20])
+def test_what_the_guide_says_is_missing_is(key: str, value: object, sentence: str) -> None:
+    assert sentence in GUIDE.replace("\n", " "), "a sentence of the guide has gone: take it out here too"
+    with pytest.raises(InvalidSetting):
+        check(key, value)
+
+
+def test_the_guides_numbers_are_the_helpers() -> None:
+    assert "longer than 30 seconds" in GUIDE
+    assert hooks.LIMIT == 30
+    assert "at most five minutes" in GUIDE.replace("\n", " ")
+    assert redial.CAP == 300
+
+
+def test_the_menus_words_are_the_applets() -> None:
+    catalogue = (ROOT / "desktop/po/cablecar.pot").read_text()
+    said = re.findall(r"\*\*([^*]+…)\*\*", GUIDE + TROUBLESHOOTING.read_text())
+    assert said
+    assert not [text for text in said if f'msgid "{text}"' not in catalogue]

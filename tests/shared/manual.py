@@ -1,0 +1,69 @@
+"""The commands on the pages that users read: which ones a test runs as they stand, and why the others cannot be run.
+
+A fence `sh` is run, a fence `console` is not. Imported by the host's tests and by the lab's.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# Run from the first fence to the last, as a reader would: tests/lab/cases/test_manual.py.
+RUN = ("README.md", "doc/GUIDE.md", "doc/TROUBLESHOOTING.md")
+# Run one by one: tests/lab/cases/test_cookbook.py.
+RECIPES = "dbus/COOKBOOK.md"
+# Each repeats what a page above has: tests/files/test_manual.py.
+REPEATING = ("doc/man/cablecar-applet.1.md", "doc/man/cablecar-helper.8.md", "dbus/README.md", "dbus/SETTINGS.md")
+
+# The reason for a command that no test runs, by its first words on its page.
+NOT_RUN = {
+    ("README.md", "make demo"): "it starts the lab; every `make test` does what it does, and more",
+    ("README.md", "make test"): "it is what runs the tests",
+    ("README.md", "make deb"): "the lab installs these packages with dpkg before any test of its suite",
+    ("doc/GUIDE.md", "busctl call org.cablecar1 /org/cablecar1 org.cablecar1.Manager ImportPeer"): (
+        "it needs a peer file that somebody wrote by hand; tests/lab/cases/test_settings.py imports one"
+    ),
+    ("doc/GUIDE.md", "man "): "a pager for people; tests/files/test_man_pages.py formats the pages",
+    (
+        "doc/TROUBLESHOOTING.md",
+        "make docs",
+    ): "it is for who changes the page; tests/files/test_manual.py does what it does",
+    ("dbus/README.md", "busctl tree"): "`busctl monitor` does not end; the cookbook's recipes run the others",
+    ("dbus/SETTINGS.md", "journalctl -t"): "doc/GUIDE.md has it too, and is run",
+    (RECIPES, "systemctl disable --now"): "it undoes a recipe, and the recipe's test does it",
+    (RECIPES, "systemctl list-timers"): "it shows what the recipe's test asks `systemctl show` for",
+    ("doc/man/cablecar-helper.8.md", "systemctl start"): "it runs already where it is installed",
+}
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_IN_TEXT = re.compile(r"`((?:busctl|journalctl|make|man|systemctl) [^`]+)`")
+
+
+@dataclass(frozen=True)
+class Fence:
+    """One fenced block of a page."""
+
+    language: str
+    text: str
+
+
+def fences(page: str) -> list[Fence]:
+    """Return the fenced blocks of a page, a path like `doc/GUIDE.md`, in order."""
+    return [Fence(*found) for found in _FENCE.findall((ROOT / page).read_text())]
+
+
+def commands_in_text(page: str) -> list[str]:
+    """Return the commands that stand in a page's sentences."""
+    return _IN_TEXT.findall(_FENCE.sub("", (ROOT / page).read_text()))
+
+
+def why_not_run(page: str, command: str) -> str:
+    """Return the reason for a command that is not run; empty when there is none."""
+    reasons = [reason for (where, words), reason in NOT_RUN.items() if where == page and command.startswith(words)]
+    return reasons[0] if reasons else ""
+
+
+def commands_run() -> Iterator[str]:
+    """Yield the text of each fence that a test in the lab runs."""
+    for page in (*RUN, RECIPES):
+        yield from (fence.text for fence in fences(page) if fence.language == "sh")
