@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import manual
 import pytest
@@ -78,6 +79,17 @@ def test_what_is_not_run_is_on_its_page(page: str, words: str) -> None:
 def test_each_page_for_users_is_looked_at() -> None:
     shown = {name for name in tracked("*.md") if name.startswith(("dbus/", "doc/"))} | {"README.md"}
     assert set(PAGES) == shown - {"doc/ARCHITECTURE.md"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_member_that_is_called_exists(page: str) -> None:
+    text = (ROOT / page).read_text()
+    called = set(re.findall(r"org\.cablecar1\.(Manager|Link) ([A-Z]\w+)", text))
+    assert called <= {
+        (path.stem.rpartition(".")[2], member.get("name"))
+        for path in ROOT.glob("dbus/*.xml")
+        for member in ElementTree.parse(path).iter()
+    }
 
 
 @pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "doc/ARCHITECTURE.md"])
