@@ -165,6 +165,8 @@ class Diagnosis:
     async def _dhcp_server(self) -> Finding:
         if self._cable is None or self._cable.lease is None or (server := self._cable.lease.server) is None:
             return Finding(UNKNOWN, "The DHCP server is not known.")
+        if not self._has_carrier:
+            return Finding(UNKNOWN, "Without a cable it cannot be tried.")
         if await self._is_doubtful(server):
             return Finding(BAD, f"The DHCP server calls itself {server}, which cannot be.", _OTHER_SERVER)
         way = await self._machinery.routes.way(server, self._cable.interface.name)
@@ -208,6 +210,8 @@ class Diagnosis:
             return Finding(GOOD, "The link is up, so the server answers.")
         if not self._servers:
             return Finding(UNKNOWN, "Without the server's address it cannot be tried.")
+        if not self._has_carrier:
+            return Finding(UNKNOWN, "Without a cable it cannot be tried.")
         server = self._servers[0]
         way = await self._machinery.routes.way(server, self._link.settings.interface)
         if not way.interface:
@@ -304,6 +308,10 @@ class Diagnosis:
     @property
     def _is_up(self) -> bool:
         return self._link.status.state == names.UP
+
+    @property
+    def _has_carrier(self) -> bool:
+        return self._cable is not None and self._cable.interface.has_carrier
 
     def _records(self) -> list[Record]:
         return self._machinery.history.read(self._link.name, RECORDS)
