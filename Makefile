@@ -7,10 +7,10 @@ VENV := .venv
 READY := $(VENV)/ready-$(shell sha256sum pyproject.toml | cut -c -12)
 
 .DEFAULT_GOAL := help
-.PHONY: help check test soak demo bench deb docs release venv clean setup-check setup-deb
+.PHONY: help check test soak demo screenshots bench deb docs release venv clean setup-check setup-deb
 
 help: ## Say what each target does (the default)
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
 
 check: setup-check venv deb ## Lint, type-check and test on this host, in under two minutes (options: PYTEST="-k NAME")
 	$(VENV)/bin/pytest $(PYTEST)
@@ -33,8 +33,12 @@ soak: deb ## Kill the helper 100 times, connect 200 times, in a virtual machine 
 demo: deb ## Watch a click on the tray icon bring up a real link in a virtual machine; pictures in build/demo/
 	tests/lab/demo
 
-bench: deb ## Measure connecting beside a bare `pppd call`, memory beside NetworkManager, and wake-ups, in a virtual machine
+screenshots: deb ## Picture every window, menu and notification: light, dark, Hebrew, at 200 %; pictures in build/screenshots/
+	tests/lab/run --results build/screenshots tests/lab/screenshots $(LOOKS)
+
+bench: deb ## Measure calls, memory, wake-ups and the icon's start beside pppd, NetworkManager and other applets
 	tests/lab/run tests/lab/bench
+	tests/lab/run --desktop tests/lab/bench-applet
 
 deb: setup-deb ## Build both Debian packages into build/deb/
 	@debian/build-packages
