@@ -1,0 +1,171 @@
+"""The cable's lease: what it names stays on the cable while a call is up, and is followed when it changes."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import lab
+import pytest
+
+DHCP_SERVER, DNS = "10.99.0.1", "10.99.0.53"
+LEASES = Path("/var/lib/dhcp/dhclient.eth0.leases")
+NEW_LEASE = "systemctl restart cable-lease.service"
+
+
+def pins() -> dict[str, str]:
+    """Our host routes: destination and router."""
+    rows = lab.run("ip", "-4", "route", "show", "table", "main", "proto", "201").output.splitlines()
+    return {words[0]: words[words.index("via") + 1] for words in (row.split() for row in rows) if "via" in words}
+
+
+def findings() -> dict[str, str]:
+    """What Diagnose says: verdict and what was seen, by check."""
+    text = lab.run(*("busctl", "--json=short", "--timeout=120", "call", *lab.MANAGER, "Diagnose", "s", lab.LINK)).output
+    rows = [{key: value["data"] for key, value in row.items()} for row in json.loads(text)["data"][0]]
+    for row in rows:
+        print(row)
+    return {row["id"]: f"{row['verdict']}: {row['seen']}" for row in rows}
+
+
+def renewals() -> int:
+    return LEASES.read_text().count("\nlease {") + LEASES.read_text().startswith("lease {")
+
+
+@pytest.fixture
+def distant(configured: None) -> Iterator[None]:
+    """A lease from a DHCP server beyond the cable's router; afterwards the usual one again."""
+    lab.isp("relay")
+    lab.run("sh", "-c", NEW_LEASE)
+    yield
+    lab.link("Disconnect")
+    lab.isp("reset")
+    lab.run("sh", "-c", NEW_LEASE)
+
+
+def hold_by_networkd() -> None:
+    Path("/etc/systemd/network/10-cable.network").write_text("[Match]\nName=eth0\n[Network]\nDHCP=ipv4\n")
+    lab.run("systemctl", "unmask", "systemd-networkd.service")
+    lab.run("systemctl", "start", "systemd-networkd.service")
+
+
+def hold_by_network_manager() -> None:
+    Path("/etc/NetworkManager/NetworkManager.conf").write_text("[main]\nplugins=keyfile\ndns=none\n")
+    lab.run("systemctl", "unmask", "NetworkManager.service")
+    lab.run("systemctl", "start", "NetworkManager.service")
+    lab.run("nmcli", "device", "set", "eth0", "managed", "yes")  # else udev's rules keep it off veth pairs
+    lab.run(
+        *(
+            [
+                "nmcli",
+                "connection",
+                "add",
+                "type",
+                "ethernet",
+                "ifname",
+                "eth0",
+                "con-name",
+                "cable",
+                "ipv6.method",
+                "disabled",
+            ]
+        )
+    )
+    lab.run("nmcli", "connection", "up", "cable")
+
+
+HOLDERS = {"systemd-networkd": hold_by_networkd, "NetworkManager": hold_by_network_manager}
+
+
+@pytest.fixture(params=HOLDERS)
+def holder(configured: None, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Another DHCP client than dhclient holds a lease of the distant server; afterwards dhclient does again."""
+    lab.isp("relay")
+    lab.run("systemctl", "stop", "cable-lease.service")
+    HOLDERS[request.param]()
+    lease = ["ip", "-4", "route", "show", "default", "dev", "eth0"]
+    lab.eventually(lambda: lab.run(*lease).output, 40, "there is a lease", pause=0.5)
+    yield request.param
+    lab.link("Disconnect")
+    lab.run("systemctl", "stop", f"{request.param}.service")
+    lab.run("systemctl", "mask", f"{request.param}.service")
+    lab.run("ip", "address", "flush", "dev", "eth0")
+    lab.isp("reset")
+    lab.run("systemctl", "start", "cable-lease.service")
+
+
+def test_whoever_holds_the_lease_is_understood(holder: str) -> None:
+    lab.link("Connect")
+    assert pins() == dict.fromkeys((lab.SERVER, DHCP_SERVER, DNS), "10.20.30.1")
+    assert f"from {holder}; the router is 10.20.30.1" in findings()["lease"]
+
+
+@pytest.mark.usefixtures("distant")
+def test_a_distant_dhcp_server_and_dns_are_pinned_and_released() -> None:
+    lab.link("Connect")
+    assert pins() == {lab.SERVER: "10.20.30.1", DHCP_SERVER: "10.20.30.1", DNS: "10.20.30.1"}
+    for address in (DHCP_SERVER, DNS, lab.SERVER):
+        assert lab.device_to(address) == "eth0"
+    assert lab.device_to(lab.HOST) == "ppp0"
+    lab.run("ip", "route", "flush", "proto", "201")
+    print(f"flushed pins are back after {lab.eventually(lambda: len(pins()) == 3, 2, 'repaired'):.2f} s")
+    found = findings()
+    assert {name: text for name, text in found.items() if not text.startswith("good")} == {}
+    lab.link("Disconnect")
+    assert lab.our_routes_and_rules() == []
+
+
+@pytest.mark.usefixtures("distant")
+def test_a_lease_is_renewed_by_the_distant_server_while_a_call_is_up() -> None:
+    lab.isp("renew", "5")
+    lab.run("sh", "-c", NEW_LEASE)
+    lab.link("Connect")
+    before = renewals()
+    # A renewal is sent to the server's own address: it gets there by the cable or not at all.
+    waited = lab.eventually(lambda: renewals() > before + 1, 40, "the lease is renewed, twice", pause=0.5)
+    print(f"renewed twice within {waited:.0f} s")
+    assert lab.prop("State") == "up"
+
+
+@pytest.mark.usefixtures("distant")
+def test_a_renewal_with_another_router_is_followed() -> None:
+    lab.isp("renew", "5")
+    lab.run("sh", "-c", NEW_LEASE)
+    lab.link("Connect")
+    lab.isp("router", "10.20.30.2")
+    lab.eventually(lambda: "routers 10.20.30.2" in LEASES.read_text(), 30, "the lease is renewed", pause=0.02)
+    begin = time.monotonic()
+    everywhere = dict.fromkeys((lab.SERVER, DHCP_SERVER, DNS), "10.20.30.2")
+    lab.eventually(lambda: pins() == everywhere, 2, "the pins have moved", pause=0.02)
+    print(f"pins follow {time.monotonic() - begin:.2f} s after the lease")
+    assert lab.prop("State") == "up"
+    assert lab.reaches()
+
+
+@pytest.mark.usefixtures("distant")
+def test_the_name_is_asked_of_the_cables_dns_while_a_tunnel_is_up() -> None:
+    lab.link("Update", "a{sv}", "1", "server", "s", "pptp.provider.example")
+    lab.link("Connect")
+    # From now on the machine itself would ask somebody else.
+    lab.run("resolvectl", "dns", "eth0", "10.20.30.1")
+    begin = time.strftime("%F %T")
+    lab.link("Reconnect")
+    assert findings()["server-name"] == f"good: The server is {lab.SERVER}."
+    assert "query[A] pptp.provider.example from 10.20.30." in lab.journal("-u", "isp-metro.service", "--since", begin)
+    assert list(Path("/run/cablecar").glob("*.resolv")) == []
+
+
+@pytest.mark.usefixtures("configured")
+def test_the_server_is_tried_and_the_firewall_is_read() -> None:
+    assert findings()["server"] == f"good: {lab.SERVER} takes connections to TCP port 1723."
+    lab.isp("stop")
+    assert findings()["server"] == f"bad: {lab.SERVER} refuses connections to TCP port 1723."
+    lab.isp("cut")
+    rules = "add table inet wall; add chain inet wall in { type filter hook input priority 0; policy drop; }"
+    lab.run("nft", rules)
+    try:
+        found = findings()
+    finally:
+        lab.run("nft", "delete table inet wall")
+    assert found["server"] == f"bad: {lab.SERVER} does not answer on TCP port 1723."
+    assert found["firewall"] == "bad: The firewall stops TCP port 1723 from the server: chain in of table inet wall."
