@@ -64,8 +64,8 @@ def link(*arguments: str, check: bool = True) -> Answer:
     return bus("org.cablecar1", PATH, "org.cablecar1.Link", *arguments, check=check)
 
 
-def prop(name: str) -> Any:
-    answer = run("busctl", "--json=short", "get-property", "org.cablecar1", PATH, "org.cablecar1.Link", name)
+def prop(name: str, path: str = PATH) -> Any:
+    answer = run("busctl", "--json=short", "get-property", "org.cablecar1", path, "org.cablecar1.Link", name)
     return json.loads(answer.output)["data"]
 
 
