@@ -30,7 +30,8 @@ LCP_TRIES: Final = 6
 
 _SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@:/+=,-")
 _REFUSE: Final = {"pap": "refuse-pap", "chap": "refuse-chap", "mschapv2": "refuse-mschap-v2", "eap": "refuse-eap"}
-_ENCRYPTION: Final = {"no": "nomppe", "required": "require-mppe"}
+# -128: a bare `require-mppe` is 40 bits alone to pppd 2.5.
+_ENCRYPTION: Final = {"no": "nomppe", "required": "require-mppe-128"}
 _FIXED: Final = (
     "noauth",
     "noipdefault",

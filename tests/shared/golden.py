@@ -93,9 +93,9 @@ def check_row(row: list[bytes], dump: list[realpppd.Option]) -> None:
         assert understood[name].is_of(value), (name, value, understood[name])
 
 
-def check_golden(link: Settings, dump: list[realpppd.Option], more: dict[bytes, bytes]) -> None:
-    """Make sure that a link's peer file has the golden options, and `more`, and no others."""
-    expected = {**GOLDEN, **more, b"user": link.user.encode()}
+def check_golden(link: Settings, dump: list[realpppd.Option], golden: dict[bytes, bytes]) -> None:
+    """Make sure that a link's peer file has these options, and no others."""
+    expected = {**golden, b"user": link.user.encode()}
     assert sorted(option.name for option in dump) == sorted(expected)
     for option in dump:
         assert option.is_of(expected[option.name]), (link, option)

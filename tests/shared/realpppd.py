@@ -39,7 +39,7 @@ for file in "$@"; do
     done
 done
 """
-_OPTION = re.compile(rb"(?P<name>\S+)(?: (?P<value>.*?))?(?P<cut>\n?)\t\t# \(from (?P<source>.*?)\)\n", re.DOTALL)
+_OPTION = re.compile(rb"(?P<name>\S*)(?: (?P<value>.*?))?(?P<cut>\n?)\t\t# \(from (?P<source>.*?)\)\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def dumps(files: Sequence[bytes], folder: Path) -> list[list[Option]]:
     for name, content in zip(names, files, strict=True):
         (folder / name).write_bytes(content)
     subprocess.run(_in_namespaces(_DUMP_EACH, *names), cwd=folder, check=True, timeout=120)
-    return [_options((folder / f"{name}.dump").read_bytes(), name.encode()) for name in names]
+    return [_options((folder / f"{name}.dump").read_bytes()) for name in names]
 
 
 @contextmanager
@@ -109,7 +109,7 @@ def _in_namespaces(script: str, *arguments: str) -> list[str]:
     return ["unshare", *as_root, "--mount", "sh", "-c", _STAGE + script, "sh", *arguments]
 
 
-def _options(dump: bytes, source: bytes) -> list[Option]:
+def _options(dump: bytes) -> list[Option]:
     heading, found, listed = dump.partition(b"pppd options in effect:\n")
     assert found, dump
     assert not heading, dump
@@ -118,7 +118,7 @@ def _options(dump: bytes, source: bytes) -> list[Option]:
         match = _OPTION.match(listed, position)
         assert match is not None, dump
         position = match.end()
-        if match["source"] == b"./" + source:  # else it is from our command line
+        if match["source"] != b"command line":  # pppd 2.5 has forgotten the file's name by then
             options.append(Option(match["name"], match["value"] or b"", bool(match["cut"])))
     return options
 

@@ -102,7 +102,7 @@ def test_settings_choose_options() -> None:
          "debug": True}
     )  # fmt: skip
     lines = pppfiles.render("a", chosen, SERVER, b"s", (2, 4, 9)).decode().splitlines()
-    assert {"refuse-pap", "refuse-chap", "require-mppe", "mtu 1300", "mru 1300", "debug"} <= set(lines)
+    assert {"refuse-pap", "refuse-chap", "require-mppe-128", "mtu 1300", "mru 1300", "debug"} <= set(lines)
     assert "refuse-mschap-v2" not in lines
     assert "nomppe" not in lines
 
@@ -110,7 +110,7 @@ def test_settings_choose_options() -> None:
 @pytest.mark.parametrize("value", ENCRYPTION)
 def test_each_value_of_encryption_is_said_to_pppd(value: str) -> None:
     chosen = parse({"server": "x.example", "user": "u", "encryption": value})
-    assert option_names(chosen, b"s", b"mppe") == [{"no": b"nomppe", "required": b"require-mppe"}[value]]
+    assert option_names(chosen, b"s", b"mppe") == [{"no": b"nomppe", "required": b"require-mppe-128"}[value]]
 
 
 def test_the_file_is_for_root_alone_and_tells_its_server(tmp_path: Path) -> None:

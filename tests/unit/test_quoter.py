@@ -6,7 +6,7 @@ from pathlib import Path
 import hostile
 import pytest
 import realpppd
-from golden import SERVER, check_golden, check_row, hostile_links, hostile_texts, quoted, rows
+from golden import GOLDEN, SERVER, check_golden, check_row, hostile_links, hostile_texts, quoted, rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -70,7 +70,7 @@ def test_the_options_of_a_peer_file_are_the_golden_ones_whoever_the_user_is(tmp_
     links = [plain, *hostile_links()]
     files = [pppfiles.render("yosefcom", link, SERVER, password, (2, 4, 9)) for link, password in links]
     for (link, _), dump in zip(links, realpppd.dumps(files, tmp_path), strict=True):
-        check_golden(link, dump, {})
+        check_golden(link, dump, GOLDEN)
 
 
 @pytest.mark.parametrize("number", range(len(hostile.PASSWORDS_CARRIED)))
