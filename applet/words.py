@@ -122,9 +122,12 @@ def detail(link: Link, *, brief: bool = False) -> str:
 
 
 def traffic(link: Link, details: Details | None) -> str:
-    """Say for how long the link has been up and what it has carried; empty while that is not known."""
-    if details is None or link.state != names.UP:
+    """Say for how long the link has been up and what it has carried, as far as that is known."""
+    if link.state != names.UP:
         return ""
+    if details is None:
+        # At once and not with the details: a menu that grows while it is open does not fit any more.
+        return _("For {time}").format(time=duration(time.time() - link.since)) if link.since else ""
     received, sent = figures.size(details.received), figures.size(details.sent)
     if not link.since:
         return _("{received} received, {sent} sent").format(received=received, sent=sent)
