@@ -175,7 +175,7 @@ async def test_who_writes_a_lease_is_noticed(tmp_path: Path) -> None:
         write()
         await asyncio.wait_for(changed.wait(), 5)
 
-    with path.open("a") as file:  # dhclient keeps it open
-        await noticed(lambda: (file.write(dhclient()), file.flush()))
+    with path.open("ab", buffering=0) as file:  # dhclient keeps it open
+        await noticed(lambda: file.write(dhclient().encode()))
     new = put(tmp_path, "new", networkd("10.99.0.7"))
     await noticed(lambda: new.rename(tmp_path / "run/systemd/netif/leases/7"))
