@@ -209,8 +209,14 @@ class Signals:
         return [message["payload"]["data"] for message in self.heard if message["member"] == member]
 
     def states(self) -> list[str]:
+        return self._values("State")
+
+    def phases(self) -> list[str]:
+        return self._values("Phase")
+
+    def _values(self, name: str) -> list[str]:
         changes = [body[1] for body in self.bodies("PropertiesChanged")]
-        return [change["State"]["data"] for change in changes if "State" in change]
+        return [change[name]["data"] for change in changes if name in change]
 
 
 @contextmanager
