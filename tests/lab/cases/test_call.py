@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from pathlib import Path
 
 import lab
 import oracle
@@ -169,3 +170,20 @@ def error_name(method: str) -> str:
     assert not answer.ok, answer.output
     oracle.check_public(answer)
     return answer.error.split()[1].rstrip(":")
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_call_that_must_be_encrypted_is() -> None:
+    lab.isp("auth", "mschap-v2")
+    lab.link("Update", "a{sv}", "2", "encryption", "s", "required", "authentication", "as", "1", "mschapv2")
+    # pppd encrypts only when both ends demand it: this one does not, yet.
+    assert error_name("Connect") == "org.cablecar1.Error.EncryptionMismatch"
+    with Path("/run/isp/ppp/pptpd-options").open("a") as options:
+        options.write("require-mppe-128\n")
+    lab.link("Connect")
+    assert "MPPE 128-bit stateless compression enabled" in lab.link("Log", "u", "100").output
+    assert lab.reaches()
+    lab.link("Disconnect")
+    # And without: a provider that demands it is not lied to.
+    lab.link("Update", "a{sv}", "1", "encryption", "s", "no")
+    assert error_name("Connect") == "org.cablecar1.Error.EncryptionRequired"
