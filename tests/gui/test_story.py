@@ -32,7 +32,10 @@ class Teller:
 def test_dropped_and_back() -> None:
     teller = Teller("up")
     [notice] = teller.to("dialing", "terminated-by-peer")
-    assert (notice.title, notice.body) == ("Home", "The provider ended the call. Call the provider if this goes on. Reconnecting…")
+    assert (notice.title, notice.body) == (
+        "Home",
+        "The provider ended the call. Call the provider if this goes on. Reconnecting…",
+    )
     assert (notice.kind, notice.actions) == (Kind.DROPPED, (RECONNECT, LOG))
     assert teller.to("waiting", "server-unreachable") == []
     teller.now += 75

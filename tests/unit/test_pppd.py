@@ -288,6 +288,8 @@ def test_every_reason_that_a_call_can_end_for_is_shown_here() -> None:
         reasons.TIMED_OUT,
         reasons.NO_CABLE,
         reasons.SERVER_IMPLAUSIBLE,
+        reasons.FOREIGN_PEER_FILE,
+        reasons.STORAGE,
     }
 
 
@@ -378,7 +380,8 @@ def test_below_xl2tpd_the_code_is_pppds() -> None:
 
 
 def test_pauses_are_those_that_the_table_asks_for() -> None:
-    paused = {reason: reason.pause for reason in reasons.ALL if reason.pause}
+    paused = {reason: reason.pause for reason in reasons.ALL if reason.pause    reasons.STORAGE: 60.0,
+    }
     assert paused == {
         reasons.ALREADY_CONNECTED: 60.0,
         reasons.GRE_BLOCKED: 60.0,
