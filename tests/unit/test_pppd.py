@@ -380,9 +380,9 @@ def test_below_xl2tpd_the_code_is_pppds() -> None:
 
 
 def test_pauses_are_those_that_the_table_asks_for() -> None:
-    paused = {reason: reason.pause for reason in reasons.ALL if reason.pause    reasons.STORAGE: 60.0,
-    }
+    paused = {reason: reason.pause for reason in reasons.ALL if reason.pause}
     assert paused == {
+        reasons.STORAGE: 60.0,
         reasons.ALREADY_CONNECTED: 60.0,
         reasons.GRE_BLOCKED: 60.0,
         reasons.LOGON_HOURS: 1800.0,
