@@ -3,8 +3,10 @@
 Whatever a story is about, Qt and Python have nothing to complain of in the applet's log, and at its end nothing is left.
 """
 
+import os
 import re
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +16,11 @@ import oracle
 import pytest
 from story import Teller, since, tell
 
-from desktop import Applet, Desktop, check_log, log_cursor, notifications, soon
+from desktop import Applet, Desktop, as_alice, check_log, log_cursor, notifications, soon
 
 PRESET = Path("/etc/cablecar/providers.d/lab.toml")
 CHOICES = Path("/home/alice/.config/cablecar")
+AUTOSTART = "org.cablecar1.applet"
 ASSISTANT = "Cablecar: new link"
 ON_THE_INTERNET = r"You are on the Internet\."
 
@@ -192,3 +195,123 @@ def test_a_wrong_password_is_told_and_mended_from_the_notification(ready: Deskto
 
 def test_a_click_connects_and_a_drop_is_told_and_mended(ready: Desktop) -> None:
     tell(ready)
+
+
+def test_the_icon_outlives_the_panel(ready: Desktop) -> None:
+    teller = Teller()
+    applet = Applet(ready, "--autostart")
+    applet.says("Yosefcom: Disconnected")
+    as_alice("systemctl", "--user", "kill", "--signal=KILL", "lab-panel.service")
+    soon(lambda: not applet.tooltip(), "the panel has gone")
+    teller.begin("the panel is killed")
+    lab.run("desktop", "start", timeout=300)
+    teller.say("and started again")
+    applet.says("Yosefcom: Disconnected")
+    applet.click()
+    soon(is_up, "a click on the new icon connects")
+    teller.say("up, by a click on the new icon", since())
+    applet.menu("Disconnect")
+    soon(lambda: lab.prop("State") == "down", "and its menu disconnects")
+    teller.say("down, by its menu", since())
+
+
+def test_the_helper_restarts_under_the_applet(ready: Desktop) -> None:
+    teller = Teller()
+    applet = Applet(ready, "--autostart")
+    applet.says("Yosefcom: Disconnected")
+    with notifications() as told:
+        applet.click()
+        soon(is_up, "the link comes up")
+        applet.says("Yosefcom: Connected since .*")
+        call = lab.pppd_pid()
+        teller.begin("the helper is restarted")
+        lab.run("systemctl", "restart", "cablecar-helper.service")
+        shows_again(applet, call, teller)
+        teller.begin("the helper is killed")
+        os.kill(lab.helper_pid(), signal.SIGKILL)
+        shows_again(applet, call, teller)
+        told.nothing()
+    applet.click()
+    soon(lambda: lab.prop("State") == "down", "the new helper does what a click says")
+    teller.say("down, by a click", since())
+
+
+def shows_again(applet: Applet, call: int, teller: Teller) -> None:
+    """The helper that runs next has the call of the one before, and the icon shows that."""
+    soon(lambda: lab.helper_pid() and is_up(), "another helper runs, and knows the link")
+    teller.say("another helper has the link up")
+    applet.says("Yosefcom: Connected since .*")
+    teller.say("and so says the icon")
+    assert lab.pppd_pid() == call
+    assert lab.reaches()
+
+
+def test_of_two_links_the_chosen_one_connects(ready: Desktop) -> None:
+    teller = Teller()
+    second = "/org/cablecar1/link/second"
+    settings = ("server", "s", lab.SERVER, "user", "s", lab.USER, "title", "s", "Second line")
+    lab.manager("AddLink", "sa{sv}", "second", "3", *settings)
+    lab.bus("org.cablecar1", second, "org.cablecar1.Link", "SetPassword", "s", lab.PASSWORD)
+    try:
+        applet = Applet(ready, "--autostart")
+        applet.says(
+            "Second line: Disconnected\nYosefcom: Disconnected|Yosefcom: Disconnected\nSecond line: Disconnected"
+        )
+        applet.click()
+        teller.begin("clicked on the icon")
+        ready.see("label", r"Choose a link\..*", "Cablecar")
+        buttons = ready.look("button", "Connect", "Cablecar")
+        (button,) = [each for each in buttons if each.description.startswith("Second line")]
+        ready.picture_at_rest("two-links")
+        ready.click_at(button.middle)
+        soon(lambda: is_up(second), "the second link comes up")
+        teller.say("the second link is up", since(second))
+        assert lab.prop("State") == "down"
+        applet.says(".*Second line: Connected since .*")
+        lines = applet.menu()
+        assert "Yosefcom: Disconnected" in lines
+        assert any(line.startswith("Second line: Connected since ") for line in lines)
+        ready.picture_at_rest("two-links-menu")
+        ready.hand("key", "Escape")
+        applet.menu("Second line: .*", "Disconnect")
+        soon(lambda: lab.prop("State", second) == "down", "its submenu disconnects it")
+        teller.say("down, by its submenu", since(second))
+    finally:
+        Applet.end()
+        lab.manager("RemoveLink", "s", "second")
+
+
+def test_quit_start_again_and_at_login(ready: Desktop) -> None:
+    teller = Teller()
+    applet = Applet(ready, "--autostart")
+    applet.says("Yosefcom: Disconnected")
+    applet.click()
+    soon(is_up, "the link comes up")
+    applet.menu(r"Quit \(links stay as they are\)")
+    teller.begin("quit is chosen in the menu")
+    soon(lambda: not applet.runs() and not applet.tooltip(), "it has ended, and its icon has gone")
+    teller.say("it has ended")
+    assert is_up()
+    as_alice("systemctl", "--user", "daemon-reload")
+    as_alice("systemctl", "--user", "start", f"app-{AUTOSTART}@autostart.service")
+    try:
+        applet.says("Yosefcom: Connected since .*")
+        teller.say("the autostart entry brings the icon back, and it shows the link")
+        assert not ready.look(window="Cablecar.*")
+        assert lab.run("desktop", "run", "cablecar-applet").error == ""
+        ready.see("label", "Yosefcom: Connected since .*", "Cablecar")
+        teller.say("a second start shows the window of the first")
+        ready.picture_at_rest("window")
+        ready.click("button", "Disconnect", "Cablecar")
+        soon(lambda: lab.prop("State") == "down", "the window disconnects")
+        teller.say("down, by a button of the window", since())
+        ready.click("button", "Preferences…", "Cablecar")
+        ready.click("check box", "Start Cablecar when I log in", "Cablecar: preferences")
+        own = Path("/home/alice/.config/autostart", f"{AUTOSTART}.desktop")
+        soon(own.exists, "the switch in the preferences writes alice's own entry")
+        assert "Hidden=true" in own.read_text()
+        ready.click("check box", "Start Cablecar when I log in", "Cablecar: preferences")
+        soon(lambda: not own.exists(), "and takes it away again")
+        teller.say("the start at login is switched off and on again")
+    finally:
+        as_alice("systemctl", "--user", "stop", f"app-{AUTOSTART}@autostart.service", check=False)
