@@ -3,7 +3,7 @@
 import html
 from typing import Final
 
-from PyQt6.QtCore import QDateTime, QLocale, Qt
+from PyQt6.QtCore import QDateTime, QLocale, Qt, QTime
 from PyQt6.QtGui import QGuiApplication
 
 from cablecar.applet.i18n import _
@@ -35,8 +35,17 @@ def percent(part: float) -> str:
 
 def clock(seconds: float) -> str:
     """Say the time of day, with the seconds."""
-    locale = QLocale()
-    return locale.toString(_moment(seconds).time(), locale.timeFormat(_SHORT).replace("mm", "mm:ss"))
+    return QLocale().toString(_moment(seconds).time(), _minutes().replace("mm", "mm:ss"))
+
+
+def hour_and_minute(time: QTime) -> str:
+    """Say the time of day without the seconds."""
+    return QLocale().toString(time, _minutes())
+
+
+def _minutes() -> str:
+    # In the locale C older Qt has the seconds in the short format too.
+    return QLocale().timeFormat(_SHORT).replace(":ss", "")
 
 
 def date(seconds: float) -> str:

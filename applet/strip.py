@@ -437,4 +437,4 @@ def _name(day: Day, now: float) -> str:
 
 def _hour(hour: int) -> str:
     """Name an hour as the user's country does; the last midnight is written like the first."""
-    return QLocale().toString(QTime(hour % 24, 0), QLocale.FormatType.ShortFormat)
+    return figures.hour_and_minute(QTime(hour % 24, 0))

@@ -6,7 +6,7 @@ The reasons' sentences are the helper's (`cablecar.helper.reasons`); here is wha
 import time
 from typing import Final
 
-from PyQt6.QtCore import QDateTime, QLocale
+from PyQt6.QtCore import QDateTime
 
 from cablecar.applet import figures
 from cablecar.applet.i18n import _, said
@@ -164,7 +164,7 @@ def duration(seconds: float) -> str:
 
 
 def _clock(seconds: float) -> str:
-    locale, short = QLocale(), QLocale.FormatType.ShortFormat
     then = QDateTime.fromMSecsSinceEpoch(round(seconds * 1000))
     today = then.date() == QDateTime.currentDateTime().date()
-    return locale.toString(then.time(), short) if today else locale.toString(then, short)
+    clock = figures.hour_and_minute(then.time())
+    return clock if today else f"{figures.date(seconds)} {clock}"

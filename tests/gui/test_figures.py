@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from PyQt6.QtCore import QLocale, Qt
+from PyQt6.QtCore import QLocale, Qt, QTime
 from PyQt6.QtWidgets import QApplication
 
 from cablecar.applet import figures
@@ -53,6 +53,17 @@ def test_numbers_and_times_follow_the_country() -> None:
 def test_only_the_whole_is_a_hundred_per_cent(part: float, said: str) -> None:
     QLocale.setDefault(QLocale.c())
     assert figures.percent(part) == said
+
+
+class OldQt(QLocale):
+    def timeFormat(self, format: QLocale.FormatType = QLocale.FormatType.LongFormat) -> str:
+        return "HH:mm:ss"
+
+
+def test_seconds_are_said_once_and_only_where_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "QLocale", OldQt)
+    assert figures.hour_and_minute(QTime(9, 5)) == "09:05"
+    assert figures.clock(0).count(":") == 2
 
 
 def test_a_number_stays_beside_its_unit_from_right_to_left(application: QApplication) -> None:
