@@ -2,8 +2,11 @@
 
     main table      metric-0 host routes through the cable, the pins: to each link's server, and to the cable's DHCP
                     server and name servers where those are not in the cable's own network
+    table 5199      the pins once more, as long as something leads into a tunnel: who flushes `main` makes no circle of
+                    packets that carry themselves
     table 5200+n    the routes through the link in slot n: the default, or the chosen prefixes; they die with the ppp
                     device, by the kernel's hand
+    rule 31799      the pins of table 5199 first, also before the kernel's own route to a peer that is the server
     rule 31800      everything but default routes from `main`, so that pins and the local network keep working
     rule 31801+n    then the tables of links that take chosen prefixes, before those that take everything
     rule 31865+n    then the tables of links that take everything; when all are empty, the lookup goes on to `main` as
@@ -22,7 +25,9 @@ from cablecar.helper.leases import Lease
 from cablecar.helper.settings import check_server_address
 
 MAIN: Final = 254
+PINS_TABLE: Final = 5199
 FIRST_TABLE: Final = 5200
+PINS_RULE: Final = 31799
 MAIN_RULE: Final = 31800
 FIRST_PREFIX_RULE: Final = 31801
 FIRST_DEFAULT_RULE: Final = 31865
@@ -168,6 +173,9 @@ def goal(snapshot: Snapshot, wanted: Mapping[str, Wanted], slots: Mapping[str, i
             first = FIRST_DEFAULT_RULE if ANYWHERE in one.through else FIRST_PREFIX_RULE
             routes |= {Route(network, table, snapshot.interfaces[one.tunnel].index) for network in one.through}
             rules |= {Rule(MAIN_RULE, MAIN, True), Rule(first + slots[link], table)}
+    if rules:
+        routes |= {replace(route, table=PINS_TABLE) for route in routes if route.table == MAIN}
+        rules.add(Rule(PINS_RULE, PINS_TABLE))
     return Goal(frozenset(routes), frozenset(rules), frozenset(reached), frozenset(cables), frozenset(doubts))
 
 

@@ -10,6 +10,7 @@ from cablecar.helper.plan import (
     ANYWHERE,
     MAIN,
     MAIN_RULE,
+    PINS_TABLE,
     Goal,
     Interface,
     Route,
@@ -73,11 +74,12 @@ def test_chosen_prefixes_come_before_everything_else() -> None:
     found = goal(seen, wanted, {"home": 0, "office": 1})
     assert found.routes == {
         pin(ETH0, GATEWAY),
+        replace(pin(ETH0, GATEWAY), table=PINS_TABLE),
         Route(ANYWHERE, 5200, PPP0.index),
         Route(office, 5201, ppp1.index),
     }
     priority = {rule.table: rule.priority for rule in found.rules}
-    assert MAIN_RULE == priority[MAIN] < priority[5201] < priority[5200]
+    assert priority[PINS_TABLE] < MAIN_RULE == priority[MAIN] < priority[5201] < priority[5200]
     assert Rule(MAIN_RULE, MAIN, True) in found.rules
 
 
