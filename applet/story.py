@@ -155,7 +155,7 @@ class Story:
             return _failed(link)
         if len(chapter.drops) > FLAPPING_DROPS + 1 and link.state in _TRYING:
             return None
-        sentence = words.reason(link.reason) or _("The connection was lost.")
+        sentence = words.reason(link.reason, brief=link.state in _TRYING) or _("The connection was lost.")
         trying = _("Reconnecting…")
         if len(chapter.drops) > FLAPPING_DROPS:
             trying += " " + _("This happens again and again; you will not be told each time until the line is calm.")

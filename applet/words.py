@@ -85,14 +85,15 @@ def error(error: CallError) -> str:
     return _(_ERRORS.get(error.name, "")) or said(clean(error.text)) or _("It did not work.")
 
 
-def reason(reason_id: str) -> str:
-    """Say why a link is not up; empty when there is nothing to say."""
+def reason(reason_id: str, *, brief: bool = False) -> str:
+    """Say why a link is not up; empty when there is nothing to say. Brief is what happened, not what to do about it."""
     if reason_id in ("", reasons.REQUESTED.id):
         return ""
     known = reasons.BY_ID.get(reason_id)
-    return (
-        _(known.sentence) if known else _("The reason is not known to this applet: {reason}.").format(reason=reason_id)
-    )
+    if known is None:
+        return _("The reason is not known to this applet: {reason}.").format(reason=reason_id)
+    text = _(known.sentence)
+    return text.split(". ", 1)[0] + "." if brief and ". " in text else text
 
 
 def state(link: Link) -> str:
@@ -112,9 +113,7 @@ def detail(link: Link, *, brief: bool = False) -> str:
         return _PHASES.get(link.phase, "")
     if link.state in (names.UP, names.STOPPING, UNKNOWN):
         return ""
-    text = reason(link.reason)
-    if brief and ". " in text:
-        text = text.split(". ", 1)[0] + "."
+    text = reason(link.reason, brief=brief)
     if link.state == names.WAITING and link.next_retry > time.time():
         next_try = _("Next try at {time}.").format(time=figures.clock(link.next_retry))
         return f"{text} {next_try}".strip()

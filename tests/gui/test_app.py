@@ -127,7 +127,7 @@ def test_drop_and_back_are_told_in_one_notification(helper: Any, ready: Applet, 
     eventually(lambda: len(server.seen("shown")) == 2)
     dropped, back = server.seen("shown")
     assert dropped["title"] == "Home & Co <b>"
-    assert dropped["body"] == "The provider ended the call. Call the provider if this goes on. Reconnecting…"
+    assert dropped["body"] == "The provider ended the call. Reconnecting…"
     assert dropped["actions"] == ["Reconnect", "Reconnect now", "log", "Show log"]
     assert (back["body"], back["replaces"]) == ("Connected again after 1 s.", dropped["id"])
     assert not server.seen("wrong")
