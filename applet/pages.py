@@ -111,12 +111,16 @@ class Providers(QWidget):
         self.search.setAccessibleName(_("Search"))
         self.search.setClearButtonEnabled(True)
         self.country = QComboBox()
-        self.country.setAccessibleName(_("Country"))
+        # A screen reader on Linux takes a combo box's name from its label alone.
+        country = plain_label(_("Country"))
+        country.setWordWrap(False)
+        country.setBuddy(self.country)
         self.list = self._list()
         self.about = _text_box(_("What is known about this provider"))
         self.about.setPlaceholderText(_("Choose your provider, to see what is known about it."))
         filters = QHBoxLayout()
         filters.addWidget(self.search, 2)
+        filters.addWidget(country)
         filters.addWidget(self.country, 1)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -162,6 +166,8 @@ class Providers(QWidget):
         here = QLocale.system().name().partition("_")[2]
         self.country.setCurrentIndex(max(0, self.country.findData(here)))
         self._fill()
+        if self._current in (None, OWN):
+            self._search(self.search.text())  # it may have been typed before there was anything to find
 
     def show_peers(self, peers: Iterable[str]) -> None:
         """Offer what was set up by hand on this machine."""
@@ -179,7 +185,7 @@ class Providers(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         self._found_text = plain_label()
         self.peers = QComboBox()
-        self.peers.setAccessibleName(_("Found on this machine"))
+        self._found_text.setBuddy(self.peers)
         self.take_over = QPushButton(_("Take it over"))
         self.take_over.setAutoDefault(True)
         self.take_over.clicked.connect(lambda: self.taken_over.emit(str(self.peers.currentData())))

@@ -312,6 +312,16 @@ def test_search_and_country(assistant: Assistant) -> None:
     assert assistant.providers.provider is not None and assistant.next_button.isEnabled()
 
 
+def test_a_search_before_the_presets_have_come_finds_when_they_have(assistant: Assistant) -> None:
+    presets = list(assistant.providers._providers.values())
+    assistant.providers.show_providers(())
+    type_into(assistant.providers.search, "golden")
+    assert assistant.providers.provider is None or assistant.providers.provider.id == ""
+    assistant.providers.show_providers(presets)
+    assert assistant.providers.provider is not None
+    assert "Golden" in assistant.providers.provider.title
+
+
 def test_sources_and_age_are_told(assistant: Assistant) -> None:
     type_into(assistant.providers.search, "golden")
     about = assistant.providers.about.toPlainText()
