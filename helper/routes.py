@@ -39,6 +39,7 @@ T = TypeVar("T")
 PROTOCOL: Final = 201  # in no list of rt_protos(5) that distributions ship
 _UNICAST: Final = 1  # rtnetlink(7), RTN_UNICAST
 _SCOPE_LINK: Final = 253
+_UP: Final = 1  # netdevice(7), IFF_UP
 _SCOPE_UNIVERSE: Final = 0
 _TO_TABLE: Final = 1  # FR_ACT_TO_TBL
 
@@ -153,7 +154,7 @@ class Routes:
         return self._others, self._leases
 
     async def ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
-        """Return the addresses of both ends of a point-to-point interface, None when it has none."""
+        """Return the addresses of both ends of a point-to-point interface, None while it carries nothing."""
         async with self._lock:
             return await self._in_thread(lambda: self._ends(interface))
 
@@ -235,8 +236,11 @@ class Routes:
         _attempt(lambda: self._netlink.change(_rule_message(rule), RTM_DELRULE), errno.ENOENT)
 
     def _ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
+        # pppd gives it the addresses first, and until it is up no route can lead there.
+        links = self._netlink.links()
+        up = {one["index"] for one in links if one.get_attr("IFLA_IFNAME") == interface and one["flags"] & _UP}
         for message in self._netlink.addresses():
-            if message.get_attr("IFA_LABEL") == interface:
+            if message["index"] in up:
                 return IPv4Address(message.get_attr("IFA_LOCAL")), IPv4Address(message.get_attr("IFA_ADDRESS"))
         return None
 
