@@ -227,14 +227,16 @@ class Applet:
             self._open(lambda: self._desktop.hand("key", "Right"))
         return [label for label, _ in lines]
 
-    def _open(self, hand: Callable[[], None]) -> None:
-        def shown() -> int:
-            search = as_alice("xdotool", "search", "--onlyvisible", "--class", "xfce4-panel", check=False)
-            return len(search.output.split())
+    def close_menu(self) -> None:
+        """Close the open menu. As long as it is there, it takes every click for itself."""
+        before = _panel_windows()
+        self._desktop.hand("key", "Escape")
+        soon(lambda: _panel_windows() < before, "the menu closes")
 
-        before = shown()
+    def _open(self, hand: Callable[[], None]) -> None:
+        before = _panel_windows()
         hand()
-        soon(lambda: shown() > before, "the menu opens")
+        soon(lambda: _panel_windows() > before, "the menu opens")
 
     def _lines(self) -> list[Line]:
         for service, path in map(_split, self.items()):
@@ -269,6 +271,12 @@ class Applet:
     def end() -> None:
         """End it as the end of the session does."""
         as_alice("systemctl", "--user", "stop", f"{Applet.UNIT}.service", check=False)
+
+
+def _panel_windows() -> int:
+    """How many windows the panel shows: itself, and the menus that are open."""
+    search = as_alice("xdotool", "search", "--onlyvisible", "--class", "xfce4-panel", check=False)
+    return len(search.output.split())
 
 
 def _split(item: str) -> tuple[str, str]:
