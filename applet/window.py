@@ -6,6 +6,7 @@ Shows the same description as the menu, as labels and buttons; owns no decision.
 from typing import Final
 
 from PyQt6.QtCore import QEvent, QSize, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QStyle, QVBoxLayout, QWidget
 
 from cablecar.applet import labels, pictures
@@ -59,6 +60,7 @@ class Window(QWidget):
         """Say why the window is here; nothing when it was asked for."""
         self._note.setText(text)
         self._note.setVisible(bool(text))
+        self._make_room()
 
     def set_counting(self, counting: bool) -> None:
         """Say whether there are counters that move."""
@@ -72,6 +74,11 @@ class Window(QWidget):
             self._set_timer()
         return handled
 
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Lines break elsewhere in another width."""
+        super().resizeEvent(event)
+        self._make_room()
+
     def apply(self, items: tuple[Item, ...]) -> None:
         """Make the window look like `items`."""
         same = [item.structure for item in items] == [item.structure for item in self._items]
@@ -80,7 +87,7 @@ class Window(QWidget):
         if not same:
             self._build()
         self._refresh(items)
-        self._widen()
+        self._make_room()
         if not same:
             self.adjustSize()
             if focused in self._lines:
@@ -150,13 +157,18 @@ class Window(QWidget):
                 line.setVisible(item.visible)
             self._refresh(item.children, item.text)
 
-    def _widen(self) -> None:
+    def _make_room(self) -> None:
         # An area that scrolls asks for no room of its own; only its height may be less than all.
         body, bar = self._area.widget(), self._area.verticalScrollBar()
         if body is not None and bar is not None:
             em = self.fontMetrics().height()
-            self._area.setMinimumWidth(max(body.minimumSizeHint().width() + bar.sizeHint().width(), 26 * em))
-            self._area.setMinimumHeight(min(body.sizeHint().height(), 22 * em))
+            width = max(body.minimumSizeHint().width() + bar.sizeHint().width(), 26 * em)
+            height = max(body.sizeHint().height(), body.heightForWidth(max(width, self._area.width())))
+            self._area.setMinimumWidth(width)
+            self._area.setMinimumHeight(min(height, 22 * em))
+            # Of a window's own accord its layout reckons with a note on as few lines as there can be.
+            least = self._layout.minimumHeightForWidth(self.width())
+            self.setMinimumHeight(least if least > 0 else self._layout.minimumSize().height())
 
     def _chosen(self, key: str) -> None:
         item = find(self._items, key)

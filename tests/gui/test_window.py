@@ -1,13 +1,16 @@
 """The window that stands in for the icon: the menu's lines as labels and buttons."""
 
+import time
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from PyQt6.QtWidgets import QApplication, QLabel, QPushButton
+from PyQt6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
 from cablecar.applet.menu import Command, describe
 from cablecar.applet.model import Helper, Link, Snapshot, Verb, View
-from cablecar.applet.window import Window
+from cablecar.applet.window import NO_TRAY, Window
 
 HOME = "/org/cablecar1/link/home"
 WORK = "/org/cablecar1/link/work"
@@ -110,6 +113,24 @@ def test_nothing_is_cut_off(window: Window, application: QApplication) -> None:
         assert widget.mapTo(window, widget.rect().topLeft()).x() >= 0
         assert widget.parentWidget() is None or widget.geometry().right() <= widget.parentWidget().width()
     assert window._area.widget().width() <= width  # type: ignore[union-attr]
+
+
+def test_what_comes_later_covers_nothing(window: Window, application: QApplication) -> None:
+    window.set_note(NO_TRAY)
+    application.processEvents()
+    for width in (window.width(), window.minimumWidth(), 2 * window.width(), window.minimumWidth()):
+        window.resize(width, 0)
+        for states in (("down", "down"), ("up", "down"), ("waiting", "up")):
+            now = snapshot(*states)
+            links = tuple(replace(link, since=time.time() - 60 if link.state == "up" else 0) for link in now.links)
+            window.apply(describe(replace(now, links=links)))
+            application.processEvents()
+            parts = [child for child in window.children() if isinstance(child, QWidget) and child.isVisible()]
+            parts.sort(key=QWidget.y)
+            assert parts[0].height() >= parts[0].heightForWidth(parts[0].width())
+            for above, below in pairwise(parts):
+                assert above.geometry().bottom() < below.y(), f"{above} and {below} at {states}, {width} wide"
+            assert parts[-1].geometry().bottom() < window.height()
 
 
 def test_counters_are_followed_while_they_can_be_seen(window: Window) -> None:
