@@ -8,7 +8,7 @@ when the caller leaves the bus, and there are limits on how many wait, for a per
 import asyncio
 import contextlib
 import logging
-import secrets
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -98,7 +98,7 @@ class Authority:
     async def _ask_while_present(
         self, caller: Caller, action: str, details: Mapping[str, str], of_people: bool
     ) -> None:
-        cancel_id = secrets.token_hex(16)
+        cancel_id = os.urandom(16).hex()
         answer = asyncio.ensure_future(self._ask(caller, action, details, of_people, cancel_id))
         gone = asyncio.ensure_future(self._bus.owned_by_nobody(caller.sender))
         try:

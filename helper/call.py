@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from cablecar.helper import byhand, names, pppd, pppfiles, reasons, tcp
 from cablecar.helper.bus import CallError
@@ -22,7 +22,6 @@ from cablecar.helper.byhand import PID_FOLDERS, HandMade
 from cablecar.helper.calllog import FOLDER, CallLog, last_words
 from cablecar.helper.errors import CablecarError, CallFailed, PeerFileExists, StorageFailed
 from cablecar.helper.history import History
-from cablecar.helper.imports import Foreign
 from cablecar.helper.installed import Pppd
 from cablecar.helper.lookup import Lookup
 from cablecar.helper.plan import ANYWHERE, Wanted
@@ -33,6 +32,9 @@ from cablecar.helper.routes import Routes
 from cablecar.helper.settings import Settings
 from cablecar.helper.store import Dialed, Store
 from cablecar.helper.units import Units
+
+if TYPE_CHECKING:
+    from cablecar.helper.imports import Foreign
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ class Machinery:
     """What links and their calls work with.
 
     Attributes:
+        foreign: What was set up by hand; made when it is asked for, since the start must be short.
         providers: Reads the presets anew.
         spawn: Runs a coroutine as a task.
         established: The local ends of the TCP connections to a server's port.
@@ -74,7 +77,7 @@ class Machinery:
     units: Units
     routes: Routes
     lookup: Lookup
-    foreign: Foreign
+    foreign: "Callable[[], Foreign]"
     pppd: Pppd
     providers: Callable[[], Mapping[str, Provider]]
     spawn: Callable[..., asyncio.Task[None]]

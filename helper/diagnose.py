@@ -301,7 +301,7 @@ class Diagnosis:
 
     async def _double_dialers(self) -> Finding:
         settings = self._link.settings
-        if found := await asyncio.to_thread(self._machinery.foreign.dialers, self._link.name, settings):
+        if found := await asyncio.to_thread(self._machinery.foreign().dialers, self._link.name, settings):
             return Finding(BAD, " ".join(found), "Take those out, so that only one program dials the line.")
         return Finding(GOOD, "Nothing else was found that dials this line.")
 

@@ -216,7 +216,7 @@ class Links:
             NoSuchPeer, PeerNotUsable, InvalidSetting, LimitExceeded, StorageFailed: Nothing was made.
         """
         async with self._changing:
-            found = await asyncio.to_thread(self._machinery.foreign.read, peer)
+            found = await asyncio.to_thread(self._machinery.foreign().read, peer)
             password = check_password(found.password) if found.password is not None else None
             settings, refused = _usable(found.settings)
             remarks = (*found.left_out, *refused, *found.dials_too)

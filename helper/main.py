@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cablecar.helper import __version__, providers
 from cablecar.helper.authority import Authority
@@ -18,7 +18,6 @@ from cablecar.helper.cable import Leases
 from cablecar.helper.call import Machinery
 from cablecar.helper.calllog import FOLDER
 from cablecar.helper.history import History
-from cablecar.helper.imports import Foreign
 from cablecar.helper.installed import Pppd
 from cablecar.helper.links import Links
 from cablecar.helper.lookup import Lookup
@@ -28,6 +27,9 @@ from cablecar.helper.routes import Routes
 from cablecar.helper.service import Manager
 from cablecar.helper.store import Store
 from cablecar.helper.units import Units
+
+if TYPE_CHECKING:
+    from cablecar.helper.imports import Foreign
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +81,7 @@ async def _serve() -> int:
     units, leases = Units(bus), Leases(bus)
     routes = Routes(leases.of)
     machinery = Machinery(
-        Store(), History(), units, routes, Lookup(units, FOLDER, routes), Foreign(), Pppd(), providers.load, bus.spawn
+        Store(), History(), units, routes, Lookup(units, FOLDER, routes), _foreign, Pppd(), providers.load, bus.spawn
     )
     links = Links(machinery)
     leases.follow(links.network_changed)
@@ -104,6 +106,12 @@ async def _serve() -> int:
         return 1
     log.info("cablecar-helper %s: %d links", __version__, len(links.by_name))
     return await _until_the_end(bus, blind)
+
+
+def _foreign() -> "Foreign":
+    from cablecar.helper.imports import Foreign  # here, because the start must be short
+
+    return Foreign()
 
 
 async def _until_the_end(bus: Bus, blind: asyncio.Event) -> int:

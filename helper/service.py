@@ -14,7 +14,6 @@ from typing import Any, Final, TypedDict
 from cablecar.helper import __version__, names
 from cablecar.helper.bus import Bus, caller
 from cablecar.helper.call import Machinery
-from cablecar.helper.diagnose import Diagnosis
 from cablecar.helper.errors import InvalidArgument, InvalidSetting, NoSuchLink
 from cablecar.helper.link import Status
 from cablecar.helper.links import Changes, Links
@@ -132,7 +131,7 @@ class Manager(ServiceInterface):
     @dbus_method("ListPeers", names.ACTION_VIEW_DETAILS)
     async def list_peers(self) -> DBusStrings:
         """Return what could be imported."""
-        return await asyncio.to_thread(self._machinery.foreign.list)
+        return await asyncio.to_thread(self._machinery.foreign().list)
 
     @dbus_method("ImportPeer", names.ACTION_MODIFY, _check_peer)
     async def import_peer(self, peer: DBusStr) -> DBusPath:
@@ -152,6 +151,8 @@ class Manager(ServiceInterface):
     @dbus_method("Diagnose", names.ACTION_VIEW_DETAILS, check_name)
     async def diagnose(self, link: DBusStr) -> DBusDicts:
         """Run the checks of a link."""
+        from cablecar.helper.diagnose import Diagnosis  # here, because the start must be short
+
         with self._links.diagnosing(link) as found:
             findings = await Diagnosis(found, self._links, self._machinery).run()
         return [variants({"id": name, **dataclasses.asdict(found)}) for name, found in findings.items()]

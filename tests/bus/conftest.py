@@ -320,7 +320,7 @@ async def stage(private_bus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         units,  # type: ignore[arg-type]
         routes,  # type: ignore[arg-type]
         Lookup(units, tmp_path / "run", routes, tmp_path / "resolv.conf"),  # type: ignore[arg-type]
-        Foreign(tmp_path / "foreign"),
+        lambda: Foreign(tmp_path / "foreign"),
         FakePppd(),  # type: ignore[arg-type]
         lambda: providers.load(tmp_path / "etc/providers.d"),
         bus.spawn,
