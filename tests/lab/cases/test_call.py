@@ -178,7 +178,7 @@ def test_a_call_that_must_be_encrypted_is() -> None:
     lab.link("Update", "a{sv}", "2", "encryption", "s", "required", "authentication", "as", "1", "mschapv2")
     # pppd encrypts only when both ends demand it: this one does not, yet.
     assert error_name("Connect") == "org.cablecar1.Error.EncryptionMismatch"
-    with Path("/run/isp/ppp/pptpd-options").open("a") as options:
+    with Path("/run/isp/ppp/call-options").open("a") as options:
         options.write("require-mppe-128\n")
     lab.link("Connect")
     assert "MPPE 128-bit stateless compression enabled" in lab.link("Log", "u", "100").output
