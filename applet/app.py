@@ -14,13 +14,13 @@ from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from PyQt6.QtCore import QCoreApplication, QObject, QSettings, QSocketNotifier, pyqtClassInfo
+from PyQt6.QtCore import QCoreApplication, QEvent, QObject, QSettings, QSocketNotifier, pyqtClassInfo
 from PyQt6.QtDBus import QDBusAbstractAdaptor, QDBusConnection, QDBusMessage
-from PyQt6.QtGui import QSessionManager
+from PyQt6.QtGui import QPalette, QSessionManager
 from PyQt6.QtWidgets import QApplication
 from PyQt6.sip import voidptr
 
-from cablecar.applet import i18n, log, pictures, words
+from cablecar.applet import colours, i18n, log, pictures, words
 from cablecar.applet.choices import Choices
 from cablecar.applet.client import Client
 from cablecar.applet.i18n import _
@@ -46,6 +46,28 @@ _class_info: Any = pyqtClassInfo  # PyQt's own stub says that it returns nothing
 
 # Characters by which a panel may take a tooltip for markup, each with a look-alike that nobody parses.
 _TOOLTIP: Final = str.maketrans({"<": "\u2039", ">": "\u203a", "&": "\uff06"})
+
+
+class Program(QApplication):
+    """Qt's part of the program, in which hints in empty fields can be read: many dark themes leave them black."""
+
+    def __init__(self) -> None:
+        super().__init__(["cablecar-applet"])
+        self._colour_hints()
+
+    def event(self, event: QEvent | None) -> bool:
+        """Follow the theme."""
+        handled = super().event(event)
+        if event is not None and event.type() is QEvent.Type.ApplicationPaletteChange:
+            self._colour_hints()
+        return handled
+
+    def _colour_hints(self) -> None:
+        palette = self.palette()
+        wanted = colours.hint(palette)
+        if palette.color(QPalette.ColorRole.PlaceholderText) != wanted:
+            palette.setColor(QPalette.ColorRole.PlaceholderText, wanted)
+            self.setPalette(palette)  # all else goes on following the theme
 
 
 class Applet(QObject):
@@ -298,7 +320,7 @@ def _version() -> str:
 
 
 def _application() -> QApplication:
-    application = QApplication(["cablecar-applet"])
+    application = Program()
     # What a screen reader calls us and the icon. (With a display name Qt would add that to each window's title.)
     application.setApplicationName("Cablecar")
     application.setDesktopFileName(APP_NAME)

@@ -24,6 +24,13 @@ def text(palette: QPalette) -> QColor:
     return palette.color(QPalette.ColorRole.Text)
 
 
+def hint(palette: QPalette) -> QColor:
+    """Return the colour of what an empty field says: weaker than the text, and still to be read."""
+    colour = text(palette)
+    colour.setAlphaF(0.65)
+    return colour
+
+
 def faint(palette: QPalette) -> QColor:
     """Return a colour for lines of a grid: between the text and its background."""
     front, back = text(palette), palette.color(QPalette.ColorRole.Base)

@@ -20,6 +20,7 @@ from PyQt6.QtWidgets import (
 from cablecar.applet import figures, pictures, words
 from cablecar.applet.client import Client
 from cablecar.applet.fields import (
+    METHODS,
     PPTP_IS_WEAK,
     PROTOCOLS,
     ChoiceField,
@@ -54,7 +55,6 @@ _DNS: Final = {
 }
 _ENCRYPTION: Final = {"no": _("No"), "required": _("Required")}
 _FIREWALL: Final = {"leave": _("Leave it alone"), "open": _("Open it for the link, and only for it")}
-_METHODS: Final = {"pap": "PAP", "chap": "CHAP", "mschapv2": "MS-CHAPv2", "eap": "EAP"}
 _ROUTE: Final = {
     "all": _("Everything goes through the link"),
     "none": _("Nothing: leave routing alone"),
@@ -406,7 +406,7 @@ def _fields() -> dict[str, Field]:
                 "What the server may ask for. None chosen: all but EAP, and after the first call nothing weaker than "
                 "what was used then."
             ),
-            _METHODS,
+            METHODS,
         ),
         "encryption": ChoiceField(
             _("Encryption (MPPE)"),

@@ -32,6 +32,7 @@ from cablecar.applet.menu import label
 from cablecar.applet.model import clean
 
 PROTOCOLS: Final = {"pptp": "PPTP", "l2tp": "L2TP", "pppoe": "PPPoE"}
+METHODS: Final = {"pap": "PAP", "chap": "CHAP", "mschapv2": "MS-CHAPv2", "eap": "EAP"}
 PPTP_IS_WEAK: Final = _(
     "PPTP opens your account at the provider and no more: whoever is on the line can read what you send. "
     "For privacy, trust HTTPS, or a VPN of your own inside the link."

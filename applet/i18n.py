@@ -50,6 +50,7 @@ _MARK: Final = "\N{RIGHT-TO-LEFT MARK}"
 _ISOLATE, _END_OF_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 _HELPER: Final = "helper"  # the context of the helper's sentences
 _PLACEHOLDER: Final = re.compile(r"{([a-z_]+)}")
+_CHOICE: Final = re.compile(r"[\w-]+(?: or [\w-]+)+", re.ASCII)  # of a setting's values
 # Where a name begins or ends in a sign that belongs to no script, and would go to its other side: `mtu-`, /etc, @C012.
 _NAME: Final = re.compile(r"`[^`]+`|(?<![\w.])[/@](?=\w)|{file}", re.ASCII)
 
@@ -91,13 +92,18 @@ def _sentences(text: str) -> str | None:
 def _of_a_form(text: str, *, several: bool = False) -> str | None:
     for form, translation, is_frame in _forms():
         if (match := form.fullmatch(text)) and (several or not any(". " in value for value in match.groups())):
-            known = {name: _recognized(value) for name, value in match.groupdict().items()}
+            known = {name: _recognized(value) or _choice(value) for name, value in match.groupdict().items()}
             if is_frame and not any(known.values()):
                 continue
             values = {name: known[name] or _isolated(value) for name, value in match.groupdict().items()}
             pieces = enumerate(_PLACEHOLDER.split(translation))
             return "".join(values[piece] if odd % 2 else piece for odd, piece in pieces)
     return None
+
+
+def _choice(value: str) -> str | None:
+    between = _(" or ")
+    return between.join(map(_isolated, value.split(" or "))) if _CHOICE.fullmatch(value) else None
 
 
 def _isolated(value: str) -> str:

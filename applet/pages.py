@@ -1,6 +1,7 @@
 """The assistant's pages: the providers, the account, the first call. Each shows and asks; what follows is not theirs."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from PyQt6.QtCore import QLocale, Qt, pyqtSignal
@@ -21,6 +22,7 @@ from PyQt6.QtWidgets import (
 
 from cablecar.applet import figures, words
 from cablecar.applet.fields import (
+    METHODS,
     PPTP_IS_WEAK,
     PROTOCOLS,
     ChoiceField,
@@ -55,6 +57,10 @@ _FROM_NETWORKMANAGER: Final = "nm:"
 
 # What else a preset may know; anything newer is shown by its name in the preset.
 _FACTS: Final = {
+    "protocols": _("Protocols"),
+    **{f"server_{protocol}": name for protocol, name in PROTOCOLS.items()},
+    "login": _("User name"),
+    "remarks": _("Remarks"),
     "authentication": _("Ways of logging in"),
     "encryption": _("Encryption (MPPE)"),
     "mtu": "MTU",
@@ -65,7 +71,9 @@ _FACTS: Final = {
     "cable_routes": _("Reached by the cable only"),
     "known_addresses": _("Addresses that the server had"),
 }
-_FLAGS: Final = {"True": _("yes"), "False": _("no")}
+# A source as the helper cites it: of which fact, where it was published, when, and whether anybody has confirmed it.
+_CITATION: Final = re.compile(r"(?P<fact>[a-z0-9_]+): (?P<source>.+) \((?P<year>\d{4})(?P<open>, unverified)?\)")
+_VALUES: Final = {"True": _("yes"), "False": _("no"), "no": _("no"), "required": _("required"), **METHODS}
 
 # What a person can mend in the assistant: after which reason, which field.
 _MENDED_IN: Final = {
@@ -293,13 +301,31 @@ def _about(provider: Provider) -> str:
     lines = [said(provider.verify) or _("Public knowledge, mostly old: check it with the provider.")]
     lines.append(said(provider.remarks))
     lines += [_fact(PROTOCOLS.get(protocol, protocol), server) for protocol, server in provider.servers]
-    lines += [_fact(_FACTS.get(key, key), _FLAGS.get(value, value)) for key, value in provider.others]
-    lines += [_("Sources:"), *map(figures.isolated, provider.sources)]
+    lines += [_fact(_FACTS.get(key, key), _values(value)) for key, value in provider.others]
+    lines += [_("Sources:"), *_cited(provider.sources)]
     return "\n".join(filter(None, lines))
+
+
+def _cited(sources: Iterable[str]) -> Iterator[str]:
+    """Yield each source once, with what it says; in the helper's words what is not of that form."""
+    facts: dict[str, list[str]] = {}
+    for text in sources:
+        if (match := _CITATION.fullmatch(text)) is None:
+            yield figures.isolated(text)
+            continue
+        form = _("{source} ({year}, not confirmed)") if match["open"] else _("{source} ({year})")
+        source = form.format(source=figures.isolated(said(match["source"])), year=match["year"])
+        facts.setdefault(source, []).append(_FACTS.get(match["fact"], match["fact"]))
+    for source, told in facts.items():
+        yield _("{name}: {value}").format(name=source, value=", ".join(told))
 
 
 def _fact(name: str, value: str) -> str:
     return _("{name}: {value}").format(name=name, value=figures.isolated(value))
+
+
+def _values(text: str) -> str:
+    return ", ".join(_VALUES.get(value, value) for value in text.split(", "))
 
 
 def _country(code: str) -> str:

@@ -4,14 +4,16 @@ usage: python3 desktop/po/sentences.py COPY    (from the top of the repository, 
 
 The helper speaks English and knows nothing of languages: whoever changes a sentence there writes it as it is said.
 Taken for sentences are what the errors and findings are made with, what else ends in a full stop, and the presets'
-paragraphs. What an f-string fills in becomes a {name} after the last word of its expression. The applet finds the
+paragraphs and sources; beside them what the system says of a file or a network that is out of order. What an f-string fills in becomes a {name} after the last word of its expression. The applet finds the
 sentence that has arrived by its form again (`said` in applet/i18n.py).
 """
 
 import ast
 import builtins
+import errno
 import itertools
 import json
+import os
 import re
 import sys
 import tomllib
@@ -23,6 +25,13 @@ UNSEEN = ("log",)
 UNSEEN_ARGUMENTS = ("description", "help")
 # Whose texts are put into other sentences: the settings' rules say only what is wrong with a value.
 FRAGMENTS = {"settings.py": ("ValueError",), "imports.py": ("_Stanza",)}
+# What may happen to a file, a socket or a route; the rarer ones stay in English.
+SYSTEM = (
+    errno.EPERM, errno.ENOENT, errno.ESRCH, errno.EIO, errno.EACCES, errno.EBUSY, errno.EEXIST, errno.ENODEV,
+    errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.ENFILE, errno.EMFILE, errno.ENOSPC, errno.EROFS, errno.ENAMETOOLONG,
+    errno.ELOOP, errno.EADDRINUSE, errno.ENETDOWN, errno.ENETUNREACH, errno.ENOBUFS, errno.ETIMEDOUT,
+    errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EDQUOT, errno.ENOEXEC,
+)  # fmt: skip
 _SENTENCE = re.compile(r"(?!#)(?=.*[a-z]).+ .+")  # not a word, nor a line of a file
 
 
@@ -34,6 +43,8 @@ def main() -> None:
         found = list(sentences(path.read_text(), {"Finding", *errors, *FRAGMENTS.get(path.name, ())}, str(path)))
         if path.name == "providers.py":
             found += presets(Path("helper/providers.toml"))
+        if path.name == "errors.py":
+            found += map(os.strerror, SYSTEM)
         if found and path.name != "reasons.py":  # whose table xgettext reads as it is
             lines = [f'pgettext("helper", {json.dumps(text, ensure_ascii=False)})' for text in dict.fromkeys(found)]
             (folder / path.name).write_text("\n".join(lines) + "\n")
@@ -46,8 +57,10 @@ def error_names(path: Path) -> set[str]:
 
 def presets(path: Path) -> list[str]:
     """Return what the presets say to people in words."""
-    providers = tomllib.loads(path.read_text())["provider"].values()
+    document = tomllib.loads(path.read_text())
+    providers = document["provider"].values()
     found = [provider["remarks"]["value"] for provider in providers if "remarks" in provider]
+    found += [source for source in document["sources"].values() if _SENTENCE.fullmatch(source)]
     # As the applet shows them: in one line.
     return [" ".join(text.split()) for text in found] + [each["region"] for each in providers if each.get("region")]
 

@@ -24,6 +24,7 @@ from PyQt6.QtCore import QEvent, QtMsgType, qInstallMessageHandler
 from PyQt6.QtDBus import QDBusConnection
 from PyQt6.QtWidgets import QApplication
 
+from cablecar.applet.app import Program
 from cablecar.applet.client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,7 +146,7 @@ def buses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def application(buses: None) -> Iterator[QApplication]:
     """Give the tests the one application object."""
-    yield QApplication(["cablecar-applet"])
+    yield Program()
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """The assistant against a fake helper with the real rules: as a person types and clicks."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -332,6 +333,17 @@ def test_provider_of_another_protocol(assistant: Assistant) -> None:
     type_into(assistant.providers.search, "bell fibe")
     assert not assistant.next_button.isEnabled()
     assert "none of this provider's protocols" in assistant.providers.about.toPlainText()
+
+
+def test_what_is_known_of_a_provider_is_told_in_words(assistant: Assistant) -> None:
+    type_into(assistant.providers.search, "bezeq international")
+    about = assistant.providers.about.toPlainText()
+    assert "Ways of logging in: PAP\nEncryption (MPPE): no" in about
+    assert re.search(r"^Cables-PPTP-HOWTO .+ \(2006\): Ways of logging in, Encryption \(MPPE\)$", about, re.MULTILINE)
+    assert re.search(r"^Guess: .+ \(2007, not confirmed\): User name$", about, re.MULTILINE)
+    assert "server_pptp" not in about and "unverified" not in about
+    type_into(assistant.providers.search, "evil")
+    assert "<a href='http://evil.example.net'>click</a>" in assistant.providers.about.toPlainText()
 
 
 def test_hostile_preset_is_plain_text(assistant: Assistant) -> None:

@@ -176,6 +176,8 @@ SAID_SO = [
     ("/a: The link is up.", "/a: Соединение установлено."),
     ("/a: Nothing known.", None),
     ("/a, line 3: There is no setting `a`. Known are: b, c.", "/a, строка 3: Настройки `a` нет. Известны: b, c."),
+    ("The setting `dns` must be peer or none.", "Настройка `dns`: нужно peer или none."),
+    ("/a: Permission denied. Nothing was changed.", "/a: Отказано в доступе. Ничего не изменено."),
     # Several sentences.
     (
         "The password must be text. The server is a. The link is up.",
