@@ -7,7 +7,7 @@ VENV := .venv
 READY := $(VENV)/ready-$(shell sha256sum pyproject.toml | cut -c -12)
 
 .DEFAULT_GOAL := help
-.PHONY: help check test soak demo screenshots bench deb docs release venv clean setup-check setup-deb
+.PHONY: help check test soak demo screenshots bench pip deb docs release venv clean setup-check setup-deb
 
 help: ## Say what each target does (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,16 @@ screenshots: deb ## Picture every window, menu and notification: light, dark, He
 bench: deb ## Measure calls, memory, wake-ups and the icon's start beside pppd, NetworkManager and other applets
 	tests/lab/run tests/lab/bench
 	tests/lab/run --desktop tests/lab/bench-applet
+
+pip: venv deb ## Build the wheel into build/wheel/; install it without the packages in a virtual machine of each Debian
+	@rm -rf build/wheel
+	$(VENV)/bin/python -m hatchling build --target wheel --directory build/wheel
+	cp /usr/share/python-wheels/pip-*.whl build/wheel/
+	@failed=; \
+	for guest in $(GUESTS); do \
+		tests/lab/run --guest $$guest --no-install tests/lab/without-packages || failed="$$failed $$guest"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make pip: failed:$$failed" >&2; exit 1; fi
 
 deb: setup-deb ## Build both Debian packages into build/deb/
 	@debian/build-packages

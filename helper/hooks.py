@@ -256,13 +256,20 @@ def unsafe(path: str, trusted: str = "/") -> str:
         for place in _places(path):
             if os.path.commonpath([place, trusted]) == place:
                 continue
-            facts = os.lstat(place)
-            if facts.st_uid not in (0, os.geteuid()):
-                return f"{_shown(place)} does not belong to root"
-            if facts.st_mode & 0o022:
-                return f"others than root may write to {_shown(place)} (chmod go-w cures that)"
+            if why := others_may_write(place):
+                return why
     except OSError as error:
         return f"{_shown(error.filename or path)}: {error.strerror}"
+    return ""
+
+
+def others_may_write(place: str) -> str:
+    """Return why one file or folder, which is no symbolic link, may be somebody else's; empty when it cannot be."""
+    facts = os.lstat(place)
+    if facts.st_uid not in (0, os.geteuid()):
+        return f"{_shown(place)} does not belong to root"
+    if facts.st_mode & 0o022:
+        return f"others than root may write to {_shown(place)} (chmod go-w cures that)"
     return ""
 
 

@@ -17,6 +17,7 @@ from cablecar.helper.bus import Bus, CallError
 from cablecar.helper.cable import Leases
 from cablecar.helper.call import Machinery
 from cablecar.helper.calllog import FOLDER
+from cablecar.helper.errors import StorageFailed
 from cablecar.helper.history import History
 from cablecar.helper.installed import Pppd
 from cablecar.helper.links import Links
@@ -29,6 +30,8 @@ from cablecar.helper.store import Store
 from cablecar.helper.units import Units
 
 if TYPE_CHECKING:
+    import argparse
+
     from cablecar.helper.imports import Foreign
 
 log = logging.getLogger(__name__)
@@ -39,16 +42,18 @@ STARTED_MARK: Final = "started"  # in /run/cablecar, which a boot empties and a 
 def main(arguments: list[str] | None = None) -> int:
     """Run the helper; return its exit status."""
     given = sys.argv[1:] if arguments is None else arguments
-    sweep, debug = _parse(given) if given else (False, False)
-    _set_up_logging(logging.DEBUG if debug else logging.INFO)
+    options = _parse(given) if given else None
+    if options and options.command:
+        return _install(options)
+    _set_up_logging(logging.DEBUG if options and options.debug else logging.INFO)
     os.umask(0o077)
     if os.geteuid() != 0:
         log.error("cablecar-helper is started by systemd as root: systemctl start cablecar-helper")
         return 1
-    return asyncio.run(_sweep() if sweep else _serve())
+    return asyncio.run(_sweep() if options and options.sweep else _serve())
 
 
-def _parse(arguments: list[str]) -> tuple[bool, bool]:
+def _parse(arguments: list[str]) -> "argparse.Namespace":
     import argparse  # here, because the unit gives no arguments, and the start must be short
 
     parser = argparse.ArgumentParser(
@@ -58,8 +63,32 @@ def _parse(arguments: list[str]) -> tuple[bool, bool]:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--sweep", action="store_true", help="remove all of Cablecar's routes and rules, and end")
     parser.add_argument("--debug", action="store_true", help="log every step")
-    options = parser.parse_args(arguments)
-    return options.sweep, options.debug
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="without Debian's packages")
+    for command, meaning in (
+        ("install", "put the files of the system into place, and start the helper"),
+        ("uninstall", "restore the network and remove those files; the settings stay"),
+    ):
+        subparser = commands.add_parser(command, help=meaning, description=f"{meaning.capitalize()}.")
+        subparser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    return parser.parse_args(arguments)
+
+
+def _install(options: "argparse.Namespace") -> int:
+    from cablecar.helper import install  # here, as above
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if os.geteuid() != 0:
+        log.error("It changes the system: run it as root, with sudo for example.")
+        return 1
+    try:
+        installation = install.Installation(dry=options.dry_run)
+        if options.dry_run:
+            log.info("Nothing is done; this would be:")
+        (installation.install if options.command == "install" else installation.uninstall)()
+    except (install.InstallError, StorageFailed) as error:
+        log.error("%s", error)
+        return 1
+    return 0
 
 
 async def _sweep() -> int:

@@ -1,6 +1,7 @@
 """What gets into the wheel and into the Debian packages is what stands in the tree, no more and no less."""
 
 import fnmatch
+import gzip
 import io
 import re
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cablecar import helper
+from cablecar.helper import install
 
 ROOT = Path(__file__).parents[2]
 DEBS = ROOT / "build" / "deb"
@@ -65,6 +67,17 @@ def deb(package: str) -> tarfile.TarFile:
     return tarfile.open(fileobj=io.BytesIO(done.stdout))
 
 
+def contents(package: str) -> dict[str, bytes]:
+    """Return all regular files in a package by their path, the manual pages without their compression."""
+    found, archive = {}, deb(package)
+    for member in archive:
+        if file := archive.extractfile(member) if member.isfile() else None:
+            name, data = member.name.removeprefix("./"), file.read()
+            page = name.startswith("usr/share/man/")
+            found[name.removesuffix(".gz") if page else name] = gzip.decompress(data) if page else data
+    return found
+
+
 def files(package: str) -> set[str]:
     """Return the paths of all regular files in a package."""
     return {member.name.removeprefix("./") for member in deb(package) if member.isfile()}
@@ -79,7 +92,36 @@ def maintainer_script(package: str, script: str) -> str:
 def test_the_wheel_has_the_tree(wheel: zipfile.ZipFile) -> None:
     packaged = {name for name in wheel.namelist() if ".dist-info/" not in name}
     catalogues = {f"cablecar/applet/{path}" for path in CATALOGUES}
-    assert packaged == {f"cablecar/{name}" for name in tracked("applet", "helper")} | catalogues
+    modules = {name for name in packaged if not name.startswith("cablecar/system/")}
+    assert modules == {f"cablecar/{name}" for name in tracked("applet", "helper")} | catalogues
+
+
+@pytest.mark.parametrize(("package", "part"), [("cablecar-helper", "helper"), ("cablecar", "applet")])
+def test_the_wheel_has_the_systems_files_of_the_packages(wheel: zipfile.ZipFile, package: str, part: str) -> None:
+    folder = f"cablecar/system/{part}/"
+    carried = {name.removeprefix(folder): wheel.read(name) for name in wheel.namelist() if name.startswith(folder)}
+    placed = contents(package)
+    # The modules and what pip or `install` makes are elsewhere; what Debian has beside is about the package itself.
+    others = ("usr/lib/python3", "usr/share/locale", "usr/bin", f"usr/share/doc/{package}/c", "usr/share/lintian")
+    assert carried == {name: data for name, data in placed.items() if not name.startswith(others)}
+    assert [name for name in placed if name.startswith("usr/bin/")] == [f"usr/bin/cablecar-{part}"]
+
+
+def test_the_folders_of_the_packages_are_those_that_install_makes() -> None:
+    assert {f"/{line}" for line in (ROOT / "debian/cablecar-helper.dirs").read_text().split()} <= set(install.FOLDERS)
+    modes = {member.name.removeprefix("."): member.mode for member in deb("cablecar-helper") if member.isdir()}
+    assert {path: modes[path] for path in install.FOLDERS} == install.FOLDERS
+
+
+def test_the_packages_keep_away_from_an_installation_without_them() -> None:
+    assert f"[ -e {install.MANIFEST} ]" in maintainer_script("cablecar-helper", "preinst")
+
+
+def test_what_install_asks_for_the_package_depends_on() -> None:
+    control = (ROOT / "debian/control").read_text()
+    assert not [
+        package for package in install.NEEDED.values() if not re.search(rf"^ +{package}\b", control, re.MULTILINE)
+    ]
 
 
 def test_the_wheel_has_types_icons_and_no_namespace_module(wheel: zipfile.ZipFile) -> None:
@@ -109,12 +151,12 @@ def test_each_file_to_install_exists(path: Path) -> None:
 
 def test_each_file_for_the_system_is_installed() -> None:
     patterns = [pattern for listed in install_lists().values() for pattern in listed]
-    rules = (ROOT / "debian" / "rules").read_text()
+    placed = (ROOT / "debian" / "place-files").read_text()
     forgotten = {
         name
         for name in tracked("dbus", "polkit", "desktop") - tracked("desktop/po", "desktop/screenshots")
         if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-        and name not in rules
+        and name not in placed
         and not name.endswith((".md", ".example"))
     }
     assert not forgotten

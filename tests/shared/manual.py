@@ -21,6 +21,8 @@ NOT_RUN = {
     ("README.md", "make demo"): "it starts the lab; every `make test` does what it does, and more",
     ("README.md", "make test"): "it is what runs the tests",
     ("README.md", "make deb"): "the lab installs these packages with dpkg before any test of its suite",
+    ("README.md", "sudo apt install python3-venv"): "it needs PyPI; `make pip` does the same from a wheel",
+    ("README.md", "cablecar-helper uninstall"): "`make pip` runs it, where it was installed so",
     ("doc/GUIDE.md", "busctl call org.cablecar1 /org/cablecar1 org.cablecar1.Manager ImportPeer"): (
         "it needs a peer file that somebody wrote by hand; tests/lab/cases/test_settings.py imports one"
     ),
@@ -36,7 +38,7 @@ NOT_RUN = {
     ("doc/man/cablecar-helper.8.md", "systemctl start"): "it runs already where it is installed",
 }
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_IN_TEXT = re.compile(r"`((?:busctl|journalctl|make|man|systemctl) [^`]+)`")
+_IN_TEXT = re.compile(r"`((?:apt|busctl|cablecar-helper|journalctl|make|man|sudo|systemctl) [^`]+)`")
 
 
 @dataclass(frozen=True)

@@ -493,9 +493,9 @@ def ask(stage: Stage, way: str, from_pppd: bool, exit_code: str) -> list[str]:
 
 
 def test_the_peer_file_names_the_scripts_that_are_installed() -> None:
-    rules = (ROOT / "debian" / "rules").read_text()
+    placed = (ROOT / "debian" / "place-files").read_text()
     for way in ("up", "down"):
-        assert f"dbus/ip-hook debian/cablecar-helper{pppfiles.HOOKS}/ip-{way}\n" in rules
+        assert f'dbus/ip-hook "$helper{pppfiles.HOOKS}/ip-{way}"\n' in placed
 
 
 @given(st.dictionaries(st.sampled_from(sorted(hooks.VARIABLES)), st.text(max_size=30)))

@@ -1,0 +1,342 @@
+"""An installation without Debian's packages: `cablecar-helper install` and `uninstall`.
+
+pip puts modules into a folder, and nothing where D-Bus, polkit, systemd and the desktop look. This copies the files of
+the system, which the wheel carries in `cablecar/system`, to the places where the packages have them. Owns those that
+MANIFEST lists; a file that it did not write, or that somebody has changed since, is neither replaced nor removed. What
+root is to run must be root's alone: the interpreter, all that it can import, and every folder on the way.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from cablecar.helper import names, safefile
+from cablecar.helper.hooks import others_may_write, unsafe
+
+log = logging.getLogger(__name__)
+
+SYSTEM: Final = Path(__file__).parents[1] / "system"  # in a wheel only: debian/wheel_files.py
+# As `sha256sum --check` reads it, with the folders that were made in comments.
+MANIFEST: Final = "/usr/lib/cablecar/manifest"
+FOLDERS: Final = {"/etc/cablecar": 0o755, "/etc/cablecar/links": 0o700, "/etc/cablecar/providers.d": 0o755}
+NEEDED: Final = {
+    "/run/dbus": "dbus",
+    "/usr/bin/busctl": "systemd",
+    "/usr/sbin/pppd": "ppp",
+    "/usr/sbin/pptp": "pptp-linux",
+    "/usr/share/polkit-1/actions": "polkitd",
+}
+# The units' cages have other folders, or none, in the place of these.
+HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
+
+_PYTHON: Final = "/usr/bin/python3"  # in the units and hooks as they stand in the tree
+_PROGRAMS: Final = {"helper": "main", "applet": "app"}
+_PLAIN: Final = re.compile(r"/[A-Za-z0-9._/+-]{1,100}")  # neither a unit nor a first line with #! needs quotes for it
+_LINE: Final = re.compile(r"([0-9a-f]{64})  (/.+)|# made: (/.+)")
+# Whoever runs it could import it, from these places, as what pip has installed now.
+_QUESTION: Final = (
+    "import json, sys, cablecar.helper.main, cablecar.helper.probe as here;"
+    "print(json.dumps([here.__file__, sys.prefix, sys.base_prefix, sys.path]))"
+)
+_UNIT: Final = "cablecar-helper.service"
+_BUS: Final = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+_RELOAD: Final = (("busctl", "--quiet", "call", *_BUS, "ReloadConfig"), ("systemctl", "daemon-reload"))
+_BEGIN: Final = (
+    ("systemd-tmpfiles", "--create", "/usr/lib/tmpfiles.d/cablecar-helper.conf"),
+    *_RELOAD,  # the policy first: the helper asks for its name
+    ("systemctl", "--quiet", "enable", _UNIT),
+    ("systemctl", "restart", _UNIT),
+)
+_MANAGER: Final = (names.BUS_NAME, names.MANAGER_PATH, names.MANAGER_INTERFACE)
+_END: Final = (
+    # By the helper while it runs; where it does not, what it has left is swept below.
+    ("busctl", "--quiet", "--timeout=60", "--auto-start=no", "call", *_MANAGER, "RestoreNetwork"),
+    ("systemctl", "--quiet", "disable", _UNIT),
+    # Otherwise an applet's next question would start the helper again, by bus activation, while its files go.
+    ("systemctl", "--quiet", "mask", "--runtime", _UNIT),
+    ("systemctl", "stop", _UNIT, "cablecar-link@*.service"),
+)
+_ENDED: Final = (("systemctl", "--quiet", "unmask", "--runtime", _UNIT), *_RELOAD)
+_ICONS: Final = "/usr/share/icons/hicolor"
+_NOBODY: Final = 65534
+
+
+class InstallError(Exception):
+    """Nothing was changed; `str()` of it says why, and what to do."""
+
+
+class Failed(Exception):
+    """A program is not there, or has failed."""
+
+
+def run(*command: str, user: int | None = None) -> str:
+    """Run a program to its end, as another user if wanted, and return its output.
+
+    Raises:
+        Failed: With the last that it said.
+    """
+    groups: list[int] | None = None if user is None else []
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            user=user,
+            group=user,
+            extra_groups=groups,
+        )
+    except OSError as error:
+        raise Failed(str(error)) from error
+    if done.returncode:
+        raise Failed((done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1])
+    return done.stdout
+
+
+class Installation:
+    """The files of the system, as they are and as they should be.
+
+    Args:
+        root: The folder that stands for `/`; whose it is and what it lies in is not looked at.
+        system: The files to install.
+        python: The interpreter to put into them, a path below `root`.
+        run: Runs a program.
+        dry: Say what would be done, and do nothing.
+    """
+
+    def __init__(
+        self,
+        root: Path = Path("/"),
+        system: Path = SYSTEM,
+        python: str = sys.executable,
+        run: Callable[..., str] = run,
+        dry: bool = False,
+    ) -> None:
+        self._root = root
+        self._system = system
+        self._python = python
+        self._run = run
+        self._dry = dry
+        # By path: what each file may hold to be ours. Two while a newer version takes an older one's place.
+        self._ours: dict[str, set[str]] = {}
+        self._made: list[str] = []
+        self._read_manifest()
+
+    def install(self) -> None:
+        """Put the files into place, enable and start the helper; also over an older version.
+
+        Raises:
+            InstallError: Nothing was changed.
+            StorageFailed: Something was; doing it again, or `uninstall`, goes on from there.
+        """
+        if not self._system.is_dir():
+            raise InstallError(
+                "There is nothing to install: Debian's packages bring all files, and a checkout is no place for a "
+                "service. See README.md, `Without Debian's packages`."
+            )
+        for path, package in NEEDED.items():
+            if not self._at(path).exists():
+                raise InstallError(f"{path} is missing. Debian has it in a package: apt install {package}")
+        self._check_python()
+        files = {path: (data, mode) for path, data, mode in self._files()}
+        folders = {*FOLDERS, *(str(parent) for path in (*FOLDERS, *files) for parent in Path(path).parents)}
+        self._check_places(files)
+        stale = [path for path in self._ours if path not in files]
+        made = sorted({*self._made, *(folder for folder in folders if not self._at(folder).exists())})
+        hashes = {path: {hashlib.sha256(data).hexdigest()} for path, (data, _) in files.items()}
+        for folder in made:
+            self._make(folder)
+        # The manifest before the files: whatever ends this, `uninstall` knows what may be there.
+        both = {path: self._ours.get(path, set()) | hashes.get(path, set()) for path in {*self._ours, *hashes}}
+        self._write_manifest(both, made)
+        for path, (data, mode) in files.items():
+            self._write(path, data, mode)
+        for path in filter(self._is_ours, stale):
+            self._remove(path)
+        self._write_manifest(hashes, made)
+        self._do(*_BEGIN)
+        self._refresh_icons()
+
+    def uninstall(self) -> None:
+        """Restore the network, end the helper and remove what `install` has put there, but no settings.
+
+        Raises:
+            InstallError: Nothing was changed.
+            StorageFailed: A file could not be removed; doing it again goes on from there.
+        """
+        if not self._ours:
+            raise InstallError(
+                f"{MANIFEST} is not there: `cablecar-helper install` has installed nothing. What Debian's packages "
+                "have installed, `apt remove cablecar-helper` removes."
+            )
+        self._do(*_END, (self._python, "-I", "-m", "cablecar.helper", "--sweep"))
+        for path in sorted(self._ours):
+            if self._is_ours(path):
+                self._remove(path)
+            elif self._at(path).exists():
+                log.warning("%s stays: somebody has changed it since it was installed", path)
+        self._remove(MANIFEST)
+        for folder in sorted(self._made, reverse=True):
+            self._unmake(folder)
+        self._do(*_ENDED, ("rm", "-rf", "/run/cablecar"))
+        self._refresh_icons()
+
+    def _files(self) -> Iterator[tuple[str, bytes, int]]:
+        """Yield path, contents and mode of each file."""
+        parts = ["helper", "applet"] if find_spec("PyQt6") else ["helper"]
+        if parts == ["helper"]:
+            log.info("without the tray icon: it needs PyQt6 (pip install 'cablecar[applet]')")
+        for part in parts:
+            for source in sorted(path for path in (self._system / part).rglob("*") if path.is_file()):
+                path, data = f"/{source.relative_to(self._system / part)}", source.read_bytes()
+                if path.startswith("/usr/lib/"):
+                    data = data.replace(_PYTHON.encode(), self._python.encode())
+                yield path, data, 0o755 if path.startswith("/usr/lib/cablecar/") else 0o644
+            start = (
+                f"#!{self._python} -I\nfrom cablecar.{part}.{_PROGRAMS[part]} import main\n\nraise SystemExit(main())\n"
+            )
+            yield f"/usr/bin/cablecar-{part}", start.encode(), 0o755
+
+    def _check_python(self) -> None:
+        """Refuse an interpreter that somebody else than root has a say in, or that the units cannot reach."""
+        if not _PLAIN.fullmatch(self._python):
+            raise InstallError(f"{self._python!r} is no plain path. Install into a folder such as /opt/cablecar.")
+        try:
+            here, prefix, base, paths = json.loads(self._run(self._python, "-I", "-c", _QUESTION))
+        except Failed as error:
+            raise InstallError(
+                f"{self._python} -I cannot import the helper ({error}). Install it with its dependencies into a virtual "
+                "environment of root's, such as /opt/cablecar."
+            ) from error
+        places = [self._python, here, *([prefix] if prefix != base else []), *paths]
+        for place in places:
+            for hidden in HIDDEN:
+                if self._at(place).resolve().is_relative_to(self._at(hidden)):
+                    raise InstallError(
+                        f"The helper does not see {hidden} when it runs, and {place} is there. Install into a folder such "
+                        "as /opt/cablecar."
+                    )
+        if why := next(_open_to_others([str(self._at(place)) for place in places], str(self._root)), ""):
+            raise InstallError(
+                f"{why}. The helper is root's, and so must all be that it runs: install into a folder such as "
+                "/opt/cablecar, as root."
+            )
+        try:
+            self._run(self._python, "-I", "-c", "import cablecar.helper.probe", user=_NOBODY)
+        except Failed as error:
+            raise InstallError(
+                f"Ordinary users cannot read it, and some of it runs without root's rights. Try: chmod -R go+rX {prefix}"
+            ) from error
+
+    def _check_places(self, files: dict[str, tuple[bytes, int]]) -> None:
+        """Refuse to write over what is not ours, and where others than root can write."""
+        for path in files:
+            place = self._at(path)
+            if os.path.lexists(place) and not self._is_ours(path):
+                if path in self._ours:
+                    raise InstallError(f"Somebody has changed {path} since it was installed. Move it away first.")
+                raise InstallError(
+                    f"{path} is there already, and not from here. Remove Debian's packages first if it is theirs: "
+                    "apt remove cablecar cablecar-helper"
+                )
+            if why := unsafe(_nearest(place.parent), str(self._root)):
+                raise InstallError(f"{why}. {path} would not be safe there.")
+
+    def _is_ours(self, path: str) -> bool:
+        with suppress(FileNotFoundError):
+            place = self._at(path)
+            if place.is_file() and not place.is_symlink():
+                return hashlib.sha256(place.read_bytes()).hexdigest() in self._ours.get(path, ())
+        return False
+
+    def _at(self, path: str) -> Path:
+        return self._root / path.lstrip("/")
+
+    def _read_manifest(self) -> None:
+        with suppress(FileNotFoundError):
+            for line in safefile.read(self._at(MANIFEST)).decode().splitlines():
+                if (match := _LINE.fullmatch(line)) is None or ".." in line:
+                    raise InstallError(f"{MANIFEST} is damaged: {line!r}. Nothing was changed.")
+                if match[3]:
+                    self._made.append(match[3])
+                else:
+                    self._ours.setdefault(match[2], set()).add(match[1])
+
+    def _write_manifest(self, files: dict[str, set[str]], made: list[str]) -> None:
+        lines = [f"{digest}  {path}" for path in sorted(files) for digest in sorted(files[path])]
+        lines += [f"# made: {folder}" for folder in made]
+        if not self._dry:
+            safefile.replace(self._at(MANIFEST), "".join(f"{line}\n" for line in lines).encode(), 0o644)
+
+    def _make(self, folder: str) -> None:
+        log.info("folder %s", folder)
+        if not self._dry:
+            self._at(folder).mkdir(exist_ok=True)
+            self._at(folder).chmod(FOLDERS.get(folder, 0o755))  # the umask has no say
+
+    def _write(self, path: str, data: bytes, mode: int) -> None:
+        log.info("write %s", path)
+        if not self._dry:
+            safefile.replace(self._at(path), data, mode)
+
+    def _remove(self, path: str) -> None:
+        log.info("remove %s", path)
+        if not self._dry:
+            safefile.remove(self._at(path))
+
+    def _unmake(self, folder: str) -> None:
+        """Remove a folder that nobody uses any more."""
+        if not self._dry:
+            with suppress(OSError):
+                self._at(folder).rmdir()
+                log.info("remove %s", folder)
+
+    def _do(self, *commands: tuple[str, ...]) -> None:
+        for command in commands:
+            log.info("run %s", " ".join(command))
+            if not self._dry:
+                try:
+                    self._run(*command)
+                except Failed as error:
+                    log.warning("that failed: %s", error)
+
+    def _refresh_icons(self) -> None:
+        if self._at(f"{_ICONS}/icon-theme.cache").exists():  # GTK would look for icons nowhere else
+            self._do(("gtk-update-icon-cache", "--quiet", "--force", _ICONS))
+
+
+def _open_to_others(places: list[str], trusted: str) -> Iterator[str]:
+    """Yield each reason for which somebody else than root may write to these, or to what is below or on the way."""
+    pending, seen = list(places), set()
+    while pending:
+        place = pending.pop()
+        if why := unsafe(_nearest(Path(place)), trusted):
+            yield why
+        for folder, below, files in os.walk(os.path.realpath(place)):
+            if folder in seen:
+                below.clear()
+                continue
+            seen.add(folder)
+            for path in (f"{folder}/{name}" for name in below + files):
+                if os.path.islink(path):  # what it leads to may be anywhere
+                    pending.append(path)
+                    continue
+                with suppress(FileNotFoundError):  # a cached module that was just replaced
+                    if why := others_may_write(path):
+                        yield why
+
+
+def _nearest(path: Path) -> str:
+    """Return the path, or of one that is not there the folder that it would have to be made in."""
+    return str(path if path.exists() else next(parent for parent in path.resolve().parents if parent.exists()))
