@@ -49,7 +49,7 @@ class WheelFiles(BuildHookInterface):  # type: ignore[type-arg]
         try:
             self._run("debian/place-files", str(helper), str(applet))
         except (OSError, subprocess.CalledProcessError):
-            self.app.display_warning("gettext, polkitd or appstream is not installed: the system's texts stay English")
+            self.app.display_warning("gettext or appstream is not installed: the system's texts stay English")
             self._run("debian/place-files", str(helper), str(applet), "untranslated")
 
     def _listed(self, package: str) -> list[tuple[Path, str]]:

@@ -74,7 +74,7 @@ class InstallError(Exception):
     """Nothing was changed; `str()` of it says why, and what to do."""
 
 
-class Failed(Exception):
+class ProgramFailed(Exception):
     """A program is not there, or has failed."""
 
 
@@ -82,7 +82,7 @@ def run(*command: str, user: int | None = None) -> str:
     """Run a program to its end, as another user if wanted, and return its output.
 
     Raises:
-        Failed: With the last that it said.
+        ProgramFailed: With the last that it said.
     """
     groups: list[int] | None = None if user is None else []
     try:
@@ -98,9 +98,9 @@ def run(*command: str, user: int | None = None) -> str:
             extra_groups=groups,
         )
     except OSError as error:
-        raise Failed(str(error)) from error
+        raise ProgramFailed(str(error)) from error
     if done.returncode:
-        raise Failed((done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1])
+        raise ProgramFailed((done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1])
     return done.stdout
 
 
@@ -214,7 +214,7 @@ class Installation:
             raise InstallError(f"{self._python!r} is no plain path. Install into a folder such as /opt/cablecar.")
         try:
             here, prefix, base, paths = json.loads(self._run(self._python, "-I", "-c", _QUESTION))
-        except Failed as error:
+        except ProgramFailed as error:
             raise InstallError(
                 f"{self._python} -I cannot import the helper ({error}). Install it with its dependencies into a virtual "
                 "environment of root's, such as /opt/cablecar."
@@ -234,7 +234,7 @@ class Installation:
             )
         try:
             self._run(self._python, "-I", "-c", "import cablecar.helper.probe", user=_NOBODY)
-        except Failed as error:
+        except ProgramFailed as error:
             raise InstallError(
                 f"Ordinary users cannot read it, and some of it runs without root's rights. Try: chmod -R go+rX {prefix}"
             ) from error
@@ -308,7 +308,7 @@ class Installation:
             if not self._dry:
                 try:
                     self._run(*command)
-                except Failed as error:
+                except ProgramFailed as error:
                     log.warning("that failed: %s", error)
 
     def _refresh_icons(self) -> None:

@@ -23,6 +23,8 @@ from pathlib import Path
 # Texts that are never shown by the applet: the log's, and those of programs that are called by hand.
 UNSEEN = ("log",)
 UNSEEN_ARGUMENTS = ("description", "help")
+# Speaks to whoever calls it in a terminal, and never on the bus.
+UNHEARD = ("install.py",)
 # Whose texts are put into other sentences: the settings' rules say only what is wrong with a value.
 FRAGMENTS = {"settings.py": ("ValueError",), "imports.py": ("_Stanza",)}
 # What may happen to a file, a socket or a route; the rarer ones stay in English.
@@ -39,7 +41,7 @@ def main() -> None:
     """Write in the place of each module of the helper its sentences alone."""
     folder = Path(sys.argv[1], "helper")
     errors = error_names(Path("helper/errors.py"))
-    for path in sorted(Path("helper").glob("*.py")):
+    for path in sorted(path for path in Path("helper").glob("*.py") if path.name not in UNHEARD):
         found = list(sentences(path.read_text(), {"Finding", *errors, *FRAGMENTS.get(path.name, ())}, str(path)))
         if path.name == "providers.py":
             found += presets(Path("helper/providers.toml"))

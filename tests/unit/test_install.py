@@ -11,7 +11,7 @@ import pytest
 
 from cablecar.helper import install, main, safefile
 from cablecar.helper.errors import StorageFailed
-from cablecar.helper.install import MANIFEST, NEEDED, Failed, Installation, InstallError
+from cablecar.helper.install import MANIFEST, NEEDED, Installation, InstallError, ProgramFailed
 
 PYTHON = "/opt/cablecar/bin/python3"
 PACKAGE = "/opt/cablecar/lib/python3.11/site-packages"
@@ -55,7 +55,7 @@ class Machine:
 
     def run(self, *command: str, user: int | None = None) -> str:
         if command[0] in self.cannot or f"{user}" in self.cannot:
-            raise Failed("no such thing")
+            raise ProgramFailed("no such thing")
         if command[:3] == (PYTHON, "-I", "-c"):
             return json.dumps(
                 [f"{PACKAGE}/cablecar/helper/probe.py", "/opt/cablecar", "/usr", ["/usr/lib/no", PACKAGE]]
@@ -313,11 +313,11 @@ def test_sha256sum_reads_the_manifest(machine: Machine) -> None:
 
 def test_a_program_is_run_and_its_last_words_are_told() -> None:
     assert install.run("echo", "said") == "said\n"
-    with pytest.raises(Failed, match=r"^last$"):
+    with pytest.raises(ProgramFailed, match=r"^last$"):
         install.run("sh", "-c", "echo first >&2; echo last >&2; exit 3")
-    with pytest.raises(Failed, match="exit status 3"):
+    with pytest.raises(ProgramFailed, match="exit status 3"):
         install.run("sh", "-c", "exit 3")
-    with pytest.raises(Failed, match="no-such-program"):
+    with pytest.raises(ProgramFailed, match="no-such-program"):
         install.run("no-such-program")
 
 
