@@ -132,7 +132,8 @@ class Story:
         return self._notice(chapter, before, link)
 
     def _notice(self, chapter: _Chapter, before: str, link: Link) -> Notice | Over | None:
-        asked = bool(chapter.clicks) or link.reason == reasons.REQUESTED.id
+        # Who has sent the machine to sleep needs no telling either.
+        asked = bool(chapter.clicks) or link.reason in (reasons.REQUESTED.id, reasons.SUSPENDED.id)
         if link.state == names.UP:
             return self._came_up(chapter, before, link, asked)
         if link.state == names.DOWN and (before != names.UP or asked):

@@ -2,21 +2,23 @@
 
 With `wire.py` the only module that imports dbus-next, and the place of the cures for its defects: a method knows its
 caller, polkit is asked before the method's body runs, an unforeseen exception goes to the journal and not to the
-peer, no file descriptor is ever accepted, and a message that is too large is skipped without being decoded: anybody
+peer, no file descriptor is ever accepted that was not asked for, and a message that is too large is skipped without being decoded: anybody
 may send one of 32 MiB, and decoding it would stop the helper for half a minute and take 1 GiB.
 """
 
 import asyncio
+import errno
 import inspect
 import io
 import logging
+import os
 import socket
 import struct
 from collections import Counter
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, Self
 
 from dbus_next._private.unmarshaller import Unmarshaller
@@ -90,13 +92,14 @@ def caller() -> Caller:
 class Bus(MessageBus):
     """The helper's connection."""
 
-    def __init__(self, guard: Guard | None = None) -> None:
-        super().__init__(bus_type=BusType.SYSTEM)  # DBUS_SYSTEM_BUS_ADDRESS is honoured
+    def __init__(self, guard: Guard | None = None, descriptors: "_Descriptors | None" = None) -> None:
+        # DBUS_SYSTEM_BUS_ADDRESS is honoured.
+        super().__init__(bus_type=BusType.SYSTEM, negotiate_unix_fd=descriptors is not None)
         self.guard = guard
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending: set[asyncio.Future[Message | None]] = set()
         self._signal_handlers: dict[tuple[str, str, str], SignalHandler] = {}
-        self._frames = _frames(self._sock)
+        self._frames = _frames(self._sock if descriptors is None else descriptors.of(self._sock))
         self._writer.sock = _PatientSocket(self._sock)
         self._running: Counter[str] = Counter()  # calls of each sender that are not answered
         self.add_message_handler(self._dispatch_signal)
@@ -138,6 +141,50 @@ class Bus(MessageBus):
             text = reply.body[0] if reply is not None and reply.signature.startswith("s") else ""
             raise CallError(reply.error_name if reply is not None else "", text)
         return list(reply.body)
+
+    async def ask_for_descriptor(
+        self, target: tuple[str, str, str], member: str, signature: str, body: list[Any]
+    ) -> int:
+        """Call `member` of `target`, which answers with a file descriptor; it is the caller's to close.
+
+        On a connection of its own, gone afterwards: on this one nobody can send us any.
+
+        Raises:
+            CallError: The other side answered with an error, with something else, or not at all.
+        """
+        descriptors = _Descriptors()
+        connection = Bus(descriptors=descriptors)
+        try:
+            await connection.connect()
+            answer = await connection.ask(target, member, signature, body)
+            if answer != [0] or not descriptors.received:
+                raise CallError("org.freedesktop.DBus.Error.InconsistentMessage", f"{member} has sent no descriptor")
+            return descriptors.received.pop(0)
+        except (OSError, ValueError, EOFError) as error:
+            raise CallError("org.freedesktop.DBus.Error.NoServer", str(error)) from None
+        finally:
+            for surplus in descriptors.received:
+                os.close(surplus)
+            connection.close()
+
+    def close(self) -> None:
+        """End the connection; dbus-next's own `disconnect` leaves the socket open."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._fd)
+        loop.remove_writer(self._fd)
+        self._stream.close()
+        self._sock.close()
+
+    async def follow_owner(self, name: str, on_owner: Callable[[], None]) -> None:
+        """Call `on_owner` each time that somebody becomes the owner of the bus name `name`."""
+
+        def on_message(message: Message) -> None:
+            owned = message.sender == DBUS[0] and message.member == "NameOwnerChanged" and message.body[0] == name
+            if owned and message.body[2]:
+                on_owner()
+
+        self.add_message_handler(on_message)
+        await self.ask(DBUS, "AddMatch", "s", [f"{_rule(*DBUS, 'NameOwnerChanged')},arg0='{name}'"])
 
     async def follow(self, sender: str, path: str, interface: str, member: str, handler: SignalHandler) -> None:
         """Call `handler` with the body of each such signal of `sender`.
@@ -291,6 +338,27 @@ class Bus(MessageBus):
         await self.guard.demand(who, action, {"link": link})
 
 
+@dataclass(slots=True)
+class _Descriptors:
+    """What a connection is read from that takes file descriptors, and those that have come."""
+
+    received: list[int] = field(default_factory=list)
+    _socket: socket.socket | None = None
+
+    def of(self, connection: socket.socket) -> Self:
+        """Read from `connection` from now on."""
+        self._socket = connection
+        return self
+
+    def recv(self, size: int) -> bytes:
+        """Return what has come, at most `size` bytes."""
+        if self._socket is None:
+            raise OSError(errno.ENOTCONN, "not connected")
+        data, descriptors, _, _ = socket.recv_fds(self._socket, size, 1, socket.MSG_CMSG_CLOEXEC)
+        self.received += descriptors
+        return data
+
+
 @dataclass(frozen=True, slots=True)
 class _PatientSocket:
     """What dbus-next's writer writes to. It takes a full socket for a broken one; of this one it waits for the room."""
@@ -313,7 +381,7 @@ class _Frame:
     dropped: int = 0
 
 
-def _frames(connection: socket.socket) -> Iterator[_Frame | None]:
+def _frames(connection: "_Readable") -> Iterator[_Frame | None]:
     """Yield message after message; None each time that the rest of one is still to come."""
     while True:
         # The fixed part of a header: byte order, type, flags, version; the lengths of body and header fields.
@@ -333,7 +401,7 @@ def _frames(connection: socket.socket) -> Iterator[_Frame | None]:
             yield _Frame(header + (yield from _read(connection, body)))
 
 
-def _read(connection: socket.socket, size: int) -> Generator[None, None, bytes]:
+def _read(connection: "_Readable", size: int) -> Generator[None, None, bytes]:
     data = bytearray()
     while len(data) < size:
         try:
@@ -347,7 +415,7 @@ def _read(connection: socket.socket, size: int) -> Generator[None, None, bytes]:
     return bytes(data)
 
 
-def _skip(connection: socket.socket, size: int) -> Iterator[None]:
+def _skip(connection: "_Readable", size: int) -> Iterator[None]:
     while size:
         size -= len((yield from _read(connection, min(size, _CHUNK))))
         yield  # the loop's turn
@@ -364,6 +432,13 @@ def _decode(data: bytes) -> Message | None:
         # dbus-next keeps every signature that it has ever seen, parsed: 75 KB a signature at worst.
         if len(SignatureTree._cache) > _SIGNATURES:
             SignatureTree._cache.clear()
+
+
+class _Readable(Protocol):
+    """What messages are read from."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Return what has come, at most `size` bytes; nothing at the end."""
 
 
 class _Reply:

@@ -30,6 +30,7 @@ from cablecar.helper.providers import Provider
 from cablecar.helper.reasons import Reason
 from cablecar.helper.routes import Routes
 from cablecar.helper.settings import Settings
+from cablecar.helper.sleep import NOTICEABLE, slept
 from cablecar.helper.store import Dialed, Store
 from cablecar.helper.units import Units
 
@@ -177,6 +178,7 @@ class Call:
         self._listener = listener
         self._pins: tuple[IPv4Address, ...] = ()
         self._by_hand = by_hand
+        self._slept = slept()  # by then
         self._preparing = False
         self._reading_back = False
         self._in_unit = False  # the unit has processes, or is about to
@@ -361,6 +363,8 @@ class Call:
             self.log.read()
         lines = list(self.log.lines)
         reason = pppd.classify(lines, ended, stopped_by_us=self._stopping, answered=self._answered)
+        if reason.retry and slept() - self._slept > NOTICEABLE:
+            reason = reasons.SUSPENDED  # it is not the provider's fault
         log.info("link %s: the call has ended (%s)", self._link, "hung up" if self._stopping else reason.id)
         return reason
 
@@ -383,7 +387,9 @@ class Call:
         self.facts.read(line)
         if self._stopping or self._reading_back:
             return
-        if was_up:
+        if was_up and pppd.gives_up(line):
+            self._listener.lost()
+        elif was_up:
             # pppd tells the peer's name servers last; the routes' own events bring the next `reconcile`.
             self._machinery.routes.expect(self._link, self._wanted())
         elif self.facts.is_up:

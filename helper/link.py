@@ -33,6 +33,7 @@ DIAL_LIMIT: Final = 25.0  # seconds from dialing to up; `Connect` promises a nam
 GONE_LIMIT: Final = 3.0  # seconds that the processes of a call may outlive its interface
 _CABLES_FAULT: Final = (reasons.NO_CABLE, reasons.SERVER_NOT_FOUND, reasons.SERVER_IMPLAUSIBLE)
 NO_CABLE_PAUSE: Final = 60.0  # seconds; netlink tells sooner when the cable is back
+AWAKE_LIMIT: Final = 60.0  # seconds awake, after which a sleep that was told has not come
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class After(Enum):
 
     DOWN = "stay down"
     DIAL = "dial at once"
+    AWAKE = "dial when the machine is awake again"
     DECIDE = "let the reason decide"
 
 
@@ -166,12 +168,14 @@ class Link:
         by_hand, self._by_hand = self._by_hand, False
         # To wait for a cable is no redial.
         retries = cause.retry and (self.reconnects or cause is reasons.NO_CABLE) and not by_hand
-        again = after is After.DIAL or (after is After.DECIDE and retries)
+        again = after in (After.DIAL, After.AWAKE) or (after is After.DECIDE and retries)
         self._port.record(cause)
         if seconds_up is not None:
             self._port.disconnected(cause, again)
         if after is After.DIAL:
             self._dial(cause)
+        elif after is After.AWAKE:
+            self._wait(cause, AWAKE_LIMIT)
         elif again:
             self._try_again(cause, seconds_up)
         else:
@@ -192,6 +196,34 @@ class Link:
         # Without a cable there is no DNS either, or another one's.
         if self.status.state == WAITING and self.status.reason in _CABLES_FAULT:
             self._dial(self.status.reason)
+
+    def falls_asleep(self) -> None:
+        """The machine is about to sleep: hang up, because the server would not hear of it."""
+        if self._by_hand:
+            return
+        if self.status.state in (DIALING, UP):
+            self._stop(After.AWAKE, reasons.SUSPENDED)
+        elif self.status.state == STOPPING and self._after is not After.DOWN:
+            self._after, self._cause = After.AWAKE, reasons.SUSPENDED
+
+    def is_awake(self) -> None:
+        """The machine is awake again, as was told when it fell asleep."""
+        if self.status.state == STOPPING and self._after is After.AWAKE:
+            self._after = After.DIAL
+        elif self.status.state == WAITING and self._is_due():
+            self._redial.reset()
+            self._dial(self.status.reason)
+
+    def _is_due(self) -> bool:
+        # Timers stand still in a sleep.
+        return self.status.reason is reasons.SUSPENDED or self.status.next_retry <= self._clock()
+
+    def has_slept(self) -> None:
+        """The machine has slept, and nobody told before: what looks like a call is none any more."""
+        if self.status.state in (DIALING, UP) and not self._by_hand:
+            self._stop(After.DIAL, reasons.SUSPENDED)
+        else:
+            self.is_awake()
 
     def adopt(self, by_hand: bool = False) -> None:
         """A call of this link is running already; `answered` follows when it is up.

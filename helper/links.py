@@ -306,6 +306,23 @@ class Links:
         if self._begun and self._repair is None:
             self._repair = asyncio.get_running_loop().call_later(REPAIR_PAUSE, self._begin_repair)
 
+    async def fall_asleep(self) -> None:
+        """The machine is about to sleep: hang up every call of ours; return when that is done."""
+        for link in self.by_name.values():
+            link.machine.falls_asleep()
+        for link in list(self.by_name.values()):
+            await link.at_rest()
+
+    def wake_up(self) -> None:
+        """The machine is awake again: dial what was hung up before."""
+        for link in list(self.by_name.values()):
+            link.machine.is_awake()
+
+    def slept_unawares(self) -> None:
+        """The machine has slept, and nobody told before: dial anew what was up."""
+        for link in list(self.by_name.values()):
+            link.machine.has_slept()
+
     def interface_gone(self, name: str) -> None:
         """An interface was removed."""
         for link in self.by_name.values():

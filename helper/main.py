@@ -26,6 +26,7 @@ from cablecar.helper.names import BUS_NAME
 from cablecar.helper.netmon import NetworkMonitor
 from cablecar.helper.routes import Routes
 from cablecar.helper.service import Manager
+from cablecar.helper.sleep import Sleep
 from cablecar.helper.store import Store
 from cablecar.helper.units import Units
 
@@ -114,8 +115,14 @@ async def _serve() -> int:
     )
     links = Links(machinery)
     leases.follow(links.network_changed)
+    sleep = Sleep(bus, links.fall_asleep, links.wake_up, links.slept_unawares)
+
+    def network_changed() -> None:
+        sleep.look()  # a sleep takes cables and leases with it
+        links.network_changed()
+
     blind = asyncio.Event()
-    monitor = NetworkMonitor(links.network_changed, links.interface_gone, blind.set)
+    monitor = NetworkMonitor(network_changed, links.interface_gone, blind.set)
     try:
         if await bus.has_owner(BUS_NAME):
             log.error("a helper runs already: %s has an owner on the bus", BUS_NAME)
@@ -124,6 +131,7 @@ async def _serve() -> int:
         await routes.begin()
         await monitor.begin()
         mark = FOLDER / STARTED_MARK
+        await sleep.begin()
         await links.begin(at_boot=not mark.exists())
         mark.touch(mode=0o600)
         Manager(bus, links, machinery).export()

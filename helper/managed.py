@@ -155,6 +155,11 @@ class ManagedLink:
             await changed.wait()
         return self.status
 
+    async def at_rest(self) -> None:
+        """Return when nothing of a call of ours is left; one that somebody else dialed by hand goes on."""
+        while not self.machine.is_at_rest and not self.machine.is_by_hand:
+            await self._changed.wait()
+
     # The machine's port (link.Port).
 
     def dial(self) -> None:

@@ -295,6 +295,11 @@ def classify(
     return _refined(_reason_of_lines(said, stopped_by_us) or _reason_of_exit(said, ended), said, answered)
 
 
+def gives_up(line: str) -> bool:
+    """Return whether pppd says by this line that nothing comes from the server any more; it ends seconds later."""
+    return line.startswith("Serial link appears to be disconnected")
+
+
 def masked(line: str) -> str:
     """Return a line without what would give a password away."""
     for pattern, shown in _SECRETS:

@@ -103,6 +103,14 @@ PEER_NOT_AUTHENTICATED: Final = Reason(
     retry=False,
 )
 
+# The machine itself.
+SUSPENDED: Final = Reason(
+    "suspended",
+    "Suspended",
+    "The computer was asleep, and a call does not outlive that. Wait: it is dialed again as soon as the computer is "
+    "awake.",
+)
+
 # The way to the server.
 NO_CABLE: Final = Reason(
     "no-cable", "NoCable", "The cable is not connected or has no address yet. Check the modem and the network cable."
@@ -389,6 +397,7 @@ ALL: Final = (
     METHOD_REFUSED,
     SERVER_NOT_GENUINE,
     PEER_NOT_AUTHENTICATED,
+    SUSPENDED,
     NO_CABLE,
     SERVER_NOT_FOUND,
     SERVER_IMPLAUSIBLE,

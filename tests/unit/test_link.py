@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from cablecar.helper import reasons
-from cablecar.helper.link import DIAL_LIMIT, GONE_LIMIT, Link, Status
+from cablecar.helper.link import AWAKE_LIMIT, DIAL_LIMIT, GONE_LIMIT, Link, Status
 from cablecar.helper.names import PHASES, STATES
 from cablecar.helper.reasons import Reason
 from cablecar.helper.redial import BASE, CAP, STABLE, Redial
@@ -116,6 +116,9 @@ EVENTS: dict[str, Callable[[Play], None]] = {
     "wake": lambda play: play.link.wake(),
     "cable": lambda play: play.link.cable_changed(),
     "adopt": lambda play: play.adopt(),
+    "sleep": lambda play: play.link.falls_asleep(),
+    "awake": lambda play: play.link.is_awake(),
+    "slept": lambda play: play.link.has_slept(),
 }
 # What each event makes of each state. A state that is missing stays as it is.
 BECOMES: dict[str, dict[str, str]] = {
@@ -134,6 +137,9 @@ BECOMES: dict[str, dict[str, str]] = {
     "wake": {"waiting": "dialing", "dialing": "stopping"},
     "cable": {},
     "adopt": {"down": "dialing", "waiting": "dialing", "failed": "dialing"},
+    "sleep": {"dialing": "stopping", "up": "stopping"},
+    "awake": {},
+    "slept": {"dialing": "stopping", "up": "stopping"},
 }
 
 
@@ -377,3 +383,82 @@ def test_reason_ids_and_errors_are_a_closed_table() -> None:
     assert all(reason.sentence.endswith(".") for reason in reasons.ALL if reason.id)
     declared = [value for value in vars(reasons).values() if isinstance(value, Reason)]
     assert set(declared) == set(reasons.ALL)
+
+
+# The machine's sleep.
+
+
+@pytest.mark.parametrize("state", ["dialing", "up"])
+@pytest.mark.parametrize("reconnects", [True, False])
+def test_a_call_is_hung_up_before_a_sleep_and_dialed_after_it(state: str, reconnects: bool) -> None:
+    play = Play(reconnects)
+    play.up() if state == "up" else play.link.connect()
+    play.link.falls_asleep()
+    assert (play.state, play.world.hang_ups) == ("stopping", 1)
+    play.end(reasons.HANGUP)
+    assert (play.state, play.link.status.reason) == ("waiting", reasons.SUSPENDED)
+    assert play.world.records == ["suspended"]
+    play.link.cable_changed()  # NetworkManager takes the cable down before a sleep, too
+    assert play.state == "waiting"
+    play.world.now += 30000  # in which no timer runs
+    play.link.is_awake()
+    assert (play.state, play.link.status.attempt) == ("dialing", 1)
+    told = [word[:2] for word in play.world.told if word[0] != "connected"]
+    assert told == ([("disconnected", "suspended")] if state == "up" else [])
+
+
+def test_who_is_awake_before_the_call_has_ended_dials_when_it_has() -> None:
+    play = in_state("up")
+    play.link.falls_asleep()
+    play.link.is_awake()
+    play.end(reasons.HANGUP)
+    assert play.state == "dialing"
+
+
+def test_a_drop_on_the_way_to_sleep_waits_until_after_it() -> None:
+    play = in_state("up")
+    play.link.lost()
+    play.link.falls_asleep()
+    play.end(reasons.HANGUP)
+    assert (play.state, play.link.status.reason) == ("waiting", reasons.SUSPENDED)
+
+
+def test_a_sleep_that_does_not_come_is_not_waited_for_long() -> None:
+    play = in_state("up")
+    play.link.falls_asleep()
+    play.end(reasons.HANGUP)
+    play.pass_time(AWAKE_LIMIT)
+    assert play.state == "dialing"
+
+
+def test_a_disconnect_before_a_sleep_holds_after_it() -> None:
+    play = in_state("stopping")
+    play.link.falls_asleep()
+    play.end(reasons.HANGUP)
+    play.link.is_awake()
+    assert (play.state, play.link.status.reason) == ("down", reasons.REQUESTED)
+
+
+def test_a_try_whose_time_has_passed_in_a_sleep_is_due() -> None:
+    play = in_state("waiting")
+    play.link.is_awake()
+    assert play.state == "waiting"
+    play.world.now += CAP
+    play.link.is_awake()
+    assert play.state == "dialing"
+
+
+def test_a_sleep_that_nobody_told_is_not_the_providers_fault() -> None:
+    play = in_state("up")
+    play.link.has_slept()
+    play.end(reasons.PATH_LOST)
+    assert (play.state, play.world.records) == ("dialing", ["suspended"])
+
+
+def test_a_call_that_was_dialed_by_hand_is_not_ours_to_hang_up() -> None:
+    play = Play()
+    play.adopt()
+    play.link.answered("ppp0")
+    play.link.falls_asleep()
+    play.link.has_slept()
+    assert (play.state, play.world.hang_ups) == ("up", 0)
