@@ -71,6 +71,17 @@ async def test_a_drop_is_told_with_its_reason_and_dialed_again(stage: Stage) -> 
     assert bodies["Reconnecting"] == [1, 0]
 
 
+async def test_a_dead_path_is_noticed_while_pppd_is_still_taking_leave(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    stage.units.say(LINK, "No response to 3 echo-requests", "Serial link appears to be disconnected.")
+    await stage.until(lambda: stage.links.get(LINK).status.state == "stopping")
+    assert LINK in stage.units.active
+    stage.units.end(LINK, Exit(code=15))
+    await stage.until(lambda: stage.units.started == 2)
+    assert stage.machinery.history.read(LINK, 1)[0].reason == "path-lost"
+
+
 @pytest.mark.parametrize(("answers", "error"), [(True, "GreBlocked"), (False, "ServerUnreachable")])
 async def test_silence_in_the_tunnel_has_two_names(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, answers: bool, error: str
