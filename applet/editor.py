@@ -21,20 +21,23 @@ from cablecar.applet import figures, pictures, words
 from cablecar.applet.client import Client
 from cablecar.applet.fields import (
     METHODS,
-    PPTP_IS_WEAK,
     PROTOCOLS,
     ChoiceField,
     Field,
     FlagField,
+    InterfaceField,
     ListField,
     Message,
     NumberField,
     Page,
     PasswordField,
+    ServerField,
+    ServiceField,
     SomeField,
     TextField,
     plain_label,
     question,
+    weakness,
 )
 from cablecar.applet.i18n import _
 from cablecar.applet.model import CallError, Helper, Provider, Snapshot, Verb, link_name, parse_settings
@@ -46,7 +49,18 @@ from cablecar.helper import names
 _FILLED: Final = ("protocol", "server", "authentication", "encryption", "mtu")
 # What holds at once; all else holds from the next dial on.
 _AT_ONCE: Final = frozenset({"title", "autoconnect", "reconnect"})
-_USUAL: Final = ("title", "provider", "server", "user", "password", "autoconnect", "reconnect", "route")
+_USUAL: Final = (
+    "title",
+    "provider",
+    "protocol",
+    "server",
+    "service",
+    "user",
+    "password",
+    "autoconnect",
+    "reconnect",
+    "route",
+)
 
 _DNS: Final = {
     "peer": _("The provider's, while connected"),
@@ -55,6 +69,7 @@ _DNS: Final = {
 }
 _ENCRYPTION: Final = {"no": _("No"), "required": _("Required")}
 _FIREWALL: Final = {"leave": _("Leave it alone"), "open": _("Open it for the link, and only for it")}
+_STRICT: Final = {False: _("Off"), True: _("On: nothing leaves beside the link")}
 _ROUTE: Final = {
     "all": _("Everything goes through the link"),
     "none": _("Nothing: leave routing alone"),
@@ -91,6 +106,7 @@ class Editor(QDialog):
         for field in self.fields.values():
             field.changed.connect(self._changed)
         self.fields["provider"].changed.connect(self._provider_chosen)
+        self.fields["protocol"].changed.connect(self._protocol_chosen)
         self._offer()
         self._follow(client.snapshot)
         presets.ask()
@@ -113,7 +129,7 @@ class Editor(QDialog):
         self._said.hide()
         usual = [self.fields[key] for key in _USUAL]
         self._pages = (Page(usual), Page(field for key, field in self.fields.items() if key not in _USUAL))
-        self._weakness = plain_label(PPTP_IS_WEAK)
+        self._weakness = plain_label()
         self._pages[0].add(self._weakness)
         self._tabs = QTabWidget()
         self._tabs.addTab(self._pages[0], _("Link"))
@@ -208,6 +224,7 @@ class Editor(QDialog):
         self._choice("provider").offer({"": _("None: my own settings"), **usable}, with_own=False)
         for key in ("protocol", "firewall"):
             self._choice(key).show_row(self._choice(key).offered > 1)
+        self._choice("strict").offer(_STRICT, with_own=takes("strict", []))
         self.fields["strict"].show_row(takes("strict", True))
         self.fields["share"].show_row(takes("share", []))
 
@@ -226,6 +243,14 @@ class Editor(QDialog):
         elif (provider := self._providers.get(field.value())) is not None:
             self._fill_in(provider)
 
+    def _protocol_chosen(self) -> None:
+        """Go from the server that the preset has for one protocol to the one that it has for another."""
+        provider, server = self._providers.get(self.fields["provider"].value()), self.fields["server"]
+        if provider is not None and self.fields["protocol"].touched and not server.touched:
+            published = provider.server(str(self.fields["protocol"].value()))
+            if server.value() in ("", *(other for _protocol, other in provider.servers)) and "{" not in published:
+                server.set_value(published)
+
     def _fill_in(self, provider: Provider) -> None:
         protocol = next((p for p in provider.protocols if self._offers.takes("protocol", p)), "pptp")
         for key, value in (("protocol", protocol), ("authentication", []), ("encryption", "no"), ("mtu", 0)):
@@ -237,8 +262,11 @@ class Editor(QDialog):
 
     def _values(self) -> dict[str, Any]:
         """Return the settings as the form has them; what the chosen preset shall fill in is left out."""
-        shown = {key: field.value() for key, field in self.fields.items() if key != "password"}
-        if shown["provider"] and shown["provider"] != self._loaded.get("provider", ""):
+        # What the helper has not told of is none of its settings.
+        shown = {key: field.value() for key, field in self.fields.items() if key in self._loaded}
+        if self.fields["service"].isHidden() and "service" in shown:
+            shown["service"] = ""
+        if shown.get("provider") and shown["provider"] != self._loaded.get("provider", ""):
             shown = {
                 key: value for key, value in shown.items() if key not in self._filled or value != self._filled[key]
             }
@@ -250,7 +278,7 @@ class Editor(QDialog):
 
     def _changes(self) -> dict[str, Any]:
         values = self._values()
-        other_provider = values["provider"] != self._loaded.get("provider", "")
+        other_provider = values.get("provider", "") != self._loaded.get("provider", "")
         return {
             key: value
             for key, value in values.items()
@@ -262,7 +290,11 @@ class Editor(QDialog):
         return bool(self._loaded) and bool(self._changes() or self.fields["password"].value())
 
     def _changed(self) -> None:
-        self._weakness.setVisible(self.fields["protocol"].value() == "pptp")
+        protocol = str(self.fields["protocol"].value())
+        self._weakness.setText(weakness(protocol))
+        for field in self.fields.values():
+            if isinstance(field, ServerField | ServiceField | InterfaceField):
+                field.ask_for(protocol)
         if self._loaded:
             self._said.setVisible(self._said.isVisible() and not self._is_changed)
             self._checker.later()
@@ -383,7 +415,9 @@ def _fields() -> dict[str, Field]:
         "provider": ChoiceField(
             _("Provider"), _("A preset fills in what is publicly known of a provider; check it."), {"": ""}
         ),
-        "server": TextField(_("Server"), _("The provider's server: a name or an IPv4 address."), "vpn.example.net"),
+        "protocol": ChoiceField(_("Protocol"), _("How the provider is called."), PROTOCOLS),
+        "server": ServerField(),
+        "service": ServiceField(),
         "user": TextField(
             _("User name"),
             _("The name at the provider, with its suffix when there is one."),
@@ -399,7 +433,6 @@ def _fields() -> dict[str, Field]:
             _("Only these networks"),
             "198.51.100.0/24",
         ),
-        "protocol": ChoiceField(_("Protocol"), _("How the provider's server is called."), PROTOCOLS),
         "authentication": SomeField(
             _("Ways of logging in"),
             _(
@@ -413,11 +446,7 @@ def _fields() -> dict[str, Field]:
             _("Some providers demand it. It can be broken and is no privacy."),
             _ENCRYPTION,
         ),
-        "interface": TextField(
-            _("Cable's interface"),
-            _("Empty: the one by which the server is reached."),
-            _("(automatic)"),
-        ),
+        "interface": InterfaceField(),
         "mtu": NumberField(
             _("MTU"), _("The largest packet, in bytes. Smaller when pages load only halfway."), _("automatic")
         ),
@@ -425,11 +454,17 @@ def _fields() -> dict[str, Field]:
             _("DNS servers"), _("Who looks up names while the link is up."), _DNS, _("These servers"), "192.0.2.1"
         ),
         "firewall": ChoiceField(_("Firewall"), _("What is done to it so that the call gets through."), _FIREWALL),
-        "strict": FlagField(
-            _("Nothing beside the link"), _("While the link is wanted, nothing but its call leaves by the cable.")
+        "strict": ChoiceField(
+            _("Kill switch"),
+            _("While the link is wanted, nothing but its call leaves this machine, also while it is down."),
+            _STRICT,
+            _("On, but these local networks stay reachable"),
+            "192.168.1.0/24",
         ),
         "share": ListField(
-            _("Share with"), _("Interfaces of the home network whose machines use the link too."), "eth1"
+            _("Share with"),
+            _("Interfaces of the home network whose machines use the link too, with spaces between."),
+            "eth1",
         ),
         "ipv6": FlagField(_("IPv6 as well"), _("Let the provider's server negotiate IPv6.")),
         "debug": FlagField(_("Log every packet of the negotiation"), _("For finding out why a call fails.")),

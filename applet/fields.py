@@ -33,10 +33,16 @@ from cablecar.applet.model import clean
 
 PROTOCOLS: Final = {"pptp": "PPTP", "l2tp": "L2TP", "pppoe": "PPPoE"}
 METHODS: Final = {"pap": "PAP", "chap": "CHAP", "mschapv2": "MS-CHAPv2", "eap": "EAP"}
-PPTP_IS_WEAK: Final = _(
-    "PPTP opens your account at the provider and no more: whoever is on the line can read what you send. "
+_WEAKNESS: Final = _(
+    "{protocol} opens your account at the provider and no more: whoever is on the line can read what you send. "
     "For privacy, trust HTTPS, or a VPN of your own inside the link."
 )
+_WITHOUT_ADDRESSES: Final = "pppoe"  # which calls on the cable itself, and whoever is there
+
+
+def weakness(protocol: str) -> str:
+    """Say what a protocol does not protect from."""
+    return _WEAKNESS.format(protocol=PROTOCOLS.get(protocol, protocol))
 
 
 def plain_label(text: str = "", *, bold: bool = False) -> QLabel:
@@ -153,6 +159,12 @@ class Field(QWidget):
     def error(self) -> str:
         """What is wrong with the value; empty when nothing is known to be."""
         return self._error.text
+
+    def rename(self, title: str) -> None:
+        """Call the setting otherwise."""
+        self.title = title
+        self.name.setText(title)
+        self.control.setAccessibleName(title)
 
     def explain(self, text: str) -> None:
         """Say in a line what the setting is for."""
@@ -276,6 +288,52 @@ class FlagField(Field):
             self.changed.emit()
 
 
+class ServerField(TextField):
+    """Whom to call, in the words of the protocol."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Server"))
+        self.ask_for("pptp")
+
+    def ask_for(self, protocol: str) -> None:
+        """Ask for what this protocol calls."""
+        if protocol == _WITHOUT_ADDRESSES:
+            self.rename(_("Access concentrator"))
+            self.edit.setPlaceholderText(_("(any)"))
+            self.explain(_("Its name, when the provider has given you one. Empty: whichever answers."))
+        else:
+            self.rename(_("Server"))
+            self.edit.setPlaceholderText("vpn.example.net")
+            self.explain(_("The provider's server: a name or an IPv4 address."))
+
+
+class ServiceField(TextField):
+    """Which service to ask an access concentrator for."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Service"), _("Its name, when the provider has given you one. Empty: any."), _("(any)"))
+
+    def ask_for(self, protocol: str) -> None:
+        """Be there for a protocol that has services."""
+        self.show_row(protocol == _WITHOUT_ADDRESSES)
+
+
+class InterfaceField(TextField):
+    """Which interface the cable is on."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Cable's interface"), "", _("(automatic)"))
+        self.ask_for("pptp")
+
+    def ask_for(self, protocol: str) -> None:
+        """Ask for what this protocol needs."""
+        self.explain(
+            _("The one that the modem is plugged into, such as eth0. Empty: the one of the default route.")
+            if protocol == _WITHOUT_ADDRESSES
+            else _("Empty: the one by which the server is reached.")
+        )
+
+
 class NumberField(Field):
     """A number; 0 means that nobody has chosen one."""
 
@@ -301,10 +359,10 @@ class NumberField(Field):
 
 
 class ChoiceField(Field):
-    """One of several words, and perhaps a list of own values in their place."""
+    """One of several values, and perhaps a list of own ones in their place."""
 
     def __init__(
-        self, title: str, explanation: str, choices: Mapping[str, str], own: str = "", example: str = ""
+        self, title: str, explanation: str, choices: Mapping[Any, str], own: str = "", example: str = ""
     ) -> None:
         super().__init__(title, explanation)
         self.box = QComboBox()
@@ -320,9 +378,9 @@ class ChoiceField(Field):
         self.box.currentIndexChanged.connect(lambda _index: self._chosen())
         self.edit.textEdited.connect(lambda _text: self._edited())
 
-    def offer(self, choices: Mapping[str, str], *, with_own: bool) -> None:
-        """Offer these, and what is chosen now."""
-        now = self.value() if self.box.count() else None
+    def offer(self, choices: Mapping[Any, str], *, with_own: bool, keep: bool = True) -> None:
+        """Offer these, and what is chosen now unless that need not be kept."""
+        now = self.value() if self.box.count() and keep else None
         self.box.blockSignals(True)
         self.box.clear()
         for value, text in choices.items():
@@ -339,21 +397,21 @@ class ChoiceField(Field):
         """How many there are to choose from."""
         return self.box.count()
 
-    def value(self) -> str | list[str]:
-        """Return the word, or the list in its place."""
+    def value(self) -> str | bool | list[str]:
+        """Return the value, or the list in its place."""
         data = self.box.currentData()
-        return data if isinstance(data, str) else self.edit.text().replace(",", " ").replace(";", " ").split()
+        return data if isinstance(data, str | bool) else self.edit.text().replace(",", " ").replace(";", " ").split()
 
     def set_value(self, value: Any) -> None:
-        """Show a word, or a list."""
-        if isinstance(value, str | list) and value != self.value():
+        """Show a value, or a list."""
+        if isinstance(value, str | bool | list) and value != self.value():
             self.box.blockSignals(True)
             self._select(value)
             self.box.blockSignals(False)
             self._show_edit()
             self.changed.emit()
 
-    def _select(self, value: str | list[str]) -> None:
+    def _select(self, value: str | bool | list[str]) -> None:
         # A value that is not offered comes from a file or from another version: it is shown, so that it can stay.
         if isinstance(value, list):
             self.edit.setText(" ".join(value))
@@ -363,7 +421,7 @@ class ChoiceField(Field):
         else:
             index = self.box.findData(value)
             if index < 0:
-                self.box.addItem(clean(value), value)
+                self.box.addItem(clean(str(value)), value)
         self.box.setCurrentIndex(index if index >= 0 else self.box.count() - 1)
 
     def _chosen(self) -> None:

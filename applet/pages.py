@@ -23,16 +23,19 @@ from PyQt6.QtWidgets import (
 from cablecar.applet import figures, words
 from cablecar.applet.fields import (
     METHODS,
-    PPTP_IS_WEAK,
     PROTOCOLS,
     ChoiceField,
     Field,
     FlagField,
+    InterfaceField,
     Message,
     Page,
     PasswordField,
+    ServerField,
+    ServiceField,
     TextField,
     plain_label,
+    weakness,
 )
 from cablecar.applet.i18n import _, said
 from cablecar.applet.model import (
@@ -356,15 +359,17 @@ class Account(QWidget):
         self._provider = OWN
         self.message = Message()
         self.fields: dict[str, Field] = {
-            "server": TextField(_("Server"), "", "vpn.example.net"),
             "protocol": ChoiceField(_("Protocol"), _("Ask the provider when you are not sure."), PROTOCOLS),
+            "server": ServerField(),
+            "service": ServiceField(),
+            "interface": InterfaceField(),
             "user": TextField(_("User name"), ""),
             "password": PasswordField(_("Password")),
             "title": TextField(_("Title"), _("What this link is called in the menu.")),
             "autoconnect": FlagField(_("Connect when the computer starts"), _("Even before anybody has logged in.")),
         }
         self._page = Page(self.fields.values())
-        self._weakness = plain_label(PPTP_IS_WEAK)
+        self._weakness = plain_label()
         self._page.add(self._weakness)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -374,6 +379,7 @@ class Account(QWidget):
             field.changed.connect(self._changed)
         offers.changed.connect(self._offer)
         self._offer()
+        self._ask_for("pptp")
 
     def start_with(self, provider: Provider) -> None:
         """Ask for an account with this provider; what was typed for the same one before stays."""
@@ -386,11 +392,6 @@ class Account(QWidget):
         server = provider.server(protocol)
         self.fields["server"].touched = False
         self.fields["server"].set_value("" if "{" in server else server)
-        self.fields["server"].explain(
-            _("As published for {title}; check it with the provider.").format(title=provider.title)
-            if server
-            else _("Ask the provider for it: a name or an IPv4 address.")
-        )
         example = (provider.login or "{user}").replace("{user}", "customer").replace("{domain}", "domain")
         self._text("user").edit.setPlaceholderText(example if provider.login else "customer@C012")
         self.fields["user"].explain(
@@ -399,6 +400,7 @@ class Account(QWidget):
             else _("With its suffix, when the provider has given you one.")
         )
         self.fields["title"].set_value(provider.title if provider is not OWN else "")
+        self._ask_for(protocol)
 
     def show_stored(self, settings: dict[str, Any]) -> None:
         """Show the settings of a link that exists."""
@@ -409,7 +411,10 @@ class Account(QWidget):
 
     def values(self) -> dict[str, Any]:
         """Return the settings; what the preset knows beside them is filled in by the helper."""
-        values = {key: field.value() for key, field in self.fields.items() if key != "password"}
+        left_out = {"password", *(() if self._offers.takes("protocol", "pppoe") else ("service",))}
+        values = {key: field.value() for key, field in self.fields.items() if key not in left_out}
+        if "service" in values and self.fields["service"].isHidden():
+            values["service"] = ""
         return values | ({"provider": self._provider.id} if self._provider.id else {})
 
     @property
@@ -436,7 +441,8 @@ class Account(QWidget):
 
     def go_to_first(self) -> None:
         """Put the cursor into the first field that still has to be typed."""
-        self.go_to(next((key for key in ("server", "user", "password") if not self.fields[key].value()), "user"))
+        needed = ("user", "password") if self._field("protocol").value() == "pppoe" else ("server", "user", "password")
+        self.go_to(next((key for key in needed if not self.fields[key].value()), "user"))
 
     @property
     def wrong(self) -> str:
@@ -455,8 +461,9 @@ class Account(QWidget):
 
     def _offer(self) -> None:
         protocol = self._field("protocol")
-        of_provider = {key: text for key, text in PROTOCOLS.items() if key in (self._provider.protocols or PROTOCOLS)}
-        protocol.offer(self._offers.those("protocol", of_provider) or {"pptp": "PPTP"}, with_own=False)
+        of_provider = {key: PROTOCOLS[key] for key in self._provider.protocols or PROTOCOLS if key in PROTOCOLS}
+        choices = self._offers.those("protocol", of_provider) or {"pptp": PROTOCOLS["pptp"]}
+        protocol.offer(choices, with_own=False, keep=protocol.value() in choices)
         protocol.show_row(protocol.offered > 1)
 
     def _changed(self) -> None:
@@ -467,10 +474,23 @@ class Account(QWidget):
             # A name of its own for each customer: that of the account, without the suffix.
             customer = str(self.fields["user"].value()).partition("@")[0]
             server.set_value(published.replace("{user}", customer) if customer or "{" not in published else "")
-        self._weakness.setVisible(protocol == "pptp")
+        self._ask_for(protocol)
         if self.sender() is self.fields["password"]:
             self.fields["password"].set_error("")
         self.changed.emit()
+
+    def _ask_for(self, protocol: str) -> None:
+        server, service, interface = self.fields["server"], self.fields["service"], self.fields["interface"]
+        for field in (server, service, interface):
+            assert isinstance(field, ServerField | ServiceField | InterfaceField)
+            field.ask_for(protocol)
+        interface.show_row(not service.isHidden())
+        if self._provider.server(protocol):
+            published = _("As published for {title}; check it with the provider.")
+            server.explain(published.format(title=self._provider.title))
+        elif service.isHidden():
+            server.explain(_("Ask the provider for it: a name or an IPv4 address."))
+        self._weakness.setText(weakness(protocol))
 
 
 class Try(QWidget):

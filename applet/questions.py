@@ -19,7 +19,7 @@ _PAUSE_MS: Final = 250  # after the last key, before the helper is asked
 # What the vocabulary of settings has and a version of the helper may refuse: it is asked, all of one line at once.
 _IN_DOUBT: Final[tuple[dict[str, Any], ...]] = (
     {"protocol": "l2tp", "dns": "cable", "firewall": "open", "strict": True, "share": ["eth0"]},
-    {"protocol": "pppoe", "dns": ["192.0.2.1"]},
+    {"protocol": "pppoe", "dns": ["192.0.2.1"], "strict": ["192.168.1.0/24"]},
 )
 
 

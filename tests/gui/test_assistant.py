@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QApplication, QLabel, QLineEdit, QMessageBox, QPushB
 from cablecar.applet.assistant import Assistant, derive_name
 from cablecar.applet.client import Client
 from cablecar.applet.editor import Editor
-from cablecar.applet.fields import PasswordField, TextField
+from cablecar.applet.fields import ChoiceField, PasswordField, TextField
 from cablecar.applet.model import Helper
 
 KEYS: Any = QTest  # whose own stubs want an instance that nobody can make
@@ -43,6 +43,12 @@ def assistant(client: Client, forms: Any, eventually: Any) -> Iterator[Assistant
     eventually(lambda: len(forms.seen("call", member="CheckSettings")) == 2 and forms.seen("call", member="ListPeers"))
     yield made
     made.deleteLater()
+
+
+def choice(assistant: Assistant, key: str) -> ChoiceField:
+    field = assistant.account.fields[key]
+    assert isinstance(field, ChoiceField)
+    return field
 
 
 def edit(assistant: Assistant, key: str) -> QLineEdit:
@@ -333,6 +339,54 @@ def test_provider_of_another_protocol(assistant: Assistant) -> None:
     type_into(assistant.providers.search, "bell fibe")
     assert not assistant.next_button.isEnabled()
     assert "none of this provider's protocols" in assistant.providers.about.toPlainText()
+
+
+@pytest.fixture
+def newer(client: Client, forms: Any, eventually: Any) -> Iterator[Assistant]:
+    """The assistant with a helper that knows all protocols."""
+    forms.do("take_anything")
+    made = Assistant(client)
+    made.show()
+    made.activateWindow()
+    eventually(lambda: made.providers.list.topLevelItemCount() > 10)
+    type_into(made.providers.search, "bell fibe")
+    eventually(made.next_button.isEnabled)
+    click(made.next_button)
+    yield made
+    made.deleteLater()
+
+
+def labels(assistant: Assistant) -> list[str]:
+    return [field.title for field in assistant.account.fields.values() if field.isVisible()]
+
+
+def test_each_protocol_asks_for_what_it_needs(newer: Assistant) -> None:
+    ask = ["User name", "Password", "Title", "Connect when the computer starts"]
+    assert labels(newer) == ["Access concentrator", "Service", "Cable's interface", *ask]
+    assert newer.account.fields["user"].control.hasFocus()
+    assert edit(newer, "server").accessibleName() == "Access concentrator"
+    assert said(newer).count("PPPoE opens your account") == 1
+    type_into(edit(newer, "service"), "internet")
+    assert newer.account.values()["service"] == "internet"
+    click(newer.back_button)
+    choose(newer, "beeline")
+    assert labels(newer) == ["Protocol", "Server", *ask]
+    assert newer.account.values()["service"] == ""
+    assert said(newer).count("L2TP opens your account") == 1
+
+
+def test_another_protocol_has_another_server(newer: Assistant) -> None:
+    click(newer.back_button)
+    choose(newer, "beeline")
+    box, servers = choice(newer, "protocol").box, {}
+    for text in ("PPTP", "L2TP"):
+        box.setCurrentIndex(box.findText(text))
+        servers[text] = edit(newer, "server").text()
+    assert [box.itemText(index) for index in range(box.count())] == ["L2TP", "PPTP"]
+    assert len(set(servers.values())) == 2 and all(servers.values()), servers
+    type_into(edit(newer, "server"), "my.own.example")
+    box.setCurrentIndex(box.findText("PPTP"))
+    assert edit(newer, "server").text() == "my.own.example"
 
 
 def test_what_is_known_of_a_provider_is_told_in_words(assistant: Assistant) -> None:

@@ -307,11 +307,30 @@ def test_what_this_version_does_not_have_is_not_shown(
         for key in ("protocol", "firewall", "strict", "share")
     )
     assert choice(editor, "dns").offered == 2
+    assert [edit(editor, "server").accessibleName(), editor.fields["service"].isHidden()] == ["Server", True]
+
+
+def test_a_newer_helper_has_more(forms: Any, client: Client, eventually: Any) -> None:
     forms.do("take_anything")
     newer = Editor(client, HOME)
     newer.show()
     eventually(lambda: newer.fields["strict"].isVisibleTo(newer.fields["strict"].parentWidget()))
     eventually(lambda: choice(newer, "protocol").offered == 3 and choice(newer, "dns").offered == 4)
+    eventually(lambda: edit(newer, "title").text())
+    box = choice(newer, "protocol").box
+    assert box.isVisible()
+    box.setCurrentIndex(box.findData("pppoe"))
+    assert edit(newer, "server").accessibleName() == "Access concentrator"
+    assert newer.fields["service"].isVisible() and "PPPoE opens your account" in said(newer)
+    box.setCurrentIndex(box.findData("l2tp"))
+    assert edit(newer, "server").accessibleName() == "Server" and newer.fields["service"].isHidden()
+    strict = choice(newer, "strict")
+    assert strict.value() is False and strict.offered == 3
+    strict.box.setCurrentIndex(1)
+    assert strict.value() is True
+    strict.box.setCurrentIndex(2)
+    strict.edit.setText("192.168.1.0/24, 10.0.0.0/8")
+    assert strict.value() == ["192.168.1.0/24", "10.0.0.0/8"]
     newer.deleteLater()
 
 
