@@ -16,10 +16,11 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from cablecar.helper import byhand, names, pppd, pppfiles, reasons, tcp
+from cablecar.helper import byhand, names, pppd, pppfiles, reasons, safefile, tcp
 from cablecar.helper.bus import CallError
 from cablecar.helper.byhand import PID_FOLDERS, HandMade
 from cablecar.helper.calllog import FOLDER, CallLog, last_words
+from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.errors import CablecarError, CallFailed, PeerFileExists, StorageFailed
 from cablecar.helper.history import History
 from cablecar.helper.installed import Pppd
@@ -174,6 +175,7 @@ class Call:
         self.log = CallLog(log_name, self._on_line, lambda: self.facts.lines, machinery.logs)
         self._link = link
         self._settings = dialed.settings
+        self._carrier = BY_PROTOCOL[dialed.settings.protocol]
         self._machinery = machinery
         self._listener = listener
         self._pins: tuple[IPv4Address, ...] = ()
@@ -185,6 +187,7 @@ class Call:
         self._stopping = False  # by our own wish
         self._over = False
         self._answered = False  # the server has taken the control connection
+        self._spent = False  # the call is over, its unit not yet
         self._watching: asyncio.Task[None] | None = None
         self._end: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
@@ -205,7 +208,7 @@ class Call:
         if self._by_hand is not None:
             self._by_hand.follow(lambda: self.unit_ended(None))
         try:
-            server = pppfiles.dialled_server(self._link, self._machinery.peers)
+            server = pppfiles.dialled_server(self._link, self._machinery.peers) if self._carrier.over_ip else None
             self._pins = (server,) if server is not None else ()
             self._reading_back = True  # what an older call has said into the same file is not to be acted on
             self.log.begin(fresh=False)
@@ -305,7 +308,7 @@ class Call:
 
     async def _dial(self, turn: int) -> Reason:
         try:
-            server = await self._prepare(turn)
+            await self._prepare(turn)
         finally:
             self._preparing = False
         log.info("link %s: dialing", self._link)
@@ -313,20 +316,19 @@ class Call:
         self.log.begin(fresh=True)
         self._in_unit = True
         self._listener.progress(names.CONNECTING)
-        others = self._machinery.established(server, pppfiles.PPTP_PORT)
-        self._watching = self._machinery.spawn(self._watch(server, others))
-        await self._machinery.units.start(self._link)
+        self._watch_for_an_answer(fresh=True)
+        await self._machinery.units.start(self._link, self._carrier.unit)
         return await self._outcome()
 
     async def _adopt(self) -> Reason:
-        if self._pins and not self.facts.is_up:
-            self._watching = self._machinery.spawn(self._watch(self._pins[0], frozenset()))
+        if not self.facts.is_up:
+            self._watch_for_an_answer(fresh=False)
         if self._by_hand is None and not await self._machinery.units.is_running(self._link):
             self.unit_ended(None)  # it ended before its end could be followed
         return await self._outcome()
 
-    async def _prepare(self, turn: int) -> IPv4Address:
-        """Make everything ready for the unit; return the server that it calls.
+    async def _prepare(self, turn: int) -> None:
+        """Make everything ready for the unit.
 
         Raises:
             CallFailed: Something is missing; the reason says what.
@@ -336,23 +338,46 @@ class Call:
             version = self._machinery.pppd.version()
         except OSError:
             raise CallFailed(reasons.PROGRAM_MISSING) from None
-        if not os.access(pppfiles.PPTP, os.X_OK):
+        if not all(os.access(program, os.X_OK) for program in self._carrier.programs):
             raise CallFailed(reasons.PROGRAM_MISSING)
         password = self._machinery.store.password(self._link)
         if password is None:
             raise CallFailed(reasons.NO_PASSWORD)
+        target = await (self._pinned_server(turn) if self._carrier.over_ip else self._interface())
+        pppfiles.write(self._link, self._settings, target, password, version, self._machinery.peers)
+        for ending, content in self._carrier.files(self._link, self._settings, target).items():
+            safefile.replace(self._machinery.logs / f"{self._link}.{ending}", content)
+
+    async def _pinned_server(self, turn: int) -> str:
+        """Return the address to call, once it is pinned to the cable and stands first among the pins."""
         found = await self._machinery.lookup.addresses(self._link, self._settings.server, self._settings.interface)
         self._pins = tuple(found)
         pinned = await self._machinery.routes.want(self._link, self._wanted())
         if not pinned:
             raise CallFailed(reasons.NO_CABLE)
         server = pinned[turn % len(pinned)]
-        pppfiles.write(self._link, self._settings, server, password, version, self._machinery.peers)
-        return server
+        self._pins = (server, *(address for address in self._pins if address != server))
+        return str(server)
 
-    async def _watch(self, server: IPv4Address, others: frozenset[str]) -> None:
+    async def _interface(self) -> str:
+        """Return the interface to call on."""
+        cable = await self._machinery.routes.cable(self._settings.interface)
+        if cable is None or not cable.interface.has_carrier:
+            raise CallFailed(reasons.NO_CABLE)
+        return cable.interface.name
+
+    def _watch_for_an_answer(self, *, fresh: bool) -> None:
+        """Begin to look for the control connection; one that stands before a fresh call is another's."""
+        if self._carrier.control_port and self._pins:
+            others = self._established() if fresh else frozenset()
+            self._watching = self._machinery.spawn(self._watch(others))
+
+    def _established(self) -> frozenset[str]:
+        return self._machinery.established(self._pins[0], self._carrier.control_port)
+
+    async def _watch(self, others: frozenset[str]) -> None:
         """Notice that the server takes the control connection; `others` are those of other calls to it."""
-        while not self._machinery.established(server, pppfiles.PPTP_PORT) - others:
+        while not self._established() - others:
             await asyncio.sleep(LOOK_EVERY)
         self._answered = True
         self._report()
@@ -362,7 +387,11 @@ class Call:
         with contextlib.suppress(OSError):
             self.log.read()
         lines = list(self.log.lines)
-        reason = pppd.classify(lines, ended, stopped_by_us=self._stopping, answered=self._answered)
+        last = next((number for number, line in enumerate(lines, 1) if self._is_last(line)), len(lines))
+        lines = lines[:last]  # behind it a server's words may stand unescaped
+        reason = pppd.classify(
+            lines, ended, stopped_by_us=self._stopping, answered=self._has_answered, silence=self._carrier.silence
+        )
         if reason.retry and slept() - self._slept > NOTICEABLE:
             reason = reasons.SUSPENDED  # it is not the provider's fault
         log.info("link %s: the call has ended (%s)", self._link, "hung up" if self._stopping else reason.id)
@@ -384,6 +413,8 @@ class Call:
 
     def _on_line(self, line: str) -> None:
         was_up = self.facts.is_up
+        if self._is_last(line):
+            self._spend()
         self.facts.read(line)
         if self._stopping or self._reading_back:
             return
@@ -397,12 +428,27 @@ class Call:
         else:
             self._report()
 
+    def _is_last(self, line: str) -> bool:
+        return self._carrier.over is not None and self._carrier.over.match(line) is not None
+
+    def _spend(self) -> None:
+        """The call is over: have its unit end, which is not our wish but the call's own end."""
+        self.facts.close()
+        if not self._spent and self._in_unit and not self._stopping:
+            self._spent = True
+            self._machinery.spawn(self._stop_unit())
+
+    @property
+    def _has_answered(self) -> bool:
+        # Without a control connection to look at, pppd begins only when the server has accepted the call.
+        return self._answered or (not self._carrier.control_port and bool(self.facts.interface))
+
     def _report(self) -> None:
         """Say how far the call is, unless it is further than that."""
         if self._stopping or self._over or self.facts.is_up:
             return
         phase = self.facts.phase
-        self._listener.progress(names.AUTHENTICATING if self._answered and phase == names.CONNECTING else phase)
+        self._listener.progress(names.AUTHENTICATING if self._has_answered and phase == names.CONNECTING else phase)
 
     async def _route(self) -> None:
         if self._over:

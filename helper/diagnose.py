@@ -14,6 +14,7 @@ from typing import Final
 
 from cablecar.helper import firewall, names, plan, pppfiles, reasons
 from cablecar.helper.call import Machinery
+from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.errors import CablecarError, CallFailed
 from cablecar.helper.history import Record
 from cablecar.helper.installed import PPPD
@@ -28,6 +29,7 @@ BAD: Final = "bad"
 UNKNOWN: Final = "unknown"
 
 PPP: Final = Path("/sys/class/ppp")  # there when the kernel's PPP is loaded
+MODULES: Final = Path("/sys/module")
 RECORDS: Final = 20  # past calls that are looked at
 _REPIN: Final = "Call Reconnect."
 _OTHER_SERVER: Final = "Look for a second DHCP server on the cable, and call the provider if there is none."
@@ -54,6 +56,7 @@ class Diagnosis:
 
     def __init__(self, link: ManagedLink, links: Links, machinery: Machinery) -> None:
         self._link = link
+        self._by = BY_PROTOCOL[link.settings.protocol]
         self._links = links
         self._machinery = machinery
         self._servers: list[IPv4Address] = []
@@ -68,28 +71,35 @@ class Diagnosis:
             "password": self._password,
             "peer-file": self._peer_file,
             "cable": self._carrier,
-            "lease": self._lease,
-            "dhcp-server": self._dhcp_server,
-            "dns": self._dns,
-            "server-name": self._server_name,
-            "server": self._server,
-            "firewall": self._firewall,
-            "gre": self._gre,
-            "pins": self._pins,
+            **(self._checks_over_ip() if self._by.over_ip else {}),
             "default-route": self._default_route,
             "last-call": self._last_call,
             "double-dialers": self._double_dialers,
         }
         return {name: await check() for name, check in checks.items()}
 
+    def _checks_over_ip(self) -> dict[str, Callable[[], Awaitable[Finding]]]:
+        """Return the checks of what a call to an address needs."""
+        return {
+            "lease": self._lease,
+            "dhcp-server": self._dhcp_server,
+            "dns": self._dns,
+            "server-name": self._server_name,
+            "server": self._server,
+            "firewall": self._firewall,
+            **({"gre": self._gre} if self._by.silence is reasons.GRE_BLOCKED else {}),
+            "pins": self._pins,
+        }
+
     async def _programs(self) -> Finding:
-        missing = [path for path in (str(PPPD), pppfiles.PPTP) if not os.access(path, os.X_OK)]
+        needed = (str(PPPD), *self._by.programs)
+        missing = [path for path in needed if not os.access(path, os.X_OK)]
         if missing:
             return Finding(BAD, f"Not installed: {', '.join(missing)}.", reasons.PROGRAM_MISSING.sentence)
-        return Finding(GOOD, "pppd and pptp are installed.")
+        return Finding(GOOD, f"Installed: {', '.join(path.rpartition('/')[2] for path in needed)}.")
 
     async def _kernel(self) -> Finding:
-        if PPP.exists():
+        if PPP.exists() and (not self._by.kernel or (MODULES / self._by.kernel).exists()):
             return Finding(GOOD, "The kernel's PPP is loaded.")
         if any(record.reason == reasons.NO_KERNEL_SUPPORT.id for record in self._records()[-1:]):
             return Finding(BAD, "The kernel's PPP could not be loaded.", reasons.NO_KERNEL_SUPPORT.sentence)
@@ -216,23 +226,30 @@ class Diagnosis:
         way = await self._machinery.routes.way(server, self._link.settings.interface)
         if not way.interface:
             return Finding(BAD, f"No interface with a carrier has a route to {server}.", reasons.NO_CABLE.sentence)
-        match await self._machinery.lookup.probe(self._link.name, server, pppfiles.PPTP_PORT):
+        if (port := self._by.control_port) == 0:
+            return Finding(UNKNOWN, f"Only a call shows whether {server} answers over {self._by.title}.")
+        match await self._machinery.lookup.probe(self._link.name, server, port):
             case "open":
-                return Finding(GOOD, f"{server} takes connections to TCP port 1723.")
+                return Finding(GOOD, f"{server} takes connections to TCP port {port}.")
             case "refused":
-                return Finding(BAD, f"{server} refuses connections to TCP port 1723.", reasons.SERVER_REFUSED.sentence)
+                return Finding(
+                    BAD, f"{server} refuses connections to TCP port {port}.", reasons.SERVER_REFUSED.sentence
+                )
             case "silent":
-                return Finding(BAD, f"{server} does not answer on TCP port 1723.", reasons.SERVER_UNREACHABLE.sentence)
+                return Finding(
+                    BAD, f"{server} does not answer on TCP port {port}.", reasons.SERVER_UNREACHABLE.sentence
+                )
             case "unreachable":
                 return Finding(BAD, f"The network says that {server} cannot be reached.", reasons.HANGUP.sentence)
             case _:
-                return Finding(UNKNOWN, f"TCP port 1723 of {server} could not be tried.", _JOURNAL)
+                return Finding(UNKNOWN, f"TCP port {port} of {server} could not be tried.", _JOURNAL)
 
     async def _firewall(self) -> Finding:
         cable = self._cable.interface.name if self._cable is not None else ""
         try:
             rules = await firewall.ruleset()
-            found = firewall.outcomes(rules, firewall.packets(cable, str(next(iter(self._servers), ""))))
+            wanted = firewall.packets(cable, str(next(iter(self._servers), "")), self._by.passages)
+            found = firewall.outcomes(rules, wanted)
         except FileNotFoundError:
             return Finding(
                 UNKNOWN,
@@ -246,7 +263,8 @@ class Diagnosis:
             for one in found:
                 if one.verdict == verdict:
                     return _hindrance(one)
-        return Finding(GOOD, "The firewall lets TCP port 1723 and GRE through.")
+        passages = " and ".join(passage.what for passage in self._by.passages)
+        return Finding(GOOD, f"The firewall lets {passages} through.")
 
     async def _gre(self) -> Finding:
         if self._is_up:

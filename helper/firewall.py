@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from cablecar.helper.carrier import Passage
+
 NFT: Final = "/usr/sbin/nft"
 LIMIT: Final = 5.0  # seconds
 MAX_RULES: Final = 1 << 22  # bytes
@@ -61,16 +63,18 @@ class _Chains:
     rules: dict[Key, Rules] = field(default_factory=dict)
 
 
-def packets(cable: str, server: str) -> tuple[Packet, ...]:
-    """Return the packets that a call by PPTP needs to pass."""
-    out = {"oifname": cable, "daddr": server}
-    back = {"iifname": cable, "saddr": server, "state": "established"}
-    return (
-        Packet("TCP port 1723", "output", {**out, "protocol": 6, "dport": 1723, "state": "new"}),
-        Packet("TCP port 1723", "input", {**back, "protocol": 6, "sport": 1723}),
-        Packet("GRE", "output", {**out, "protocol": 47, "state": "new"}),
-        Packet("GRE", "input", {**back, "protocol": 47}),
-    )
+def packets(cable: str, server: str, passages: Iterable[Passage]) -> tuple[Packet, ...]:
+    """Return the packets, there and back, that a call needs to pass."""
+    return tuple(packet for passage in passages for packet in _both_ways(cable, server, passage))
+
+
+def _both_ways(cable: str, server: str, passage: Passage) -> tuple[Packet, Packet]:
+    out = {"oifname": cable, "daddr": server, "protocol": passage.number, "state": "new"}
+    back = {"iifname": cable, "saddr": server, "protocol": passage.number, "state": "established"}
+    if passage.port:
+        out |= {"dport": passage.port}
+        back |= {"sport": passage.port}
+    return Packet(passage.what, "output", out), Packet(passage.what, "input", back)
 
 
 async def ruleset() -> Any:

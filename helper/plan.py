@@ -85,6 +85,7 @@ class Interface:
     name: str
     has_carrier: bool
     addresses: tuple[IPv4Address, ...] = ()
+    is_ethernet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +191,17 @@ def underlay(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iter
 
 
 def cable_of(snapshot: Snapshot, named: str, server: IPv4Address | None, tunnels: Iterable[str]) -> Interface | None:
-    """Return the interface that is named, else the one that leads to the server, or out while that is not known."""
+    """Return the interface that is named, else the one that leads to the server, or out while that is not known.
+
+    When nothing leads out either, it is the only Ethernet with a carrier, if there is just one.
+    """
     if named:
         return snapshot.interfaces.get(named)
     best = _best(snapshot, _NOWHERE if server is None else server, "", tunnels)
-    return None if best is None else _interface(snapshot, best.output)
+    if best is not None:
+        return _interface(snapshot, best.output)
+    live = [one for one in snapshot.interfaces.values() if one.is_ethernet and one.has_carrier]
+    return live[0] if server is None and len(live) == 1 else None
 
 
 def way(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Way:
@@ -222,11 +229,13 @@ def own_addresses(snapshot: Snapshot) -> frozenset[IPv4Address]:
 
 
 def others(snapshot: Snapshot, tunnels: Iterable[str]) -> frozenset[Route | Interface]:
-    """Return what a cable may consist of: others' routes, and the interfaces with an address, but for the tunnels'."""
+    """Return what a cable may consist of, but for the tunnels: others' routes, interfaces with an address or a carrier."""
     indices = {snapshot.interfaces[name].index for name in tunnels if name in snapshot.interfaces}
     routes = {route for route in snapshot.foreign if route.output not in indices}
     return frozenset(routes).union(
-        one for one in snapshot.interfaces.values() if one.addresses and one.index not in indices
+        one
+        for one in snapshot.interfaces.values()
+        if (one.addresses or (one.is_ethernet and one.has_carrier)) and one.index not in indices
     )
 
 

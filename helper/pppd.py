@@ -61,6 +61,7 @@ _ROWS: Final[tuple[tuple[str, Reason], ...]] = (
     (_PPTP + r"(?:getaddrinfo\(\): |Host '.*' possesses no IPv4 address)", reasons.SERVER_NOT_FOUND),
     (_XL2TPD + r"Host name lookup failed", reasons.SERVER_NOT_FOUND),
     (_XL2TPD + r"Unable to bind (?:UDP )?socket: .* Terminating", reasons.L2TP_PORT_IN_USE),
+    (_XL2TPD + r"udp_xmit failed to \S+ with err=-?\d+:Operation not permitted", reasons.LOCAL_FIREWALL),
     (_XL2TPD + r"(?:M|m)aximum retries exceeded", reasons.L2TP_NO_ANSWER),
     (r"Timeout waiting for PADS packets|PADS: \S+-Error: ", reasons.NO_SESSION),
     (r"Unable to complete PPPoE Discovery phase 2", reasons.NO_SESSION),
@@ -100,6 +101,8 @@ _ROWS: Final[tuple[tuple[str, Reason], ...]] = (
     (_PPTP + r"Result code is \d+ '(?:Lost Carrier|General Error|Unknown)", reasons.TERMINATED_BY_PEER),
     (r"LCP terminated by peer", reasons.TERMINATED_BY_PEER),
     (_PPTP + r"Received Stop Control Connection Request", reasons.TERMINATED_BY_PEER),
+    # xl2tpd itself ends pppd then.
+    (_XL2TPD + r"Connection closed to ", reasons.TERMINATED_BY_PEER),
     (r"Terminating on signal (?:2|15)\b|Hangup \(SIGHUP\)", reasons.HUNG_UP_HERE),
     # What a call may well survive, and what it says when nothing better is known.
     (_PPTP + r"transmitted GRE packet triggered an ICMP .*exceeds the MTU", reasons.MTU_TOO_LARGE),
@@ -214,6 +217,7 @@ class Facts:
     remote: str = ""
     sent: int = 0
     received: int = 0
+    _closed: bool = False
     _dns: dict[str, str] = field(default_factory=dict)
     _told: dict[str, str] = field(default_factory=dict)  # fact and the newest line that told it
 
@@ -232,8 +236,14 @@ class Facts:
         """The lines that told these facts; read again in this order, they tell the same."""
         return list(dict.fromkeys(self._told.values()))
 
+    def close(self) -> None:
+        """Believe nothing but the final count from now on."""
+        self._closed = True
+
     def read(self, line: str) -> None:
         """Take in one line; one that begins a call makes the facts of the call before void."""
+        if self._closed and not _COUNTED.match(line):
+            return
         if _BEGINNING.match(line):
             fresh = Facts()
             for fact in fields(self):
@@ -279,7 +289,12 @@ class Exit:
 
 
 def classify(
-    lines: Sequence[str], ended: Exit | None, *, stopped_by_us: bool = False, answered: bool = False
+    lines: Sequence[str],
+    ended: Exit | None,
+    *,
+    stopped_by_us: bool = False,
+    answered: bool = False,
+    silence: Reason = reasons.GRE_BLOCKED,
 ) -> Reason:
     """Return why the call that said `lines` is over.
 
@@ -288,11 +303,13 @@ def classify(
         ended: How pppd ended, None when nobody saw it.
         stopped_by_us: What pppd says of our own SIGTERM is no news.
         answered: The server was seen to take the call's control connection.
+        silence: What it means that nothing comes through the tunnel of a server that has answered.
     """
     if ended is not None and ended.signal:
         return reasons.INTERRUPTED
     said = _last_call(lines)
-    return _refined(_reason_of_lines(said, stopped_by_us) or _reason_of_exit(said, ended), said, answered)
+    reason = _reason_of_lines(said, stopped_by_us) or _reason_of_exit(said, ended)
+    return _refined(reason, said, silence if answered else reasons.SERVER_UNREACHABLE)
 
 
 def gives_up(line: str) -> bool:
@@ -331,11 +348,13 @@ def _reason_of_exit(lines: Sequence[str], ended: Exit | None) -> Reason:
     return _EXITS.get(codes[-1], reasons.FAILED) if codes else reasons.FAILED
 
 
-def _refined(reason: Reason, lines: Sequence[str], answered: bool) -> Reason:
+def _refined(reason: Reason, lines: Sequence[str], silence: Reason) -> Reason:
     """Say a reason more exactly, where the rest that is known of the call tells it apart from another."""
-    if reason is reasons.GRE_BLOCKED and not answered:
+    if reason is reasons.GRE_BLOCKED:
         # Silence in the tunnel says something about GRE only when the server answers over TCP.
-        return reasons.SERVER_UNREACHABLE
+        return silence
+    if reason is reasons.L2TP_NO_ANSWER and _came_up(lines):
+        return reasons.PATH_LOST
     if reason in (reasons.AUTHENTICATION_FAILED, reasons.TERMINATED_BY_PEER):
         for text in _words_of_the_server(lines, reason is reasons.AUTHENTICATION_FAILED):
             if (understood := _understood(text)) is not None:

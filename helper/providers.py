@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from cablecar.helper import safefile
+from cablecar.helper.carriers import PROTOCOLS
 from cablecar.helper.errors import CablecarError
 from cablecar.helper.settings import PRESET_KEYS, check, check_server_address
 
 log = logging.getLogger(__name__)
 
-PROTOCOLS: Final = ("pptp", "l2tp", "pppoe")
 EXTRA: Final = Path("/etc/cablecar/providers.d")
 MAX_TEXT: Final = 500  # characters of a remark or a source
 MAX_ADDRESSES: Final = 16  # of one fact
@@ -211,9 +211,9 @@ def _protocols(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
-def _server(value: object) -> str:
+def _server(protocol: str, value: object) -> str:
     text = _text(value)
-    check("server", text.replace("{user}", "user"))
+    check("server", text.replace("{user}", "user"), protocol)
     return text
 
 
@@ -248,7 +248,7 @@ def _citation(key: str, fact: Fact) -> str:
 
 _FACTS: Final[Mapping[str, Callable[[object], Value]]] = {
     "protocols": _protocols,
-    **{f"server_{protocol}": _server for protocol in PROTOCOLS},
+    **{f"server_{protocol}": partial(_server, protocol) for protocol in PROTOCOLS},
     "login": _login,
     "authentication": partial(check, "authentication"),
     "encryption": partial(check, "encryption"),

@@ -40,6 +40,7 @@ PROTOCOL: Final = 201  # in no list of rt_protos(5) that distributions ship
 _UNICAST: Final = 1  # rtnetlink(7), RTN_UNICAST
 _SCOPE_LINK: Final = 253
 _UP: Final = 1  # netdevice(7), IFF_UP
+_ETHERNET: Final = 1  # ARPHRD_ETHER
 _SCOPE_UNIVERSE: Final = 0
 _TO_TABLE: Final = 1  # FR_ACT_TO_TBL
 
@@ -296,7 +297,12 @@ def _rule_message(rule: Rule) -> Any:
 
 def _interface(message: Any) -> Interface:
     carrier = message.get_attr("IFLA_CARRIER")
-    return Interface(message["index"], message.get_attr("IFLA_IFNAME"), carrier is None or bool(carrier))
+    return Interface(
+        message["index"],
+        message.get_attr("IFLA_IFNAME"),
+        carrier is None or bool(carrier),
+        is_ethernet=message["ifi_type"] == _ETHERNET,
+    )
 
 
 def _route(message: Any) -> Route:

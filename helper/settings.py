@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from cablecar.helper.carriers import BY_PROTOCOL, PROTOCOLS
 from cablecar.helper.errors import InvalidName, InvalidPassword, InvalidSetting
 from cablecar.helper.names import LINK_NAME
 
@@ -21,6 +22,7 @@ AUTHENTICATION_METHODS: Final = ("pap", "chap", "mschapv2", "eap")  # the weakes
 OFFERED_BY_DEFAULT: Final = ("pap", "chap", "mschapv2")
 ENCRYPTION: Final = ("no", "required")
 MAX_TITLE: Final = 64  # characters; longer ones do not fit a menu
+MAX_PPPOE_NAME: Final = 255  # bytes of the name of a concentrator or a service; what a word of pppd's files holds
 MAX_CREDENTIAL: Final = 255  # bytes; one length byte in PAP (RFC 1334) and pppd's MAXNAMELEN, MAXSECRETLEN
 MTU_RANGE: Final = (576, 1500)  # bytes; RFC 791's minimum to Ethernet
 MAX_PREFIXES: Final = 64  # of `route`
@@ -49,9 +51,11 @@ class Settings:
     """What is configured for one link. Field names are the keys of the file and of the bus.
 
     Attributes:
-        server: Host name or IPv4 address of the PPTP server.
+        server: Host name or IPv4 address of the server. By PPPoE the name of the access concentrator; empty means
+            whichever answers.
         user: The name at the provider, its suffix (`@C012`) included.
-        protocol: `pptp`.
+        protocol: `pptp`, `l2tp` or `pppoe`.
+        service: The name of the PPPoE service that is asked for; empty means any.
         title: Free text shown to people; empty means the link's name.
         provider: The id of the preset that filled in what was left out; empty means none.
         authentication: The methods that the server may ask for; asking for another ends the call. Empty means
@@ -76,6 +80,7 @@ class Settings:
     server: str
     user: str
     protocol: str = "pptp"
+    service: str = ""
     title: str = ""
     provider: str = ""
     authentication: tuple[str, ...] = ()
@@ -147,14 +152,16 @@ def check_password(password: str) -> bytes:
         raise InvalidPassword(f"The password {error}.") from None
 
 
-def check(key: str, value: object) -> Any:
-    """Return the value of one setting as `Settings` has it.
+def check(key: str, value: object, protocol: str = "") -> Any:
+    """Return the value of one setting as `Settings` has it; while no `protocol` is known, any server's name may be one.
 
     Raises:
         InvalidSetting: There is no such setting, or it does not take this value.
     """
     if (convert := _CHECKS.get(key)) is None:
         raise InvalidSetting(f"There is no setting {_shown(key)}. Known are: {', '.join(_CHECKS)}.")
+    if key == "server" and protocol in BY_PROTOCOL and BY_PROTOCOL[protocol].over_ip:
+        convert = _host
     try:
         return convert(value)
     except ValueError as error:
@@ -168,9 +175,19 @@ def check_from_bus(values: Mapping[str, Any]) -> None:
         InvalidSetting: A key is unknown or not for the bus, or a value is not one that the key takes.
     """
     for key, value in values.items():
-        if key in FILE_ONLY:
-            raise InvalidSetting(f"The setting `{key}` can only be set in the link's file, by root.", key)
-        check(key, value)
+        _check_one(key, value, _protocol_of(values))
+
+
+def _check_one(key: str, value: object, protocol: str) -> None:
+    if key in FILE_ONLY:
+        raise InvalidSetting(f"The setting `{key}` can only be set in the link's file, by root.", key)
+    check(key, value, protocol)
+
+
+def _protocol_of(values: Mapping[str, Any]) -> str:
+    """Return the protocol that values which may be incomplete or wrong speak of, empty when that is not known."""
+    protocol = values.get("protocol", "" if "provider" in values else PROTOCOLS[0])
+    return protocol if protocol in PROTOCOLS else ""
 
 
 def faults(values: Mapping[str, Any], presets: Mapping[str, Preset]) -> dict[str, str]:
@@ -178,7 +195,7 @@ def faults(values: Mapping[str, Any], presets: Mapping[str, Preset]) -> dict[str
     found = {}
     for key, value in values.items():
         try:
-            check_from_bus({key: value})
+            _check_one(key, value, _protocol_of(values))
         except InvalidSetting as error:
             found[key] = str(error)
     if not found:
@@ -221,7 +238,12 @@ def parse(values: Mapping[str, Any]) -> Settings:
     Raises:
         InvalidSetting: A key is unknown or missing, or a value is not one that the key takes.
     """
-    checked = {key: check(key, value) for key, value in values.items()}
+    protocol = check("protocol", values.get("protocol", PROTOCOLS[0]))
+    checked = {key: check(key, value, protocol) for key, value in values.items()}
+    if not BY_PROTOCOL[protocol].over_ip:
+        checked.setdefault("server", "")
+    elif checked.get("service"):
+        raise InvalidSetting("The setting `service` is for `protocol` = pppoe only. Make it empty.", "service")
     for key in ("server", "user"):
         if key not in checked:
             raise InvalidSetting(f"The setting `{key}` is missing.", key)
@@ -269,7 +291,14 @@ def _title(value: object) -> str:
     return text
 
 
-def _server(value: object) -> str:
+def _pppoe_name(value: object) -> str:
+    text = _plain(_text(value))
+    if len(text.encode()) > MAX_PPPOE_NAME:
+        raise ValueError(f"must have at most {MAX_PPPOE_NAME} bytes of UTF-8")
+    return text
+
+
+def _host(value: object) -> str:
     text = _text(value)
     if re.fullmatch(r"[0-9.]*", text):
         try:
@@ -393,8 +422,9 @@ def _mtu(value: object) -> int:
 _CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
     "title": _title,
     "provider": _provider,
-    "protocol": _one_of("pptp"),
-    "server": _server,
+    "protocol": _one_of(*PROTOCOLS),
+    "server": _pppoe_name,
+    "service": _pppoe_name,
     "user": _user,
     "authentication": _authentication,
     "encryption": _encryption,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AUTOMATIC: Final = -1  # in place of a uid: nobody asked, the link is to be up since boot
+_L2TP: Final = ("l2tp",)  # what the unit of a call by L2TP reads in `run` (l2tp.py)
 _ERRANDS: Final = ("lookup", "resolv", "addresses", "probe", "probed")  # files in `run` (lookup.py)
 _HEAD: Final = "A Cablecar link. After editing: busctl call org.cablecar1 /org/cablecar1 org.cablecar1.Manager Reload"
 
@@ -233,7 +234,7 @@ class Store:
             StorageFailed: Something could not be removed.
         """
         self.save_wish(name, None)
-        for kind in ("json", "log", "byhand.log", *_ERRANDS):
+        for kind in ("json", "log", "byhand.log", *_L2TP, *_ERRANDS):
             safefile.remove(self.run / f"{name}.{kind}")
         self._forget_hooks(name)
         safefile.remove(self._secret_path(name))

@@ -1,4 +1,4 @@
-"""The systemd units `cablecar-link@NAME.service`, over systemd's D-Bus interface.
+"""The systemd units of the calls, `cablecar-link@NAME.service` and its kin, over systemd's D-Bus interface.
 
 PID 1 holds the processes of each call, so they outlive the helper. This module starts, stops, lists and follows the
 units; what runs in them is written in the unit file and the peer file.
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from cablecar.helper.bus import Bus
+from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.names import LINK_NAME
 from cablecar.helper.pppd import Exit
 from cablecar.helper.wire import plain
@@ -17,12 +18,13 @@ from cablecar.helper.wire import plain
 SYSTEMD: Final = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
 PROPERTIES: Final = "org.freedesktop.DBus.Properties"
 CLD_EXITED: Final = 1  # waitid(2): si_code of a process that called exit
-_UNIT: Final = re.compile(r"cablecar-link@(.+)\.service")
+TEMPLATES: Final = tuple(sorted({carrier.unit for carrier in BY_PROTOCOL.values()}))
+_UNIT: Final = re.compile(rf"(?:{'|'.join(TEMPLATES)})@(.+)\.service")
 
 
-def unit_name(link: str) -> str:
-    """Return the unit of a link."""
-    return f"cablecar-link@{link}.service"
+def unit_name(link: str, template: str) -> str:
+    """Return the unit of a link's calls by one of the `TEMPLATES`."""
+    return f"{template}@{link}.service"
 
 
 class Units:
@@ -30,7 +32,7 @@ class Units:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._paths: dict[str, str] = {}
+        self._paths: dict[str, list[str]] = {}
         self._followers: list[asyncio.Queue[str]] = []
 
     async def begin(self) -> None:
@@ -40,14 +42,20 @@ class Units:
     async def running(self) -> list[str]:
         """Return the links, known to us or not, whose unit runs, starts or stops."""
         states = ["active", "activating", "deactivating", "reloading"]
-        (rows,) = await self._bus.ask(SYSTEMD, "ListUnitsByPatterns", "asas", [states, ["cablecar-link@*.service"]])
+        patterns = [unit_name("*", template) for template in TEMPLATES]
+        (rows,) = await self._bus.ask(SYSTEMD, "ListUnitsByPatterns", "asas", [states, patterns])
         matches = (_UNIT.fullmatch(row[0]) for row in rows)
         return [match[1] for match in matches if match and LINK_NAME.fullmatch(match[1])]
 
     async def follow(self, link: str, on_end: Callable[[Exit], None]) -> None:
-        """Call `on_end` each time the link's unit has ended, processes and all."""
-        (path,) = await self._bus.ask(SYSTEMD, "LoadUnit", "s", [unit_name(link)])
-        self._paths[link] = path
+        """Call `on_end` each time a unit of the link has ended, processes and all."""
+        # All templates: the call that runs may be one from before a change of the settings.
+        for template in TEMPLATES:
+            (path,) = await self._bus.ask(SYSTEMD, "LoadUnit", "s", [unit_name(link, template)])
+            self._paths.setdefault(link, []).append(path)
+            await self._follow(path, on_end)
+
+    async def _follow(self, path: str, on_end: Callable[[Exit], None]) -> None:
         facts: dict[str, Any] = {}
         last_end = 0
 
@@ -65,24 +73,25 @@ class Units:
 
     async def unfollow(self, link: str) -> None:
         """Undo `follow`."""
-        if (path := self._paths.pop(link, None)) is not None:
+        for path in self._paths.pop(link, []):
             await self._bus.unfollow(SYSTEMD[0], path, PROPERTIES, "PropertiesChanged")
 
-    async def start(self, link: str) -> None:
-        """Start the link's unit.
+    async def start(self, link: str, template: str) -> None:
+        """Start the link's unit by one of the `TEMPLATES`.
 
         Raises:
             CallError: systemd refuses.
         """
-        await self._bus.ask(SYSTEMD, "StartUnit", "ss", [unit_name(link), "replace"])
+        await self._bus.ask(SYSTEMD, "StartUnit", "ss", [unit_name(link, template), "replace"])
 
     async def stop(self, link: str) -> None:
-        """Stop the link's unit; its end is told by `follow`.
+        """Stop the link's units; their end is told by `follow`.
 
         Raises:
             CallError: systemd refuses.
         """
-        await self._bus.ask(SYSTEMD, "StopUnit", "ss", [unit_name(link), "replace"])
+        for template in TEMPLATES:
+            await self._bus.ask(SYSTEMD, "StopUnit", "ss", [unit_name(link, template), "replace"])
 
     async def finish(self, unit: str) -> None:
         """Run a oneshot unit anew, whatever becomes of a run that is left from before, and return when it has ended.

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 MAX_WORD: Final = 1023  # bytes; pppd's MAXWORDLEN less the final NUL: the rest of a longer word is dropped
 
+_SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@:/+=,-")
 _GAP: Final = re.compile(rb"(?P<space>[ \t\n\v\f\r]+)|#[^\n]*|\\\n")
 _ESCAPE: Final = rb"\\(?:(?P<octal>[0-7]{1,3})|x(?P<hex>[0-9A-Fa-f]{0,2})|(?P<other>.))?"
 _BARE: Final = re.compile(rb"(?P<plain>[^\\\"'# \t\n\v\f\r]+)|(?P<quote>[\"'])|" + _ESCAPE, re.DOTALL)
@@ -18,6 +19,20 @@ _QUOTED: Final = {
     for quote in (b'"', b"'")
 }
 _NAMED: Final = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"s": b" ", b"t": b"\t", b"\n": b""}
+
+
+def quote(value: bytes) -> str:
+    """Return `value` as one word of pppd's option files (`getword` in pppd's options.c).
+
+    Every byte outside a short safe list is written as a three-digit octal escape, which pppd decodes inside quotes,
+    so the word can end neither early nor late.
+
+    Raises:
+        ValueError: It holds a NUL, which cuts a word, or more than 255 bytes, which pppd would cut.
+    """
+    if b"\0" in value or len(value) > 255:
+        raise ValueError("not a word that pppd can hold")
+    return '"' + "".join(chr(byte) if byte in _SAFE else f"\\{byte:03o}" for byte in value) + '"'
 
 
 class Word(NamedTuple):

@@ -22,6 +22,7 @@ from cablecar.helper import names, providers
 from cablecar.helper.authority import Authority
 from cablecar.helper.bus import Bus
 from cablecar.helper.call import Machinery
+from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.history import History
 from cablecar.helper.imports import Foreign
 from cablecar.helper.leases import Lease
@@ -79,6 +80,7 @@ class FakeUnits:
     started: int = 0
     answers: dict[str, list[str]] = field(default_factory=dict)
     probed: str = "open"
+    protocol: str = "pptp"  # that the unit which is started must be for
     connections: frozenset[str] = frozenset()
 
     def established(self, server: IPv4Address, port: int) -> frozenset[str]:
@@ -97,7 +99,8 @@ class FakeUnits:
     async def unfollow(self, link: str) -> None:
         del self.on_end[link]
 
-    async def start(self, link: str) -> None:
+    async def start(self, link: str, template: str) -> None:
+        assert template == BY_PROTOCOL[self.protocol].unit
         self.active.add(link)
         self.started += 1
 

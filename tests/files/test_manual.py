@@ -132,8 +132,6 @@ def test_each_reason_has_its_section(reason: Reason) -> None:
 
 
 NOT_YET = [
-    ("protocol", "l2tp", "L2TP and PPPoE are refused by name"),
-    ("protocol", "pppoe", "L2TP and PPPoE are refused by name"),
     ("dns", ["192.0.2.53"], "Other servers cannot be named in this version"),
     ("dns", "cable", "Other servers cannot be named in this version"),
     ("strict", True, "There is no strict mode in this version"),

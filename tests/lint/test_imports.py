@@ -17,7 +17,21 @@ ONLY_IN = {
     "pyroute2": {"helper/netlink.py"},
 }
 # Modules that decide and do no I/O, and all that they may import beside each other.
-PURE = {"errors", "link", "names", "pppd", "reasons", "redial", "settings"}
+PURE = {
+    "carrier",
+    "carriers",
+    "errors",
+    "l2tp",
+    "link",
+    "names",
+    "pppd",
+    "pppoe",
+    "pptp",
+    "reasons",
+    "redial",
+    "settings",
+    "words",
+}
 PURE_LIBRARY = {
     "collections",
     "dataclasses",

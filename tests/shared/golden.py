@@ -1,14 +1,12 @@
 """The peer file of a link as pppd should understand it, whatever its user has typed: for the host's pppd and the guests'."""
 
-from ipaddress import IPv4Address
-
 import hostile
 import realpppd
 
-from cablecar.helper import pppfiles
 from cablecar.helper.settings import Settings, parse
+from cablecar.helper.words import quote
 
-SERVER = IPv4Address("203.0.113.7")
+SERVER = "203.0.113.7"
 
 # Options whose value is a string that pppd takes as it is, and dumps. `pty` is among them: it is dialed with.
 STRING_OPTIONS = (
@@ -56,7 +54,7 @@ GOLDEN = {
 
 def quoted(values: list[bytes]) -> bytes:
     """An option file that gives each of the values to one of `STRING_OPTIONS`."""
-    lines = [f"{option} {pppfiles.quote(value)}\n" for option, value in zip(STRING_OPTIONS, values, strict=True)]
+    lines = [f"{option} {quote(value)}\n" for option, value in zip(STRING_OPTIONS, values, strict=True)]
     return "".join(lines).encode() + b"noauth\n"
 
 
@@ -67,7 +65,7 @@ def hostile_links() -> list[tuple[Settings, bytes]]:
     for number, password in enumerate(passwords):
         user = hostile.USERS_CARRIED[number % len(hostile.USERS_CARRIED)]
         title = hostile.TITLES_CARRIED[number % len(hostile.TITLES_CARRIED)]
-        links.append((parse({"server": str(SERVER), "user": user, "title": title}), password.encode()))
+        links.append((parse({"server": SERVER, "user": user, "title": title}), password.encode()))
     return links
 
 

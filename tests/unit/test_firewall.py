@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from cablecar.helper import firewall
+from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.firewall import OPEN, PASSES, STOPPED, outcomes, packets
 
-CALL = packets("eth0", "203.0.113.7")
+CALL = packets("eth0", "203.0.113.7", BY_PROTOCOL["pptp"].passages)
 
 
 def chain(name: str, hook: str = "", policy: str = "accept", table: str = "filter") -> dict[str, Any]:

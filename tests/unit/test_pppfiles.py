@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from cablecar.helper import pppfiles
 from cablecar.helper.errors import PeerFileExists
 from cablecar.helper.settings import ENCRYPTION, Settings, parse
+from cablecar.helper.words import quote
 
-SERVER = IPv4Address("203.0.113.7")
+SERVER = "203.0.113.7"
 PLAIN = Settings("203.0.113.7", "customer@C012")
 
 
@@ -58,7 +59,7 @@ def getword(text: bytes) -> list[bytes]:
 
 @given(st.binary(max_size=255).filter(lambda value: b"\0" not in value))
 def test_a_quoted_value_is_one_word_and_comes_out_as_it_went_in(value: bytes) -> None:
-    assert getword(b"user " + pppfiles.quote(value).encode() + b" nodefaultroute") == [
+    assert getword(b"user " + quote(value).encode() + b" nodefaultroute") == [
         b"user",
         value,
         b"nodefaultroute",
@@ -68,7 +69,7 @@ def test_a_quoted_value_is_one_word_and_comes_out_as_it_went_in(value: bytes) ->
 @pytest.mark.parametrize("value", [b"a\0b", b"a" * 256])
 def test_what_pppd_would_cut_is_refused(value: bytes) -> None:
     with pytest.raises(ValueError, match="pppd"):
-        pppfiles.quote(value)
+        quote(value)
 
 
 def option_names(settings: Settings, password: bytes, part: bytes = b"") -> list[bytes]:
@@ -116,7 +117,7 @@ def test_each_value_of_encryption_is_said_to_pppd(value: str) -> None:
 def test_the_file_is_for_root_alone_and_tells_its_server(tmp_path: Path) -> None:
     pppfiles.write("yosefcom", PLAIN, SERVER, b"secret", (2, 4, 9), tmp_path)
     assert (tmp_path / "yosefcom").stat().st_mode & 0o777 == 0o600
-    assert pppfiles.dialled_server("yosefcom", tmp_path) == SERVER
+    assert pppfiles.dialled_server("yosefcom", tmp_path) == IPv4Address(SERVER)
     pppfiles.remove("yosefcom", tmp_path)
     assert list(tmp_path.iterdir()) == []
 

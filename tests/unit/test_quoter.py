@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cablecar.helper import pppfiles
 from cablecar.helper.settings import Settings
-from cablecar.helper.words import words
+from cablecar.helper.words import quote, words
 
 SAMPLES = 10_000
 
@@ -28,7 +28,7 @@ def every_value() -> list[bytes]:
     @settings(max_examples=SAMPLES, database=None, deadline=None, suppress_health_check=list(HealthCheck))
     @given(edges | anything)
     def judge(value: bytes) -> None:
-        text = b"user " + pppfiles.quote(value).encode() + b" noauth"
+        text = b"user " + quote(value).encode() + b" noauth"
         assert [word.value for word in words(text)] == [b"user", value, b"noauth"]
         values.append(value)
 
@@ -66,7 +66,7 @@ def test_the_judge_sees_an_injection(tmp_path: Path) -> None:
 
 
 def test_the_options_of_a_peer_file_are_the_golden_ones_whoever_the_user_is(tmp_path: Path) -> None:
-    plain = Settings(str(SERVER), "customer@C012", title="Yosefcom"), b"secret"
+    plain = Settings(SERVER, "customer@C012", title="Yosefcom"), b"secret"
     links = [plain, *hostile_links()]
     files = [pppfiles.render("yosefcom", link, SERVER, password, (2, 4, 9)) for link, password in links]
     for (link, _), dump in zip(links, realpppd.dumps(files, tmp_path), strict=True):

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cablecar.helper.pppfiles import quote
-from cablecar.helper.words import words
+from cablecar.helper.words import quote, words
 
 
 def values(text: bytes) -> list[bytes]:

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address
 from pathlib import Path
 
 import lab
@@ -122,7 +121,7 @@ class Provider:
     def accepts(self, slot: int, user: str, password: str, folder: Path) -> str:
         """Log in by the peer file of a link of these settings; return what went wrong."""
         settings = parse({"server": lab.SERVER, "user": user})
-        peer = pppfiles.render(f"slot{slot}", settings, IPv4Address(lab.SERVER), check_password(password), VERSION)
+        peer = pppfiles.render(f"slot{slot}", settings, lab.SERVER, check_password(password), VERSION)
         kept = [line for line in peer.splitlines() if not line.startswith((b"pty ", b"logfile "))]
         # Without a network protocol the call ends by itself after the login.
         kept += [f'pty "{self._command}{method(password)}"'.encode(), b"noip", b"noccp", b"nodetach", b"logfd 1"]

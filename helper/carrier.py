@@ -1,0 +1,64 @@
+"""What carries PPP over the cable: the contract that `pptp.py`, `l2tp.py` and `pppoe.py` each fulfil, and nothing else.
+
+Whatever differs between the three is a field here; who dials, diagnoses or reads settings asks these fields and never
+which protocol it is. Pure: text out, no file and no process.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cablecar.helper.reasons import Reason
+
+if TYPE_CHECKING:
+    from cablecar.helper.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A kind of packets that a firewall has to let through, both ways.
+
+    Attributes:
+        what: Its name in a sentence.
+        number: Its IP protocol.
+        port: The server's port; 0 where there are none.
+    """
+
+    what: str
+    number: int
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """One way to carry PPP.
+
+    Attributes:
+        title: Its name in a sentence.
+        unit: The template of the unit that a call runs in.
+        programs: What must be installed beside pppd.
+        over_ip: Whether it calls an address: then it needs a server's name or address, a lease, and pins. Otherwise it
+            calls whoever answers on the cable's Ethernet.
+        mtu: Bytes, where the settings leave it to us.
+        options: Returns the lines of the peer file that lead to the target: an address, or the cable's interface.
+        files: Returns what else the unit reads, by the endings of the files' names, for a link that dials a target.
+        silence: Why a call fails when the server has answered and then nothing comes through the tunnel.
+        kernel: The module under /sys/module that the kernel loads for it, and what it is; empty for none of its own.
+        passages: What a firewall has to let through.
+        control_port: The TCP port whose connection shows that the server has answered; 0 where pppd begins only then.
+        over: Matches what is logged when the call is over though its unit still runs; None when the unit ends by itself.
+    """
+
+    title: str
+    unit: str
+    programs: tuple[str, ...]
+    over_ip: bool
+    mtu: int
+    options: Callable[["Settings", str], list[str]]
+    silence: Reason
+    kernel: str = ""
+    files: Callable[[str, "Settings", str], Mapping[str, bytes]] = lambda name, settings, target: {}
+    passages: tuple[Passage, ...] = ()
+    control_port: int = 0
+    over: re.Pattern[str] | None = None

@@ -1,0 +1,106 @@
+"""Calls by L2TP and PPPoE: what they share with PPTP, and the little that they do not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from dbus_next.constants import MessageType
+from dbus_next.message import Message
+from dbus_next.signature import Variant
+
+from cablecar.helper.pppd import Exit
+
+if TYPE_CHECKING:
+    from tests.bus.conftest import Stage
+
+pytestmark = pytest.mark.asyncio
+LINK = "yosefcom"
+
+
+async def begin(stage: Stage, protocol: str, server: str) -> asyncio.Task[Message]:
+    stage.units.protocol = protocol
+    values: dict[str, Any] = {
+        "protocol": Variant("s", protocol),
+        "server": Variant("s", server),
+        "reconnect": Variant("b", False),
+    }
+    assert (await stage.client.add_link(**values)).message_type is MessageType.METHOD_RETURN
+    await stage.client.link("SetPassword", "s", "secret")
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    return dialing
+
+
+def ended(stage: Stage) -> list[str]:
+    return [signal.body[0] for signal in stage.client.signals if signal.member == "Disconnected"]
+
+
+async def test_an_l2tp_call_whose_daemon_stays_is_taken_for_what_it_is(stage: Stage) -> None:
+    dialing = await begin(stage, "l2tp", "203.0.113.7")
+    conf = stage.machinery.logs / f"{LINK}.l2tp"
+    assert "lns = 203.0.113.7\n" in conf.read_text()
+    assert conf.stat().st_mode & 0o777 == 0o600
+    stage.units.say(LINK, "xl2tpd[9]: Connecting to host 203.0.113.7, port 1701", "Using interface ppp0")
+    await stage.until(lambda: stage.links.get(LINK).status.phase == "authenticating")
+    stage.units.say(LINK, *stage.up_lines)
+    await dialing
+    assert [str(pin) for pin in stage.routes.wanted[LINK].pins] == ["203.0.113.7"]
+    stage.units.say(
+        LINK,
+        "xl2tpd[9]: control_finish: Connection closed to 203.0.113.7, port 1701 (",
+        "Using interface eth0", "local  IP address 192.0.2.66", "remote IP address 192.0.2.67",
+        "Terminating on signal 15",
+    )  # fmt: skip
+    await stage.until(lambda: ended(stage))
+    assert ended(stage) == ["terminated-by-peer"]
+    assert (await stage.client.state(), stage.units.active, stage.routes.wanted) == ("down", set(), {})
+    await stage.client.manager("RemoveLink", "s", LINK)
+    assert not conf.exists()
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (["xl2tpd[9]: Maximum retries exceeded for tunnel 7.  Closing."], "l2tp-no-answer"),
+        (["Using interface ppp0", "LCP: timeout sending Config-Requests"], "path-lost"),
+        (
+            ["Using interface ppp0", "PAP authentication failed", "xl2tpd[9]: child_handler : pppd exited for call 1 "],
+            "authentication-failed",
+        ),
+        (["xl2tpd[9]: udp_xmit failed to 203.0.113.7:1701 with err=-1:Operation not permitted",
+          "xl2tpd[9]: Maximum retries exceeded for tunnel 7.  Closing."], "local-firewall"),
+    ],
+)  # fmt: skip
+async def test_what_keeps_an_l2tp_call_from_coming_up_has_its_reason(
+    stage: Stage, lines: list[str], reason: str
+) -> None:
+    dialing = await begin(stage, "l2tp", "203.0.113.7")
+    stage.units.say(LINK, *lines)
+    await dialing
+    assert stage.links.get(LINK).status.reason.id == reason
+    assert not stage.units.active
+
+
+async def test_pppoe_wants_a_cable_and_neither_a_name_nor_a_pin(stage: Stage) -> None:
+    dialing = await begin(stage, "pppoe", "")
+    assert "nic-eth0\n" in (stage.peers / LINK).read_text()
+    stage.units.say(LINK, "PPP session is 7", "Using interface ppp0")
+    await stage.until(lambda: stage.links.get(LINK).status.phase == "authenticating")
+    stage.units.say(LINK, *stage.up_lines)
+    await dialing
+    assert (stage.routes.wanted[LINK].pins, stage.routes.wanted[LINK].tunnel) == ((), "ppp0")
+    stage.units.end(LINK, Exit(code=15))
+    await stage.until(lambda: ended(stage))
+    assert ended(stage) == ["path-lost"]
+
+
+async def test_pppoe_without_a_cable_waits_for_one(stage: Stage) -> None:
+    stage.routes.reached = False
+    values: dict[str, Any] = {"protocol": Variant("s", "pppoe"), "server": Variant("s", "")}
+    await stage.client.add_link(**values)
+    await stage.client.link("SetPassword", "s", "secret")
+    reply = await stage.client.link("Connect")
+    assert reply.error_name == "org.cablecar1.Error.NoCable"
+    assert not stage.units.active
