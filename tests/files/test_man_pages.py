@@ -57,6 +57,13 @@ def test_no_formatter_complains(pages: Path, name: str) -> None:
     assert not complaints(pages / name)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_is_cut_in_two(pages: Path, name: str) -> None:
+    command = ["groff", "-man", "-Kutf8", "-Tutf8", str(pages / name)]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "\N{HYPHEN}\n" not in shown
+
+
 @pytest.mark.parametrize("mistake", [".SH", ".XY what", ".TP\n.SH SEE"])
 def test_a_mistake_is_seen(pages: Path, tmp_path: Path, mistake: str) -> None:
     broken = tmp_path / "broken.1"
