@@ -3,6 +3,7 @@
 import fnmatch
 import gzip
 import io
+import os
 import re
 import subprocess
 import sys
@@ -207,6 +208,14 @@ def test_the_pages_that_the_readme_names_are_where_it_says() -> None:
     pages = re.findall(r"^\* `((?:dbus|doc)/\w+\.md)`", (ROOT / "README.md").read_text(), re.MULTILINE)[:5]
     assert "the first five" in (ROOT / "README.md").read_text()
     assert {f"{folder}/README.md", *(f"{folder}/{page}" for page in pages)} <= files("cablecar-helper")
+
+
+def test_the_pictures_of_the_pages_are_there_too() -> None:
+    folder = Path("usr/share/doc/cablecar-helper")
+    for page in ("README.md", "doc/GUIDE.md"):
+        pictures = re.findall(r"^!\[.+\]\((.+\.png)\)$", (ROOT / page).read_text(), re.MULTILINE)
+        assert pictures
+        assert {os.path.normpath(folder / Path(page).parent / name) for name in pictures} <= files("cablecar-helper")
 
 
 @pytest.mark.parametrize("package", PACKAGES)
