@@ -149,7 +149,7 @@ class Editor(QDialog):
             layout.addWidget(part)
         self._save_button.setDefault(True)  # only in its window does a button become that window's
         em = QFontMetrics(self.font()).height()
-        self.resize(46 * em, 43 * em)
+        self.resize(46 * em, 46 * em)
 
     def reject(self) -> None:
         """Close; what was typed and not saved is asked about first."""

@@ -361,12 +361,12 @@ class Account(QWidget):
         self.fields: dict[str, Field] = {
             "protocol": ChoiceField(_("Protocol"), _("Ask the provider when you are not sure."), PROTOCOLS),
             "server": ServerField(),
-            "service": ServiceField(),
-            "interface": InterfaceField(),
             "user": TextField(_("User name"), ""),
             "password": PasswordField(_("Password")),
             "title": TextField(_("Title"), _("What this link is called in the menu.")),
             "autoconnect": FlagField(_("Connect when the computer starts"), _("Even before anybody has logged in.")),
+            "service": ServiceField(),
+            "interface": InterfaceField(),
         }
         self._page = Page(self.fields.values())
         self._weakness = plain_label()
