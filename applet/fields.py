@@ -328,7 +328,9 @@ class InterfaceField(TextField):
     def ask_for(self, protocol: str) -> None:
         """Ask for what this protocol needs."""
         self.explain(
-            _("The one that the modem is plugged into, such as eth0. Empty: the one of the default route.")
+            _(
+                "The one that the modem is plugged into, such as eth0. Empty: the one of the default route, or the only one with a cable."
+            )
             if protocol == _WITHOUT_ADDRESSES
             else _("Empty: the one by which the server is reached.")
         )

@@ -335,10 +335,15 @@ def test_sources_and_age_are_told(assistant: Assistant) -> None:
     assert "published up to" in about and "Ubuntu Forums" in about and "cablepns.012.net.il" in about
 
 
-def test_provider_of_another_protocol(assistant: Assistant) -> None:
-    type_into(assistant.providers.search, "bell fibe")
-    assert not assistant.next_button.isEnabled()
-    assert "none of this provider's protocols" in assistant.providers.about.toPlainText()
+def test_provider_of_another_protocol(forms: Any, client: Client, eventually: Any) -> None:
+    forms.do("take_little")
+    older = Assistant(client)
+    older.show()
+    eventually(lambda: older.providers.list.topLevelItemCount() > 10)
+    type_into(older.providers.search, "bell fibe")
+    assert not older.next_button.isEnabled()
+    assert "none of this provider's protocols" in older.providers.about.toPlainText()
+    older.deleteLater()
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def editor(client: Client, eventually: Any) -> Iterator[Editor]:
     made = Editor(client, HOME)
     made.show()
     eventually(lambda: made.fields["server"].value() and choice(made, "provider").offered > 10)
-    eventually(lambda: not made.fields["strict"].isVisible())
+    eventually(lambda: choice(made, "protocol").offered == 3)
     yield made
     made.deleteLater()
 
@@ -299,15 +299,18 @@ def test_closing_with_unsaved_changes_asks(editor: Editor, forms: Any, eventuall
     assert not calls(forms)
 
 
-def test_what_this_version_does_not_have_is_not_shown(
-    editor: Editor, forms: Any, client: Client, eventually: Any
-) -> None:
+def test_what_the_helper_does_not_have_is_not_shown(forms: Any, client: Client, eventually: Any) -> None:
+    forms.do("take_little")
+    older = Editor(client, HOME)
+    older.show()
+    eventually(lambda: edit(older, "title").text() and len(forms.seen("call", member="CheckSettings")) >= 2)
     assert not any(
-        editor.fields[key].isVisibleTo(editor.fields[key].parentWidget())
-        for key in ("protocol", "firewall", "strict", "share")
+        older.fields[key].isVisibleTo(older.fields[key].parentWidget())
+        for key in ("protocol", "service", "firewall", "strict", "share")
     )
-    assert choice(editor, "dns").offered == 2
-    assert [edit(editor, "server").accessibleName(), editor.fields["service"].isHidden()] == ["Server", True]
+    assert choice(older, "dns").offered == 2
+    assert edit(older, "server").accessibleName() == "Server"
+    older.deleteLater()
 
 
 def test_a_newer_helper_has_more(forms: Any, client: Client, eventually: Any) -> None:
@@ -349,7 +352,7 @@ def test_keyboard_only(editor: Editor, forms: Any, eventually: Any) -> None:
             KEYS.keyClick(focus(), Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
             KEYS.keyClicks(focus(), "somebody")
         KEYS.keyClick(focus(), Qt.Key.Key_Tab)
-    assert reached[:5] == ["Title", "Provider", "Server", "User name", "Password"]
+    assert reached[:6] == ["Title", "Provider", "Protocol", "Server", "User name", "Password"]
     assert all(reached), reached
     editor.go_to("user")
     KEYS.keyClick(focus(), Qt.Key.Key_Return)

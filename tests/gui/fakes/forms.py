@@ -57,6 +57,7 @@ class FakeForms(FakeHelper):
             "stored": self.stored,
             "offer_peers": self.offer_peers,
             "plan": self.plan,
+            "take_little": self.take_little,
             "take_anything": self.take_anything,
         }
 
@@ -77,6 +78,11 @@ class FakeForms(FakeHelper):
     def plan(self, *, ends: list[str]) -> None:
         """Say how the next calls end."""
         self.plans = ends
+
+    def take_little(self) -> None:
+        """Be of a version that knows PPTP only, and leaves the network alone."""
+        refused = dict.fromkeys(("protocol", "dns", "firewall", "strict", "share"), "not in this version")
+        self.methods["CheckSettings"] = lambda _message: ("a{ss}", [refused])
 
     def take_anything(self) -> None:
         """Be of a version that has every setting."""
