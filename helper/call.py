@@ -273,7 +273,15 @@ class Call:
     def _wanted(self) -> Wanted:
         tunnel = self.facts.interface if self.facts.is_up else ""
         inside = _addresses(self.facts.remote, *self.facts.dns) if tunnel else ()
-        return Wanted(self._pins, self._settings.interface, tunnel, _networks(self._settings.route), inside)
+        return Wanted(
+            self._pins,
+            self._settings.interface,
+            tunnel,
+            _networks(self._settings.route),
+            inside,
+            self._carrier.passages,
+            self._settings.share,
+        )
 
     async def _run(self, work: Coroutine[None, None, Reason]) -> None:
         try:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cablecar.helper.carrier import Passage
+from cablecar.helper.nft import NFT, TABLE
 
-NFT: Final = "/usr/sbin/nft"
 LIMIT: Final = 5.0  # seconds
 MAX_RULES: Final = 1 << 22  # bytes
 PASSES, STOPPED, OPEN = "passes", "stopped", "open"
@@ -115,6 +115,8 @@ def outcomes(ruleset: Any, wanted: Iterable[Packet]) -> list[Outcome]:
 def _chains(ruleset: Any) -> _Chains:
     found = _Chains()
     for entry in ruleset["nftables"]:
+        if any(entry.get(kind, {}).get("table") == TABLE for kind in ("chain", "rule")):
+            continue  # ours: strict mode lets out what is called when it is called
         if (chain := entry.get("chain")) and chain["family"] in _FAMILIES:
             key = chain["family"], chain["table"], chain["name"]
             found.rules.setdefault(key, [])

@@ -8,11 +8,13 @@ import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from typing import Any, Final
 
 from cablecar.helper import byhand, names, pppfiles, safefile
 from cablecar.helper.call import Machinery, clock
 from cablecar.helper.errors import (
+    Failed,
     InvalidSetting,
     LimitExceeded,
     LinkExists,
@@ -72,6 +74,7 @@ class Links:
                 link.resume()
         for name in running:
             await self._take_over(name)
+        self._expect_strict()
         self._begun = True
         await self._machinery.routes.reconcile()
         self._surroundings = self._machinery.routes.surroundings
@@ -79,14 +82,27 @@ class Links:
             await self._settle_running(name)
         self._forget_the_lost()
         await self._find_calls_of_others()
-        for link in self.by_name.values():
-            self._connect_if_wanted(link, at_boot)
+        for link in list(self.by_name.values()):
+            await self._connect_if_wanted(link, at_boot)
 
-    def _connect_if_wanted(self, link: ManagedLink, at_boot: bool) -> None:
+    def _expect_strict(self) -> None:
+        """Have strict mode go on as it was: also for a link whose settings cannot be read now."""
+        for name, local in self._machinery.store.strict().items():
+            if name not in self.by_name and self._machinery.store.has_link(name):
+                self._machinery.routes.expect_strict(name, tuple(map(IPv4Network, local)))
+        for link in self.by_name.values():
+            link.expect_strict()
+
+    async def _connect_if_wanted(self, link: ManagedLink, at_boot: bool) -> None:
         wanted = link.wanted_by is not None
         if at_boot and link.settings.autoconnect and not wanted:
             wanted = True
             link.remember_wish(AUTOMATIC)
+        try:
+            await link.keep_in()
+        except Failed as error:
+            log.error("link %s is not dialed: %s", link.name, error)
+            return
         if wanted and link.status.state == names.WAITING:
             link.machine.cable_changed()  # it may have come while there was no helper
         elif wanted:
@@ -261,6 +277,7 @@ class Links:
             settings = parse(fill(merged, presets) if "provider" in values else merged)
             self._machinery.store.save_link(name, settings)
             self._use(link, settings)
+            await link.keep_in()
 
     async def reload(self, changes: Changes) -> None:
         """Read all files again: new links appear, changed ones take their new settings, removed ones are taken down.
@@ -280,18 +297,27 @@ class Links:
             for name, settings in loaded.links.items():
                 if (link := self.by_name.get(name)) is not None:
                     self._use(link, settings)
+                    await link.keep_in()
                 elif len(self.by_name) >= MAX_LINKS:
                     changes.broken.append(f"{name}: {_TOO_MANY}")
                 else:
-                    self._connect_if_wanted(await self._make(name, settings), at_boot=False)
+                    await self._connect_if_wanted(await self._make(name, settings), at_boot=False)
                     changes.added.append(name)
 
     async def restore_network(self) -> None:
-        """Take every link down and leave nothing of ours in the network."""
+        """Take every link down and leave nothing of ours in the network.
+
+        Raises:
+            Failed, StorageFailed: Something could not be taken back; all else was.
+        """
         try:
             await asyncio.gather(*(link.disconnect() for link in self.by_name.values()))
+            for name in await self._machinery.units.running():
+                await self._machinery.units.stop(name)  # its settings cannot be read
+            for name in self._machinery.store.strict():
+                self._machinery.store.save_strict(name, None)
         finally:
-            await self._machinery.routes.reconcile()
+            await self._machinery.routes.clear()
 
     def set_password(self, name: str, password: bytes) -> None:
         """Store a link's password; the next dial uses it.

@@ -62,7 +62,9 @@ def _parse(arguments: list[str]) -> "argparse.Namespace":
         description="Cablecar's root helper. systemd starts it when somebody calls org.cablecar1 on the system bus.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.add_argument("--sweep", action="store_true", help="remove all of Cablecar's routes and rules, and end")
+    parser.add_argument(
+        "--sweep", action="store_true", help="remove all of Cablecar's routes, rules and firewall rules, and end"
+    )
     parser.add_argument("--debug", action="store_true", help="log every step")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="without Debian's packages")
     for command, meaning in (
@@ -128,7 +130,7 @@ async def _serve() -> int:
             log.error("a helper runs already: %s has an owner on the bus", BUS_NAME)
             return 1
         await units.begin()
-        await routes.begin()
+        await routes.begin(links.network_changed)
         await monitor.begin()
         mark = FOLDER / STARTED_MARK
         await sleep.begin()

@@ -9,11 +9,12 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
 from typing import Any, Final, Protocol
 
 from cablecar.helper import names, reasons
 from cablecar.helper.call import Dialer, Machinery, clock
-from cablecar.helper.errors import CablecarError, CallFailed, StorageFailed
+from cablecar.helper.errors import CablecarError, CallFailed, Failed, StorageFailed
 from cablecar.helper.history import Record
 from cablecar.helper.link import Link, Status
 from cablecar.helper.reasons import Reason
@@ -115,9 +116,12 @@ class ManagedLink:
         try:
             # First, so that a helper that is killed meanwhile does not come back with a link that nobody wants.
             self._machinery.store.save_wish(self.name, None)
+            self._machinery.store.save_strict(self.name, None)
         finally:
             self.machine.disconnect()
             await self._settle()
+            if self.wanted_by is None:
+                await self._machinery.routes.keep_in(self.name, None)
 
     async def details(self) -> Details:
         """Return what only those who may view details are told."""
@@ -134,9 +138,40 @@ class ManagedLink:
             *await self._machinery.routes.counters(facts.interface),
         )
 
+    async def keep_in(self) -> None:
+        """Have strict mode hold from the first wish for the link until a person ends it, if the settings ask for it.
+
+        Raises:
+            Failed: The firewall cannot be made so: the link must not be dialed.
+        """
+        await self._machinery.routes.keep_in(self.name, self._local_networks())
+
+    def expect_strict(self) -> None:
+        """Likewise, by the next `reconcile`."""
+        self._machinery.routes.expect_strict(self.name, self._local_networks())
+
+    def _local_networks(self) -> tuple[IPv4Network, ...] | None:
+        """Return what strict mode leaves reachable, None when it does not hold; also have that outlive the helper."""
+        store, strict = self._machinery.store, self.settings.strict
+        local = strict if isinstance(strict, tuple) else ()
+        holds = strict is not False and (self.wanted_by is not None or self.name in store.strict())
+        try:
+            store.save_strict(self.name, local if holds else None)
+        except StorageFailed as error:
+            log.error("link %s: a restart of the helper will not know of its strict mode: %s", self.name, error)
+        return tuple(map(IPv4Network, local)) if holds else None
+
     async def _wish_and_settle(self, uid: int, ask: Callable[[], None]) -> None:
         if self.wanted_by is None:  # else it stays the wish of who had it first
             self.remember_wish(uid)
+        if self.settings.strict is not False:
+            try:
+                await self.keep_in()
+            except Failed:
+                await self.disconnect()
+                raise
+            if self.wanted_by is None:  # somebody has disconnected or removed it meanwhile
+                raise CallFailed(reasons.REQUESTED)
         ask()
         status = await self._settle()
         if status.state != names.UP:

@@ -34,6 +34,7 @@ from pyroute2.netlink.rtnl import (
     RTM_NEWLINK,
     RTM_NEWROUTE,
     RTM_NEWRULE,
+    RTM_SETLINK,
     RTMGRP_IPV4_IFADDR,
     RTMGRP_IPV4_ROUTE,
     RTMGRP_IPV4_RULE,
@@ -62,6 +63,12 @@ CHANGES: Final = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_I
 _HEADER: Final = struct.Struct("=IHHII")  # netlink(7): length, type, flags, sequence number, port
 _ERROR: Final = struct.Struct("=i")
 _ROOM: Final = 65536  # the kernel fills at most 32 KiB at once
+_ATTRIBUTE: Final = struct.Struct("=HH")  # netlink(7), struct rtattr: length, type
+_NUMBER: Final = struct.Struct("=I")
+_INET_CONF: Final = 1  # linux/if_link.h, IFLA_INET_CONF
+_FORWARDING: Final = 1  # linux/ip.h, IPV4_DEVCONF_FORWARDING
+_GET_CONFIGURATION: Final = 82  # linux/rtnetlink.h, RTM_GETNETCONF
+_NEW_CONFIGURATION: Final = 80  # RTM_NEWNETCONF
 
 
 class _Statistics(nla):  # type: ignore[misc]
@@ -74,8 +81,21 @@ class ifinfmsg(nlmsg):  # type: ignore[misc]
     """An interface, as far as we want to know it: pyroute2's own has a module for each kind of interface."""
 
     fields = (("family", "B"), ("__pad", "x"), ("ifi_type", "H"), ("index", "i"), ("flags", "I"), ("change", "I"))
-    nla_map = ((3, "IFLA_IFNAME", "asciiz"), (23, "IFLA_STATS64", "statistics"), (33, "IFLA_CARRIER", "uint8"))
+    nla_map = (
+        (3, "IFLA_IFNAME", "asciiz"),
+        (4, "IFLA_MTU", "uint32"),
+        (23, "IFLA_STATS64", "statistics"),
+        (26, "IFLA_AF_SPEC", "cdata"),
+        (33, "IFLA_CARRIER", "uint8"),
+    )
     statistics = _Statistics
+
+
+class _netconfmsg(nlmsg):  # type: ignore[misc]
+    """What holds for IPv4 on an interface, or as ours asks, on all."""
+
+    fields = (("family", "B"), ("__pad", "3x"))
+    nla_map = ((1, "NETCONFA_IFINDEX", "int32"), (2, "NETCONFA_FORWARDING", "int32"))
 
 
 _CLASSES: Final = {
@@ -84,6 +104,7 @@ _CLASSES: Final = {
     RTM_NEWADDR: ifaddrmsg,
     RTM_NEWROUTE: rtmsg,
     RTM_NEWRULE: fibmsg,
+    _NEW_CONFIGURATION: _netconfmsg,
 }
 
 
@@ -128,6 +149,29 @@ class Netlink:
     def rules(self) -> list[Any]:
         """Return the IPv4 policy rules."""
         return self._dump(fibmsg(), RTM_GETRULE)
+
+    def forwards(self, link: Any) -> bool:
+        """Return whether packets that come by an interface, one of `links`, are forwarded."""
+        families = link.get_attr("IFLA_AF_SPEC") or b""
+        values = _attributes(_attributes(families).get(socket.AF_INET, b"")).get(_INET_CONF, b"")
+        return bool(values) and bool(_NUMBER.unpack_from(values, (_FORWARDING - 1) * _NUMBER.size)[0])
+
+    def forwards_everywhere(self) -> bool:
+        """Return whether this machine is a router altogether (`net.ipv4.ip_forward`)."""
+        message = _netconfmsg()
+        message["family"] = socket.AF_INET
+        message["attrs"] = [("NETCONFA_IFINDEX", -1)]
+        self._send(message, _GET_CONFIGURATION, NLM_F_ACK)
+        answers = [_decode(kind, data).get_attr("NETCONFA_FORWARDING") for kind, data in self._answers()]
+        return any(answers)
+
+    def set_forwarding(self, index: int, on: bool) -> None:
+        """Have packets that come by an interface forwarded, or no longer."""
+        value = _attribute(_FORWARDING, _NUMBER.pack(on))
+        message = ifinfmsg()
+        message["index"] = index
+        message["attrs"] = [("IFLA_AF_SPEC", _attribute(socket.AF_INET, _attribute(_INET_CONF, value)))]
+        self.change(message, RTM_SETLINK)
 
     def change(self, message: Any, kind: int, flags: int = 0) -> None:
         """Have the kernel do what `message` says."""
@@ -183,3 +227,16 @@ def _decode(kind: int, data: bytes) -> Any:
     message = _CLASSES[kind](data)
     message.decode()
     return message
+
+
+def _attribute(kind: int, data: bytes) -> bytes:
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(data), kind) + data
+
+
+def _attributes(data: bytes) -> dict[int, bytes]:
+    found = {}
+    while len(data) >= _ATTRIBUTE.size:
+        length, kind = _ATTRIBUTE.unpack_from(data)
+        found[kind] = data[_ATTRIBUTE.size : length]
+        data = data[(length + 3) & ~3 :]
+    return found

@@ -7,7 +7,9 @@
     table 5200+n    the routes through the link in slot n: the default, or the chosen prefixes; they die with the ppp
                     device, by the kernel's hand
     rule 31799      the pins of table 5199 first, also before the kernel's own route to a peer that is the server
-    rule 31800      everything but default routes from `main`, so that pins and the local network keep working
+    rule 31800      everything but default routes from `main`, so that pins and the local network keep working; not in
+                    strict mode, where what `main` says counts for nothing: there table 5199 has the routes to the local
+                    networks that were chosen, and to the interfaces that share the link
     rule 31801+n    then the tables of links that take chosen prefixes, before those that take everything
     rule 31865+n    then the tables of links that take everything; when all are empty, the lookup goes on to `main` as
                     before
@@ -16,11 +18,12 @@ The cable's own default route is never touched. What its DHCP server said is a s
 be what it is said to be gets no pin, and a sentence says why.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
+from cablecar.helper.carrier import Passage
 from cablecar.helper.leases import Lease
 from cablecar.helper.settings import check_server_address
 
@@ -35,6 +38,11 @@ SLOTS: Final = 64  # links that can be up at once
 ANYWHERE: Final = IPv4Network("0.0.0.0/0")
 _LARGE: Final = 8  # bits of a prefix; who has fewer owns no such network
 _NOWHERE: Final = IPv4Address(0)  # only a default route leads there
+_DHCP_SERVER: Final = "DHCP server"
+_PAST_THE_TUNNEL: Final = (
+    "somebody else's route keeps {} out of the tunnel; it may be the cable's DHCP server's (CVE-2024-3661). The setting"
+    " `strict` leaves such routes without effect"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,8 @@ class Wanted:
         tunnel: The ppp interface while up, otherwise empty.
         through: The destinations that the tunnel leads to; `ANYWHERE` alone is the default route.
         inside: What the peer said is in the tunnel: its own address and its name servers.
+        passages: The packets of the call that leave by the cable.
+        share: Internal interfaces whose hosts use the tunnel too.
     """
 
     pins: tuple[IPv4Address, ...] = ()
@@ -75,6 +85,8 @@ class Wanted:
     tunnel: str = ""
     through: tuple[IPv4Network, ...] = ()
     inside: tuple[IPv4Address, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    share: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +153,13 @@ class Goal:
     doubts: frozenset[str] = frozenset()
 
 
-def goal(snapshot: Snapshot, wanted: Mapping[str, Wanted], slots: Mapping[str, int]) -> Goal:
-    """Return what the kernel should have of ours."""
+def goal(
+    snapshot: Snapshot,
+    wanted: Mapping[str, Wanted],
+    slots: Mapping[str, int],
+    strict: Collection[IPv4Network] | None = None,
+) -> Goal:
+    """Return what the kernel should have of ours; `strict` are the local networks of strict mode, None without it."""
     routes: set[Route] = set()
     rules: set[Rule] = set()
     reached: set[IPv4Address] = set()
@@ -162,7 +179,7 @@ def goal(snapshot: Snapshot, wanted: Mapping[str, Wanted], slots: Mapping[str, i
         cables |= set(found[:1])
         for cable in found[:1]:
             if (lease := snapshot.leases.get(cable.name)) is not None:
-                pins, doubted = _of_lease(snapshot, lease, cable, inside, tunnels)
+                pins, doubted = _of_lease(snapshot, lease, cable, inside, tunnels, strict is not None)
                 routes |= pins
                 doubts |= doubted
         if one.pins and not found:
@@ -173,10 +190,16 @@ def goal(snapshot: Snapshot, wanted: Mapping[str, Wanted], slots: Mapping[str, i
             table = FIRST_TABLE + slots[link]
             first = FIRST_DEFAULT_RULE if ANYWHERE in one.through else FIRST_PREFIX_RULE
             routes |= {Route(network, table, snapshot.interfaces[one.tunnel].index) for network in one.through}
-            rules |= {Rule(MAIN_RULE, MAIN, True), Rule(first + slots[link], table)}
+            rules.add(Rule(first + slots[link], table))
+            if ANYWHERE in one.through and strict is None:
+                doubts |= {_PAST_THE_TUNNEL.format(network) for network in past_the_tunnels(snapshot, tunnels)}
     if rules:
         routes |= {replace(route, table=PINS_TABLE) for route in routes if route.table == MAIN}
         rules.add(Rule(PINS_RULE, PINS_TABLE))
+        if strict is None:
+            rules.add(Rule(MAIN_RULE, MAIN, True))
+        else:
+            routes |= _kept(snapshot, wanted, strict, tunnels)
     return Goal(frozenset(routes), frozenset(rules), frozenset(reached), frozenset(cables), frozenset(doubts))
 
 
@@ -246,10 +269,34 @@ def past_the_tunnels(snapshot: Snapshot, tunnels: Iterable[str]) -> list[IPv4Net
     return sorted(network for network in large if 0 < network.prefixlen < _LARGE)
 
 
+def _kept(
+    snapshot: Snapshot, wanted: Mapping[str, Wanted], strict: Collection[IPv4Network], tunnels: Iterable[str]
+) -> set[Route]:
+    """Return the routes of others that count in strict mode too, as routes of ours."""
+    indices = {snapshot.interfaces[name].index for name in tunnels if name in snapshot.interfaces}
+    shared = {name for one in wanted.values() for name in one.share}
+    internal = {one.index for one in snapshot.interfaces.values() if one.name in shared}
+    found: dict[IPv4Network, Route] = {}
+    for route in sorted(snapshot.foreign, key=lambda route: -route.metric):  # the best one last
+        is_local = any(route.destination.subnet_of(network) for network in strict)
+        is_inside = route.output in internal and route.destination.prefixlen >= _LARGE
+        if route.output not in indices and (is_local or is_inside):
+            found[route.destination] = replace(route, table=PINS_TABLE, metric=0)
+    return set(found.values())
+
+
 def _of_lease(
-    snapshot: Snapshot, lease: Lease, cable: Interface, inside: Iterable[IPv4Address], tunnels: Iterable[str]
+    snapshot: Snapshot,
+    lease: Lease,
+    cable: Interface,
+    inside: Iterable[IPv4Address],
+    tunnels: Iterable[str],
+    is_strict: bool,
 ) -> tuple[set[Route], set[str]]:
-    """Return the pins for what a lease names, and a sentence for each address that is not to be believed."""
+    """Return the pins for what a lease names, and a sentence for each address that is not to be believed.
+
+    In strict mode the cable's own network is no exception, and a DNS server beyond it is asked through the tunnel.
+    """
     pins: set[Route] = set()
     doubts: set[str] = set()
     own = own_addresses(snapshot)
@@ -259,14 +306,20 @@ def _of_lease(
             doubts.add(f"{cable.name}: the {role} of its lease is said to be {address}, {why}; it gets no pin.")
             continue
         best = _best(snapshot, address, cable.name, tunnels)
-        if best is not None and not _is_local(best):
+        if best is not None and _needs_pin(role, _is_local(best), is_strict):
             pins.add(_pin(address, best))
     return pins, doubts
 
 
+def _needs_pin(role: str, is_local: bool, is_strict: bool) -> bool:
+    if not is_strict:
+        return not is_local
+    return role == _DHCP_SERVER or is_local
+
+
 def _named(lease: Lease) -> Iterator[tuple[IPv4Address, str]]:
     if lease.server is not None:
-        yield lease.server, "DHCP server"
+        yield lease.server, _DHCP_SERVER
     yield from ((address, "DNS server") for address in lease.dns)
 
 

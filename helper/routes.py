@@ -1,7 +1,8 @@
-"""Our routes and rules in the kernel, and nobody else's.
+"""Our routes and rules in the kernel, and nobody else's; with them what goes along: strict mode and sharing.
 
 What every link needs is kept as a wish (`Wanted`); `reconcile` dumps what the kernel has under our protocol number,
-adds what is missing and deletes what is too much (`plan.py` says which). So adding, removing, repairing after others
+adds what is missing and deletes what is too much (`plan.py` says which), and has our table of the firewall made
+accordingly (`strict.py`, `share.py`, `nft.py`, `forwarding.py`). So adding, removing, repairing after others
 and sweeping after a crash are one thing, and doing it twice changes nothing. Each time the leases of the cables in use
 are read again, so that a renewal is followed. The kernel is asked from one worker thread, because a socket blocks.
 """
@@ -10,13 +11,15 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final, TypeVar
 
-from cablecar.helper import plan
+from cablecar.helper import plan, share, strict
+from cablecar.helper.errors import Failed, StorageFailed
+from cablecar.helper.forwarding import Forwarding
 from cablecar.helper.leases import Lease
 from cablecar.helper.netlink import (
     NLM_F_CREATE,
@@ -30,6 +33,7 @@ from cablecar.helper.netlink import (
     fibmsg,
     rtmsg,
 )
+from cablecar.helper.nft import Nft
 from cablecar.helper.plan import MAIN, SLOTS, Cable, Interface, Route, Rule, Snapshot, Wanted, Way
 
 log = logging.getLogger(__name__)
@@ -55,10 +59,21 @@ class Routes:
 
     Args:
         lease_of: Finds the lease of an interface, None when nobody is known to have one.
+        nft: Our table of the firewall.
+        forwarding: What forwards because of us.
     """
 
-    def __init__(self, lease_of: Callable[[Interface], Awaitable[Lease | None]] = no_lease) -> None:
+    def __init__(
+        self,
+        lease_of: Callable[[Interface], Awaitable[Lease | None]] = no_lease,
+        nft: Nft | None = None,
+        forwarding: Forwarding | None = None,
+    ) -> None:
         self._lease_of = lease_of
+        self._nft = nft or Nft()
+        self._forwarding = forwarding or Forwarding()
+        self._strict: dict[str, tuple[IPv4Network, ...]] = {}  # of each link in strict mode its local networks
+        self._refusal: Failed | None = None  # what the firewall said to the last change
         self._wanted: dict[str, Wanted] = {}
         self._slots: dict[str, int] = {}  # which link has which table
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="routes")
@@ -71,8 +86,9 @@ class Routes:
         self._others: frozenset[Route | Interface] = frozenset()  # what there was then that is not ours
         self._doubts: frozenset[str] = frozenset()  # what the log has been told
 
-    async def begin(self) -> None:
-        """Open the socket; call once."""
+    async def begin(self, on_loss: Callable[[], None] = lambda: None) -> None:
+        """Open the socket; call once. `on_loss` is called when somebody has taken away rules of ours in the firewall."""
+        self._nft.follow(on_loss)
         self._socket = await asyncio.get_running_loop().run_in_executor(self._thread, Netlink)
 
     async def close(self) -> None:
@@ -89,7 +105,43 @@ class Routes:
         """Make the network what the link needs from now on; return the pins that the cable has a way to."""
         self.expect(link, wanted)
         await self.reconcile()
+        self._insist()
         return [address for address in wanted.pins if address in self._reached]
+
+    async def keep_in(self, link: str, local: tuple[IPv4Network, ...] | None) -> None:
+        """Have strict mode hold for a link from now on, but for these networks; with None end it for that link.
+
+        Raises:
+            Failed: The firewall cannot be made so.
+        """
+        if self._strict.get(link) == local:
+            return
+        self.expect_strict(link, local)
+        await self.reconcile()
+        self._insist()
+
+    def expect_strict(self, link: str, local: tuple[IPv4Network, ...] | None) -> None:
+        """Note strict mode for a link; the next `reconcile` sees to it."""
+        if local is None:
+            self._strict.pop(link, None)
+        else:
+            self._strict[link] = local
+
+    async def clear(self) -> None:
+        """End strict mode for every link, and take back all that no running call needs.
+
+        Raises:
+            Failed: The firewall refuses.
+        """
+        self._strict.clear()
+        await self.reconcile()
+        if self._refusal is not None:
+            raise self._refusal
+
+    def _insist(self) -> None:
+        # Without the table nothing may be dialed in strict mode; in any other a link is of use without it.
+        if self._refusal is not None and self._strict:
+            raise self._refusal
 
     async def release(self, link: str) -> None:
         """Take back everything that the link needed."""
@@ -103,10 +155,12 @@ class Routes:
             # Copies: the worker thread must not see a change in the middle.
             wanted = dict(self._wanted)
             slots = {link: self._slot(link) for link in wanted if wanted[link].through}
-            lost = await self._in_thread(lambda: self._reconcile(wanted, slots))
+            local = {network for networks in self._strict.values() for network in networks} if self._strict else None
+            lost = await self._in_thread(lambda: self._reconcile(wanted, slots, local))
             # After the servers' pins: whoever holds a lease may take its time to tell.
             if await self._leases_changed():
-                await self._in_thread(lambda: self._reconcile(wanted, slots))
+                await self._in_thread(lambda: self._reconcile(wanted, slots, local))
+            self._nft.listen()
             return lost
 
     async def _leases_changed(self) -> bool:
@@ -175,9 +229,13 @@ class Routes:
             raise RuntimeError("begin() has not been called")
         return self._socket
 
-    def _reconcile(self, wanted: Mapping[str, Wanted], slots: Mapping[str, int]) -> bool:
+    def _reconcile(
+        self, wanted: Mapping[str, Wanted], slots: Mapping[str, int], local: Collection[IPv4Network] | None
+    ) -> bool:
+        # The firewall first: what a tunnel needs is let out before a route leads there.
+        breached = self._make_firewall(wanted, local)
         snapshot = self._snapshot()
-        wished = plan.goal(snapshot, wanted, slots)
+        wished = plan.goal(snapshot, wanted, slots, local)
         missing_routes, missing_rules = wished.routes - snapshot.ours, wished.rules - snapshot.our_rules
         lost = self._standing & (missing_routes | missing_rules)
         # First what leads somewhere, then the rules that send packets there; the other way round when removing.
@@ -196,7 +254,30 @@ class Routes:
         for sentence in sorted(wished.doubts - self._doubts):
             log.warning("%s", sentence)
         self._doubts = wished.doubts
-        return bool(lost)
+        return bool(lost) or breached
+
+    def _make_firewall(self, wanted: Mapping[str, Wanted], local: Collection[IPv4Network] | None) -> bool:
+        """Make our table and the forwarding; return whether the table had been lost."""
+        self._refusal = None
+        try:
+            interfaces = {name for pair in share.pairs(wanted) for name in pair}
+            if self._forwarding.is_ours:
+                self._forwarding.put_back(self._netlink, interfaces)
+            chains = strict.chains(wanted, local) if local is not None else ""
+            if interfaces:
+                switched = self._forwarding.switchable(self._netlink, interfaces)
+                chains += share.chains(wanted, self._sizes(), switched)
+            lost = self._nft.make(chains)
+            if interfaces:
+                self._forwarding.switch_on(self._netlink, interfaces)
+        except (Failed, StorageFailed, NetlinkError) as error:
+            log.error("%s", error)
+            self._refusal = Failed(str(error))
+            return False
+        return lost
+
+    def _sizes(self) -> dict[str, int]:
+        return {link.get_attr("IFLA_IFNAME"): link.get_attr("IFLA_MTU") for link in self._netlink.links()}
 
     def _snapshot(self) -> Snapshot:
         addresses: dict[int, list[IPv4Address]] = {}

@@ -25,7 +25,8 @@ MAX_TITLE: Final = 64  # characters; longer ones do not fit a menu
 MAX_PPPOE_NAME: Final = 255  # bytes of the name of a concentrator or a service; what a word of pppd's files holds
 MAX_CREDENTIAL: Final = 255  # bytes; one length byte in PAP (RFC 1334) and pppd's MAXNAMELEN, MAXSECRETLEN
 MTU_RANGE: Final = (576, 1500)  # bytes; RFC 791's minimum to Ethernet
-MAX_PREFIXES: Final = 64  # of `route`
+MAX_PREFIXES: Final = 64  # of `route`, and of `strict`
+MAX_SHARED: Final = 16  # interfaces of `share`
 MAX_OPTIONS: Final = 32  # of `ppp_options`
 PRESET_KEYS: Final = ("protocol", "server", "authentication", "encryption", "mtu")  # what a provider's preset fills in
 FILE_ONLY: Final = ("ppp_options",)  # pppd options can run programs as root: only who can edit root's file sets them
@@ -36,6 +37,10 @@ _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _INTERFACE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")  # IFNAMSIZ is 16 with the final NUL
 _NO_CABLE: Final = ("lo", "all", "default")
+# Private (RFC 1918), of a provider's own (RFC 6598), link-local.
+_LOCAL: Final = tuple(
+    map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"))
+)
 _PROVIDER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -67,7 +72,8 @@ class Settings:
         reconnect: Dial again after a drop.
         route: `all` sends the default route through the link, `none` leaves routing alone; or the prefixes that
             alone go through it, such as `198.51.100.0/24`.
-        strict: Let nothing but the tunnel leave by the cable.
+        strict: While the link is wanted, let nothing but its call leave this machine; or the prefixes of local networks
+            that alone stay reachable beside it.
         dns: `peer` takes the provider's DNS servers, `none` leaves DNS alone.
         firewall: `leave` leaves the firewall alone.
         share: Internal interfaces whose hosts use the link too.
@@ -89,7 +95,7 @@ class Settings:
     autoconnect: bool = False
     reconnect: bool = True
     route: str | tuple[str, ...] = "all"
-    strict: bool = False
+    strict: bool | tuple[str, ...] = False
     dns: str = "peer"
     firewall: str = "leave"
     share: tuple[str, ...] = ()
@@ -252,6 +258,10 @@ def parse(values: Mapping[str, Any]) -> Settings:
         raise InvalidSetting(
             "The setting `encryption` = required needs `mschapv2` in `authentication` (RFC 3079).", "encryption"
         )
+    if settings.strict is not False and settings.route != "all":
+        raise InvalidSetting("The setting `strict` needs `route` = all: it lets nothing out beside the link.", "strict")
+    if settings.interface and settings.interface in settings.share:
+        raise InvalidSetting("The setting `share` must not name the cable: only interfaces of the inside.", "share")
     return settings
 
 
@@ -333,9 +343,14 @@ def check_server_address(address: ipaddress.IPv4Address) -> str:
 
 def _interface(value: object) -> str:
     text = _text(value)
-    if text and (_INTERFACE.fullmatch(text) is None or text in _NO_CABLE or re.match(r"ppp[0-9]", text)):
+    if text and not _is_cable(text):
         raise ValueError("must be the name of the cable's network interface, such as eth0, or empty")
     return text
+
+
+def _is_cable(name: str) -> bool:
+    """Return whether an interface that is none of ours can be called so."""
+    return _INTERFACE.fullmatch(name) is not None and name not in _NO_CABLE and not re.match(r"ppp[0-9]", name)
 
 
 def _authentication(value: object) -> tuple[str, ...]:
@@ -377,6 +392,35 @@ def _prefix(value: object) -> str:
     return str(prefix)
 
 
+def _strict(value: object) -> bool | tuple[str, ...]:
+    if type(value) is bool:
+        return value
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_PREFIXES:
+        raise ValueError(f"must be true, false, or a list of 1 to {MAX_PREFIXES} prefixes of local networks")
+    return tuple(dict.fromkeys(_local_prefix(item) for item in value))
+
+
+def _local_prefix(value: object) -> str:
+    text = _prefix(value)
+    # A larger one, or one of the Internet's, would be a hole: who gives the lease chooses what is local.
+    if not any(ipaddress.IPv4Network(text).subnet_of(local) for local in _LOCAL):
+        raise ValueError(f"must have prefixes out of {', '.join(map(str, _LOCAL))}")
+    return text
+
+
+def _share(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or len(value) > MAX_SHARED:
+        raise ValueError(f"must be a list of at most {MAX_SHARED} internal interfaces, such as eth1")
+    return tuple(dict.fromkeys(_internal(item) for item in value))
+
+
+def _internal(value: object) -> str:
+    text = _text(value)
+    if not _is_cable(text):
+        raise ValueError("must have names of internal network interfaces, such as eth1")
+    return text
+
+
 def _ppp_options(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or len(value) > MAX_OPTIONS:
         raise ValueError(f"must be a list of at most {MAX_OPTIONS} pppd options")
@@ -389,12 +433,6 @@ def _ppp_options(value: object) -> tuple[str, ...]:
 
 def _is_closed(option: str) -> bool:
     return not set("#\\'") & set(option) and option.count('"') % 2 == 0
-
-
-def _not_yet(value: object, now: object, what: str) -> Any:
-    if type(value) is not type(now) or value != now:
-        raise ValueError(f"can only be {what} in this version")
-    return value
 
 
 def _one_of(*choices: str) -> Callable[[object], str]:
@@ -432,10 +470,10 @@ _CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
     "autoconnect": _flag,
     "reconnect": _flag,
     "route": _route,
-    "strict": lambda value: _not_yet(value, False, "false"),
+    "strict": _strict,
     "dns": _one_of("peer", "none"),
     "firewall": _one_of("leave"),
-    "share": lambda value: tuple(_not_yet(value, [], "an empty list")),
+    "share": _share,
     "mtu": _mtu,
     "ipv6": _flag,
     "debug": _flag,

@@ -3,6 +3,7 @@
     /etc/cablecar/links/NAME.toml     settings, for people to read and edit
     /etc/cablecar/secrets/NAME        the password, as bytes
     /var/lib/cablecar/wishes/NAME     the uid of who wants the link up; no file means down. A wish outlives a reboot
+    /var/lib/cablecar/strict/NAME     there while strict mode holds for the link: its local networks, one a line
     /run/cablecar/NAME.json           what the helper leaves for the next one of this boot: the call, or the rest
 
 A file that cannot be read harms no other link: it is reported and left alone.
@@ -96,7 +97,7 @@ class Store:
         """Remove what a killed helper has left half written, and its questions that nobody waits for any more."""
         for folder in ("links", "secrets"):
             safefile.sweep(self.configuration / folder)
-        for folder in ("wishes", "history"):
+        for folder in ("wishes", "history", "strict"):
             safefile.sweep(self.state / folder)
         safefile.sweep(self.run)
         for kind in _ERRANDS:
@@ -227,6 +228,19 @@ class Store:
             log.warning("the wish for link %s is unreadable and taken for down: %s", name, error)
             return None
 
+    def save_strict(self, name: str, local: Sequence[str] | None) -> None:
+        """Remember that strict mode holds for a link, but for these local networks; or with None that it does not."""
+        path = self._folder(self.state / "strict") / name
+        if local is None:
+            safefile.remove(path)
+        else:
+            safefile.replace(path, "".join(f"{network}\n" for network in local).encode())
+
+    def strict(self) -> dict[str, tuple[str, ...]]:
+        """Return the links that strict mode holds for, each with its local networks: none where they are unreadable."""
+        folder = self._folder(self.state / "strict")
+        return {path.name: _networks(path) for path in folder.iterdir() if LINK_NAME.fullmatch(path.name)}
+
     def forget(self, name: str) -> None:
         """Remove everything about a link; the settings last, so that a kill in between leaves a link to remove.
 
@@ -234,6 +248,7 @@ class Store:
             StorageFailed: Something could not be removed.
         """
         self.save_wish(name, None)
+        self.save_strict(name, None)
         for kind in ("json", "log", "byhand.log", *_L2TP, *_ERRANDS):
             safefile.remove(self.run / f"{name}.{kind}")
         self._forget_hooks(name)
@@ -260,6 +275,15 @@ class Store:
         except OSError as error:
             raise StorageFailed(f"{path} cannot be made: {error.strerror}.") from error
         return path
+
+
+def _networks(path: Path) -> tuple[str, ...]:
+    try:
+        lines = safefile.read(path).decode().split()
+        return tuple(check("strict", lines)) if lines else ()
+    except (CablecarError, OSError, UnicodeDecodeError) as error:
+        log.warning("%s is taken for strict mode without local networks: %s", path, error)
+        return ()
 
 
 def _filled(path: Path, values: Mapping[str, object], presets: Presets) -> Mapping[str, object]:

@@ -23,6 +23,7 @@ from cablecar.helper.authority import Authority
 from cablecar.helper.bus import Bus
 from cablecar.helper.call import Machinery
 from cablecar.helper.carriers import BY_PROTOCOL
+from cablecar.helper.errors import Failed
 from cablecar.helper.history import History
 from cablecar.helper.imports import Foreign
 from cablecar.helper.leases import Lease
@@ -139,6 +140,8 @@ class FakeRoutes:
     past: tuple[IPv4Network, ...] = ()
     wanted: dict[str, Wanted] = field(default_factory=dict)
     reconciled: list[set[str]] = field(default_factory=list)
+    strict: dict[str, tuple[IPv4Network, ...]] = field(default_factory=dict)
+    refusal: Failed | None = None
     surroundings: object = None
     point_to_point: dict[str, tuple[IPv4Address, IPv4Address]] = field(default_factory=dict)
 
@@ -148,6 +151,21 @@ class FakeRoutes:
     async def want(self, link: str, wanted: Wanted) -> list[IPv4Address]:
         self.wanted[link] = wanted
         return list(wanted.pins) if self.reached else []
+
+    def expect_strict(self, link: str, local: tuple[IPv4Network, ...] | None) -> None:
+        if local is None:
+            self.strict.pop(link, None)
+        else:
+            self.strict[link] = local
+
+    async def keep_in(self, link: str, local: tuple[IPv4Network, ...] | None) -> None:
+        if local is not None and self.refusal is not None:
+            raise self.refusal
+        self.expect_strict(link, local)
+
+    async def clear(self) -> None:
+        self.strict.clear()
+        await self.reconcile()
 
     async def release(self, link: str) -> None:
         self.wanted.pop(link, None)

@@ -134,9 +134,7 @@ def test_each_reason_has_its_section(reason: Reason) -> None:
 NOT_YET = [
     ("dns", ["192.0.2.53"], "Other servers cannot be named in this version"),
     ("dns", "cable", "Other servers cannot be named in this version"),
-    ("strict", True, "There is no strict mode in this version"),
     ("firewall", "open", "Cablecar changes no firewall in this version"),
-    ("share", ["eth1"], "sharing the link with other machines (ipmasq's part), stay yours in this version"),
 ]
 
 

@@ -241,3 +241,42 @@ async def test_a_doubt_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.getMessage() for record in caplog.records] == [
         "eth0: the DHCP server of its lease is said to be 127.0.0.1, which no other machine can have; it gets no pin."
     ]
+
+
+HOSTILE = (route("0.0.0.0/1", HOME, GATEWAY), route("128.0.0.0/1", HOME, GATEWAY))
+
+
+def test_half_routes_are_told_in_normal_mode_and_count_for_nothing_in_strict_mode() -> None:
+    seen = Snapshot({"eth0": HOME, "ppp0": PPP0}, (LAN, OUT, *HOSTILE), frozenset(), frozenset())
+    wanted = {"home": Wanted((SERVER,), "", "ppp0", (ANYWHERE,))}
+    normal = goal(seen, wanted, {"home": 0})
+    assert len([sentence for sentence in normal.doubts if "CVE-2024-3661" in sentence]) == 2
+    strict = goal(seen, wanted, {"home": 0}, ())
+    assert strict.doubts == frozenset()
+    assert {rule.table for rule in strict.rules} == {PINS_TABLE, 5200}, "not `main`"
+    assert {one.destination for one in strict.routes if one.table == PINS_TABLE} == {IPv4Network(SERVER)}
+
+
+def test_strict_mode_keeps_the_chosen_networks_and_the_inside() -> None:
+    inside = Interface(5, "eth1", True)
+    routes = (LAN, OUT, route("10.20.30.0/24", ETH1, None, 100), route("192.168.77.0/24", inside), *HOSTILE)
+    chosen = route("172.16.0.0/12", HOME, GATEWAY)
+    seen = Snapshot(
+        {"eth0": HOME, "eth1": inside, "ppp0": PPP0},
+        (*routes, chosen, route("0.0.0.0/0", inside)),
+        frozenset(),
+        frozenset(),
+    )
+    wanted = {"home": Wanted((SERVER,), "", "ppp0", (ANYWHERE,), share=("eth1",))}
+    found = goal(seen, wanted, {"home": 0}, [LAN.destination]).routes
+    kept = {one for one in found if one.table == PINS_TABLE and one.destination.prefixlen < 32}
+    assert kept == {replace(LAN, table=PINS_TABLE), replace(routes[3], table=PINS_TABLE)}
+
+
+def test_in_strict_mode_dhcp_keeps_its_way_and_distant_dns_goes_through_the_tunnel() -> None:
+    local = Lease("dhclient", HOME.addresses[0], (), GATEWAY, (IPv4Address("10.20.30.9"), IPv4Address("9.9.9.9")))
+    seen = Snapshot({"eth0": HOME, "ppp0": PPP0}, (LAN, OUT), frozenset(), frozenset(), {"eth0": local})
+    wanted = {"home": Wanted((SERVER,), "", "ppp0", (ANYWHERE,))}
+    found = goal(seen, wanted, {"home": 0}, ()).routes
+    hosts = {str(one.destination.network_address) for one in found if one.table == PINS_TABLE}
+    assert hosts == {str(SERVER), str(GATEWAY), "10.20.30.9"}

@@ -60,7 +60,9 @@ def test_interfaces_that_cannot_be_the_cable_are_refused(value: str) -> None:
         ("authentication", ["eap-tls"]), ("encryption", "yes"), ("encryption", "if-offered"), ("autoconnect", 1), ("autoconnect", "true"),
         ("reconnect", None), ("route", "some"), ("route", []), ("route", ["198.51.100.1/24"]), ("route", ["0.0.0.0/0"]),
         ("route", ["::/0"]), ("route", ["198.51.100.0/24 dev eth0"]), ("route", [["198.51.100.0/24"]]), ("dns", "cable"),
-        ("dns", ["8.8.8.8\nnameserver 6.6.6.6"]), ("strict", True), ("strict", 0), ("share", ["eth1"]), ("firewall", "open"),
+        ("dns", ["8.8.8.8\nnameserver 6.6.6.6"]), ("strict", 0), ("strict", []), ("strict", "true"), ("strict", ["8.0.0.0/7"]),
+        ("strict", ["8.8.8.0/24"]), ("strict", ["10.0.0.0/7"]), ("strict", ["fe80::/10"]), ("strict", ["192.168.1.0/24 } accept"]), ("share", "eth1"),
+        ("share", ["ppp0"]), ("share", ["lo"]), ("share", [""]), ("share", ["eth1\" drop"]), ("share", ["*"]), ("share", ["e"] * 17), ("firewall", "open"),
         ("ipv6", "yes"), ("provider", "../x"), ("provider", "A"), ("ppp_options", "debug"), ("ppp_options", ["a\nb"]),
         ("ppp_options", ["user \"open"]), ("ppp_options", ["a # b"]), ("ppp_options", ["a\\"]), ("ppp_options", [""]), ("mtu", -1), ("mtu", 67), ("mtu", 575), ("mtu", 65536), ("mtu", True),
         ("mtu", "1400 plugin x"), ("debug", []), ("title", "a" * 65), ("title", "a\nb"), ("server", 5), ("user", ["u"]),
@@ -87,6 +89,23 @@ def test_what_is_missing_is_named(missing: str) -> None:
 def test_encryption_needs_the_method_that_gives_it_keys() -> None:
     with pytest.raises(InvalidSetting, match="encryption"):
         parse({**GOOD, "encryption": "required", "authentication": ["pap"]})
+
+
+def test_strict_mode_takes_local_networks_and_needs_the_default_route() -> None:
+    assert parse({**GOOD, "strict": ["192.168.1.0/24", "169.254.0.0/16"]}).strict == (
+        "192.168.1.0/24",
+        "169.254.0.0/16",
+    )
+    assert parse({**GOOD, "strict": True}).as_dict()["strict"] is True
+    for route in ("none", ["198.51.100.0/24"]):
+        with pytest.raises(InvalidSetting, match="`strict` needs `route`"):
+            parse({**GOOD, "strict": True, "route": route})
+
+
+def test_the_cable_shares_nothing() -> None:
+    assert parse({**GOOD, "share": ["eth1", "br-lan", "eth1"], "interface": "eth0"}).share == ("eth1", "br-lan")
+    with pytest.raises(InvalidSetting, match="`share`"):
+        parse({**GOOD, "share": ["eth0"], "interface": "eth0"})
 
 
 def test_eap_is_only_answered_when_it_is_asked_for() -> None:

@@ -22,9 +22,10 @@ def foreign_files() -> dict[str, tuple[int, str]]:
 
 
 def check_down(before: dict[str, tuple[int, str]]) -> None:
-    """Nothing of ours is left: no process, no route, no rule, no file, no failed unit."""
+    """Nothing of ours is left: no process, no route, no rule of routing or of the firewall, no file, no failed unit."""
     assert lab.call_processes() == []
     assert lab.our_routes_and_rules() == []
+    assert "cablecar" not in lab.run("nft", "list", "ruleset").output
     assert lab.device_to(lab.HOST) == "eth0"
     assert lab.device_to(lab.SERVER) == "eth0"
     assert foreign_files() == before

@@ -53,6 +53,15 @@ def test_add(recipe: Recipe, second: None) -> None:
     assert 'title = "Second line"' in Path("/etc/cablecar/links/second.toml").read_text()
 
 
+@of("Put the network back")
+@pytest.mark.usefixtures("up")
+def test_restore(recipe: Recipe) -> None:
+    assert recipe.run() == recipe.prints
+    assert lab.prop("State") == "down"
+    assert lab.our_routes_and_rules() == []
+    assert lab.call_processes() == []
+
+
 @of("Remove a link")
 def test_remove(recipe: Recipe, second: None) -> None:
     lab.run("sh", "-c", RECIPES["Add a link"].commands)

@@ -110,14 +110,6 @@ def test_diagnosis_names_what_is_missing() -> None:
     assert all(row["advice"] for row in findings.values() if row["verdict"] == "bad")
 
 
-@pytest.mark.usefixtures("up")
-def test_restore_network_leaves_nothing() -> None:
-    lab.manager("RestoreNetwork")
-    assert lab.prop("State") == "down"
-    assert lab.our_routes_and_rules() == []
-    assert lab.call_processes() == []
-
-
 @pytest.fixture
 def by_hand() -> Iterator[None]:
     """A peer as the HOWTO's readers made it."""

@@ -1,0 +1,91 @@
+"""Strict mode: when it begins, what it outlives, and who ends it."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING
+
+import pytest
+from dbus_next.signature import Variant
+
+from cablecar.helper.errors import Failed
+from cablecar.helper.pppd import Exit
+from tests.bus.test_restart import another
+from tests.bus.test_service import added, come_up
+
+if TYPE_CHECKING:
+    from tests.bus.conftest import Stage
+
+pytestmark = pytest.mark.asyncio
+LINK = "yosefcom"
+LOCAL = ("192.168.1.0/24",)
+HOLDS = {LINK: tuple(map(IPv4Network, LOCAL))}
+
+
+async def strict(stage: Stage) -> None:
+    await added(stage)
+    await update(stage, Variant("as", list(LOCAL)))
+    assert stage.routes.strict == {}, "nobody wants the link yet"
+
+
+async def update(stage: Stage, value: Variant) -> None:
+    assert not (await stage.client.link("Update", "a{sv}", {"strict": value})).error_name
+
+
+async def fail(stage: Stage) -> None:
+    stage.units.say(LINK, "PAP authentication failed")
+    stage.units.end(LINK, Exit(code=19))
+    await stage.until(lambda: stage.links.get(LINK).status.state == "failed")
+
+
+@pytest.mark.parametrize("ended", ["Disconnect", "Update", "RemoveLink", "RestoreNetwork"])
+async def test_it_outlives_calls_and_helpers_and_a_person_ends_it(stage: Stage, ended: str) -> None:
+    await strict(stage)
+    await come_up(stage)
+    assert stage.routes.strict == HOLDS
+    await fail(stage)
+    assert stage.routes.strict == HOLDS, "trying again is pointless, but nobody has ended it"
+    stage.routes.strict.clear()
+    async with another(stage):
+        assert stage.routes.strict == HOLDS, "the next helper goes on with it"
+    if ended == "Disconnect":
+        await stage.client.link("Disconnect")
+    elif ended == "Update":
+        await update(stage, Variant("b", False))
+    else:
+        await stage.client.manager(ended, *(("s", LINK) if ended == "RemoveLink" else ()))
+    assert (stage.routes.strict, stage.store.strict()) == ({}, {})
+
+
+async def test_it_goes_on_while_the_settings_cannot_be_read(stage: Stage) -> None:
+    await strict(stage)
+    await come_up(stage)
+    await fail(stage)
+    (stage.store.configuration / f"links/{LINK}.toml").write_text("nonsense")
+    (stage.store.state / f"strict/{LINK}").write_bytes(b"\xff")
+    stage.routes.strict.clear()
+    restarted = type(stage.links)(stage.machinery)
+    await restarted.begin(at_boot=False)
+    assert stage.routes.strict == {LINK: ()}
+
+
+async def test_a_wanted_link_takes_it_at_once(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    await update(stage, Variant("b", True))
+    assert stage.routes.strict == {LINK: ()}
+
+
+async def test_nothing_is_dialed_where_it_cannot_hold(stage: Stage) -> None:
+    await strict(stage)
+    stage.routes.refusal = Failed("The firewall refuses.")
+    reply = await stage.client.link("Connect")
+    assert (reply.error_name, reply.body) == ("org.cablecar1.Error.Failed", ["The firewall refuses."])
+    assert (stage.units.started, stage.store.wish(LINK), stage.store.strict()) == (0, None, {})
+    assert await stage.client.state() == "down"
+
+
+async def test_a_link_that_is_up_without_it_by_hand_is_left_out(stage: Stage) -> None:
+    await strict(stage)
+    async with another(stage):
+        assert stage.routes.strict == {}

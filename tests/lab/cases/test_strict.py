@@ -1,0 +1,194 @@
+"""Strict mode and sharing, seen from outside: what leaves by the cable, and who gets through the tunnel."""
+
+import contextlib
+import re
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lab
+import pytest
+from test_cable import LEASES, NEW_LEASE, renewals
+
+ROUTER, BROADCAST6 = "10.20.30.1", "ff02::1"
+TARGETS = {lab.HOST: 9, lab.SERVER: 9, ROUTER: 53}
+NAME = "pptp.provider.example"
+IN_ISP = ("ip", "netns", "exec", "isp")
+HOME = ("ip", "netns", "exec", "home")
+# Of the customer, and neither the tunnel nor DHCP.
+LEAKS = f"(ip or ip6) and not (host {lab.SERVER} and (proto 47 or tcp port 1723)) and not udp port 67"
+
+
+@contextmanager
+def talking() -> Iterator[None]:
+    """Send packets past the tunnel all the time, as any program may."""
+    end = threading.Event()
+
+    def talk() -> None:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as four,
+            socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as six,
+        ):
+            while not end.wait(0.02):
+                for address, port in TARGETS.items():
+                    with contextlib.suppress(OSError):
+                        four.sendto(b"leak", (address, port))
+                with contextlib.suppress(OSError):
+                    six.sendto(b"leak", (BROADCAST6, 9, 0, socket.if_nametoindex("eth0")))
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    yield
+    end.set()
+    thread.join()
+
+
+@contextmanager
+def watching() -> Iterator[list[str]]:
+    """What arrives at the provider's end of the cable meanwhile; the lines are there afterwards."""
+    lines: list[str] = []
+    command = [*IN_ISP, "tcpdump", "-lnn", "-Q", "in", "-i", "cable", LEAKS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tcpdump:
+        assert tcpdump.stdout is not None and tcpdump.stderr is not None
+        while "listening on" not in tcpdump.stderr.readline():
+            pass
+        yield lines
+        time.sleep(0.5)  # what was sent by now has arrived; without it a leak at the very end is not seen
+        tcpdump.terminate()
+        lines += tcpdump.stdout.read().splitlines()
+
+
+def update(*settings: str) -> None:
+    lab.link("Update", "a{sv}", *settings)
+
+
+def table() -> str:
+    return lab.run("nft", "list", "table", "inet", "cablecar", check=False).output
+
+
+def up_again(since: int) -> bool:
+    return lab.prop("State") == "up" and int(lab.prop("Since")) > since
+
+
+@pytest.fixture
+def half_routes() -> Iterator[None]:
+    """What a hostile DHCP server sets by its option 121 (CVE-2024-3661)."""
+    halves = ("0.0.0.0/1", "128.0.0.0/1")
+    for half in halves:
+        lab.run("ip", "route", "add", half, "via", ROUTER)
+    yield
+    for half in halves:
+        lab.run("ip", "route", "del", half, "via", ROUTER)
+
+
+@pytest.mark.usefixtures("configured", "half_routes")
+def test_nothing_but_the_tunnel_leaves_by_the_cable() -> None:
+    before = lab.run("nft", "list", "ruleset").output
+    lab.isp("renew", "5")
+    lab.run("sh", "-c", NEW_LEASE)
+    with talking():
+        with watching() as seen:
+            time.sleep(1)
+        assert all(any(address in line for line in seen) for address in (*TARGETS, BROADCAST6)), "the control"
+        update("2", "strict", "b", "true", "server", "s", NAME)
+        renewed = renewals()
+        lab.link("Connect")
+        with watching() as seen:
+            assert lab.device_to(lab.HOST) == "ppp0"
+            assert lab.reaches()
+            since = lab.prop("Since")
+            lab.run("kill", "-KILL", str(lab.pppd_pid()))
+            lab.eventually(lambda: up_again(since), 30, "the link is back after pppd's end", pause=0.2)
+            lab.isp("stop")
+            lab.eventually(lambda: lab.prop("State") == "waiting", 30, "the server refuses", pause=0.1)
+            lab.run("kill", "-KILL", str(lab.helper_pid()))
+            assert not lab.reaches()
+            lab.isp("start")
+            lab.eventually(lambda: lab.prop("State") == "up", 60, "the link is back", pause=0.2)
+            lab.run("kill", "-KILL", str(lab.helper_pid()))
+            assert lab.prop("State") == "up"
+            assert lab.reaches()
+            lab.eventually(lambda: renewals() > renewed, 20, "the lease is renewed meanwhile", pause=0.5)
+        questions = [line for line in seen if f"> {ROUTER}.53:" in line and NAME in line]
+        assert questions, "the server's name was looked up"
+        assert [line for line in seen if line not in questions] == []
+        lab.run("nft", "flush", "ruleset")
+        print(f"flushed rules are back after {lab.eventually(lambda: 'reject' in table(), 2, 'repaired'):.2f} s")
+        with watching() as seen:
+            lab.link("SetPassword", "s", "wrong")
+            assert not lab.link("Reconnect", check=False).ok
+            assert lab.prop("State") == "failed"
+        assert not [line for line in seen if NAME not in line], "ended by a person alone"
+    lab.link("SetPassword", "s", lab.PASSWORD)
+    lab.link("Connect")
+    update("1", "strict", "b", "false")
+    assert table() == ""
+    assert lab.device_to(lab.HOST) == "eth0", "half routes win in normal mode"
+    lab.eventually(lambda: "CVE-2024-3661" in lab.journal("-n", "100"), 5, "and are told")
+    lab.link("Disconnect")
+    assert lab.run("nft", "list", "ruleset").output == before or "cablecar" not in before
+    assert "renew" in LEASES.read_text()
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_chosen_local_network_stays_reachable_and_restoring_ends_it() -> None:
+    update("1", "strict", "as", "1", "10.20.30.0/24")
+    lab.link("Connect")
+    assert lab.device_to(ROUTER) == "eth0"
+    assert lab.reaches(ROUTER) and lab.reaches()
+    lab.isp("stop")
+    lab.eventually(lambda: lab.prop("State") == "waiting", 30, "the server refuses", pause=0.1)
+    assert lab.reaches(ROUTER) and not lab.reaches()
+    lab.manager("RestoreNetwork")
+    assert (lab.prop("State"), lab.prop("Reason")) == ("down", "requested")
+    assert table() == ""
+    assert lab.our_routes_and_rules() == []
+
+
+@pytest.fixture
+def home() -> Iterator[None]:
+    """Another machine behind an interface of this one."""
+    for command in (
+        "ip netns add home",
+        "ip link add eth1 type veth peer name inner netns home",
+        "ip address add 192.168.77.1/24 dev eth1",
+        "ip link set eth1 up",
+        "ip -n home address add 192.168.77.2/24 dev inner",
+        "ip -n home link set inner up",
+        "ip -n home route add default via 192.168.77.1",
+    ):
+        lab.run(*command.split())
+    yield
+    lab.run("ip", "link", "del", "eth1")
+    lab.run("ip", "netns", "del", "home")
+
+
+def forwards(interface: str) -> bool:
+    return Path(f"/proc/sys/net/ipv4/conf/{interface}/forwarding").read_text() == "1\n"
+
+
+def asked_from() -> str:
+    """The address that a question of the other machine's has on the Internet."""
+    return lab.run(*HOME, "curl", "-sS", "--max-time", "5", f"http://{lab.HOST}/", check=False).output
+
+
+@pytest.mark.usefixtures("home", "configured")
+def test_another_machine_shares_the_link_and_nothing_is_left() -> None:
+    update("1", "share", "as", "1", "eth1")
+    assert not forwards("eth1") and asked_from() == ""
+    lab.link("Connect")
+    assert re.match(r"192\.0\.2\.\d+", asked_from())
+    assert "maxseg size set" in table()
+    assert forwards("eth1") and not forwards("all") and not forwards("eth0")
+    past_the_tunnel = (*HOME, "ping", "-c", "1", "-W", "1", lab.SERVER)
+    assert not lab.run(*past_the_tunnel, check=False).ok, "the pinned server is reached by the cable, so not by others"
+    lab.run("kill", "-KILL", str(lab.helper_pid()))
+    assert asked_from()
+    assert lab.prop("State") == "up"
+    lab.link("Disconnect")
+    assert not forwards("eth1")
+    assert table() == "" and asked_from() == ""
