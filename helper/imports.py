@@ -2,7 +2,8 @@
 
     /etc/ppp/peers/*, /etc/ppp/pap-secrets, /etc/ppp/chap-secrets      after the HOWTO, by pptpsetup, by pppoeconf
     /etc/ppp/ip-up.d/, /etc/ppp/ip-down.d/                             the HOWTO's extender and scripts of one peer
-    /etc/NetworkManager/system-connections/*.nmconnection              PPTP and L2TP
+    /etc/NetworkManager/system-connections/*.nmconnection              PPTP, L2TP and PPPoE
+    /etc/xl2tpd/xl2tpd.conf, with the options in /etc/ppp that it names    LACs
     /etc/crontab, /etc/cron.d/*, root's crontab, /etc/network/interfaces    what dials by itself
 
 Reads and never writes. Foreign text is data: a few options have a meaning here, each is a value that `settings.parse`
@@ -37,6 +38,7 @@ MAX_SECRETS: Final = 1 << 20  # bytes of one secrets file
 MAX_FILES: Final = 256  # of one folder
 MAX_LINE: Final = 1024  # bytes of a keyfile: configparser takes quadratic time for a long line
 PROFILE: Final = "nm:"  # begins the id of a profile of NetworkManager
+LAC: Final = "l2tp:"  # begins the id of a section of xl2tpd's configuration
 
 
 def _names(text: str) -> frozenset[str]:
@@ -116,6 +118,8 @@ _PPTP_SETTLED: Final = re.compile(r"--nolaunchpppd|--nohostroute|--nobuffer|--lo
 _PPPOE: Final = re.compile(r"(?:/usr/lib(?:/[A-Za-z0-9_.-]+)*/)?(?:rp-)?pppoe\.so")
 _CABLE: Final = re.compile(r"(?:nic-|(?=(?:eth|br|nas|tap)[0-9]|en[opsx][0-9a-z]))([A-Za-z0-9_][A-Za-z0-9_.-]{0,14})")
 
+_SECTION: Final = re.compile(r"\[(.*)\][ \t]*")
+_OPTIONS_OF_LAC: Final = re.compile(r"/etc/ppp/([A-Za-z0-9._-]+)")
 _SERVICES: Final = {f"org.freedesktop.NetworkManager.{protocol}": protocol for protocol in ("pptp", "l2tp")}
 _PROFILE_METHODS: Final = {"refuse-pap": "pap", "refuse-chap": "chap", "refuse-mschapv2": "mschapv2"}
 _PROFILE_SETTLED: Final = _names(
@@ -123,6 +127,7 @@ _PROFILE_SETTLED: Final = _names(
     "require-mppe-128 nobsdcomp nodeflate no-vj-comp noaccomp nopcomp lcp-echo-failure lcp-echo-interval "
     "user-auth-type ipsec-enabled"
 )
+_PPPOE_SETTLED: Final = _names("parent service username password password-flags")
 _KEYFILE_ESCAPES: Final = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 
 _SHELL_WORD: Final = re.compile(r"[^\s;&|()<>`\"']+")
@@ -216,7 +221,7 @@ class Foreign:
         self._root = root
 
     def list(self) -> Ids:
-        """Return the ids of what `read` can use: names of peer files, and profiles of NetworkManager as `nm:NAME`."""
+        """Return the ids of what `read` can use: names of peer files, `nm:NAME` of profiles, `l2tp:NAME` of LACs."""
         return [*_usable(self._sources())]
 
     def read(self, peer: str) -> Imported:
@@ -254,12 +259,34 @@ class Foreign:
         return self._dialers(values, {name}, self._sources(), self._stanzas())
 
     def _sources(self) -> dict[str, bytes]:
-        """Return the text of each peer file and each keyfile, by id."""
+        """Return the text of each peer file, each keyfile and each LAC, by id."""
         peers = _files(self._root / "etc/ppp/peers")
         profiles = _files(self._root / "etc/NetworkManager/system-connections")
         paths = {name: path for name, path in peers.items() if not name.endswith("~") and not name.startswith(PROFILE)}
         paths |= {PROFILE + path.stem: path for path in profiles.values() if path.suffix == ".nmconnection"}
-        return {peer: text for peer, path in paths.items() if (text := _read(path)) is not None}
+        return self._lacs() | {peer: text for peer, path in paths.items() if (text := _read(path)) is not None}
+
+    def _lacs(self) -> dict[str, bytes]:
+        """Return each LAC of xl2tpd by id: its lines, and behind a NUL the options of pppd that they name."""
+        found: dict[str, list[str]] = {}
+        lines: list[str] = []
+        for raw in (_read(self._root / "etc/xl2tpd/xl2tpd.conf") or b"").decode("utf-8", "replace").splitlines():
+            line = raw.partition(";")[0].strip()
+            if match := _SECTION.fullmatch(line):
+                kind, _, name = match[1].partition(" ")
+                lines = []
+                if kind == "lac" and name.strip() != "default" and name.isprintable():
+                    found[LAC + name.strip()] = lines
+            else:
+                lines.append(line)
+        options = _files(self._root / "etc/ppp") if found else {}
+        return {
+            lac: "\n".join(lines).encode() + b"\0" + self._options_of(lines, options) for lac, lines in found.items()
+        }
+
+    def _options_of(self, lines: Iterable[str], files: Mapping[str, Path]) -> bytes:
+        named = _OPTIONS_OF_LAC.fullmatch(_values(lines).get("pppoptfile", ""))
+        return (_read(files[named[1]]) or b"") if named and named[1] in files else b""
 
     def _free_name(self, title: str) -> str:
         """Return a name made from `title` that neither a link nor a peer file has."""
@@ -389,7 +416,9 @@ class Foreign:
 
 
 def _line(peer: str, text: bytes) -> _Line:
-    return _profile_line(peer, text) if peer.startswith(PROFILE) else _peer_line(peer, text)
+    if peer.startswith(PROFILE):
+        return _profile_line(peer, text)
+    return _lac_line(peer, text) if peer.startswith(LAC) else _peer_line(peer, text)
 
 
 def _usable(sources: Mapping[str, bytes]) -> dict[str, _Line]:
@@ -415,8 +444,36 @@ def _peer_line(name: str, text: bytes) -> _Line:
     if text.startswith(pppfiles.header(name).encode()):
         raise PeerNotUsable("This peer file is Cablecar's own.")
     options, unknown = _options(text)
+    return _options_line(name, _server(options), options, unknown)
+
+
+def _lac_line(lac: str, text: bytes) -> _Line:
+    lines, _, rest = text.partition(b"\0")
+    values = _values(lines.decode().splitlines())
+    options, unknown = _options(rest)
+    if "name" in values:
+        options.setdefault("user", [values["name"].encode()])
+    server, _, port = values.get("lns", "").partition(":")
+    if re.fullmatch(_HOST, server) is None:
+        raise PeerNotUsable("It does not say which server to dial.")
+    if values.get("defaultroute") == "yes":
+        options.setdefault("defaultroute", [])
+    line = _options_line(lac.removeprefix(LAC), {"protocol": "l2tp", "server": server}, options, unknown)
+    if port not in ("", "1701") or values.get("challenge") == "yes":
+        line.left_out.append("Left out, for Cablecar has nothing like it: the port or the secret of the tunnel itself.")
+    return line
+
+
+def _values(lines: Iterable[str]) -> dict[str, str]:
+    """Return what lines such as `lns = 203.0.113.7` say, the last one last."""
+    pairs = (line.partition("=") for line in lines)
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _options_line(name: str, server: Mapping[str, object], options: dict[str, list[bytes]], unknown: int) -> _Line:
+    """Return what options of pppd say of a line to this server."""
     # What pppd does without an option for it: leave the default route and the resolver alone.
-    settings = {**_server(options), "user": _user(options), "route": "none", "dns": "none"}
+    settings = {**server, "user": _user(options), "route": "none", "dns": "none"}
     settings |= dict(_MEANINGS[option] for option in options if option in _MEANINGS)
     line = _Line(name, settings, options=options)
     methods = _methods(options)
@@ -463,8 +520,12 @@ def _server(options: Mapping[str, list[bytes]]) -> dict[str, object]:
     if not any(map(_is_pppoe, options.get("plugin", []))):
         raise PeerNotUsable("It dials neither by PPTP nor by PPPoE.")
     cables = [match[1] for option in options if (match := _CABLE.fullmatch(option))]
-    server = _decoded(_last(options, "pppoe-service") or _last(options, "pppoe-ac"), "PPPoE service")
-    return {"protocol": "pppoe", "server": server, **({"interface": cables[-1]} if cables else {})}
+    return {
+        "protocol": "pppoe",
+        "server": _decoded(_last(options, "pppoe-ac"), "access concentrator"),
+        "service": _decoded(_last(options, "pppoe-service"), "PPPoE service"),
+        **({"interface": cables[-1]} if cables else {}),
+    }
 
 
 def _is_pppoe(plugin: bytes) -> bool:
@@ -526,14 +587,12 @@ def _left_out(options: Mapping[str, list[bytes]], unknown: int) -> Iterator[str]
     """Yield a sentence for each kind of thing in a peer file that does not become a setting."""
     meant = {"pty"} if "pty" in options else {"plugin", "pppoe-service", "pppoe-ac"}
     running = [option for option in options if option in _RUNNING - meant]
-    if "plugin" in meant and not all(map(_is_pppoe, options["plugin"])):
+    if "plugin" in meant and not all(map(_is_pppoe, options.get("plugin", ()))):
         running.append("plugin")
     if running:
         yield f"Left out, for they run or open as root what they name: {_shown(running)}."
     if other := [option for option in options if option in _LOST - meant]:
         yield f"Left out, for Cablecar has nothing like it: {_shown(other)}."
-    if _last(options, "pppoe-service") and _last(options, "pppoe-ac"):
-        yield "Left out, for a link names the service or the access concentrator: `pppoe-ac`."
     call = _PPTP.fullmatch(_last(options, "pty").decode("ascii", "replace"))
     if call and not all(map(_PPTP_SETTLED.fullmatch, call[2].split())):
         yield "Left out: the options of pptp after the server."
@@ -559,8 +618,10 @@ def _lines_of_words(text: bytes) -> Iterator[list[bytes]]:
 
 def _profile_line(peer: str, text: bytes) -> _Line:
     keyfile = _keyfile(text)
+    if _text(keyfile, "connection", "type") == "pppoe":
+        return _pppoe_line(peer, keyfile)
     if (protocol := _SERVICES.get(_text(keyfile, "vpn", "service-type"))) is None:
-        raise PeerNotUsable("It is no VPN by PPTP or L2TP.")
+        raise PeerNotUsable("It is neither a VPN by PPTP or L2TP nor a connection by PPPoE.")
     if _is_on(keyfile, "vpn", "ipsec-enabled"):
         raise PeerNotUsable("It protects L2TP by IPsec, which Cablecar does not do: without it, all would be readable.")
     if _text(keyfile, "vpn", "user-auth-type") not in ("", "password"):
@@ -572,18 +633,40 @@ def _profile_line(peer: str, text: bytes) -> _Line:
     line = _Line(_text(keyfile, "connection", "id") or peer.removeprefix(PROFILE), {})
     line.settings |= {"protocol": protocol, "server": server, "user": user, **_routing(keyfile)}
     line.profile = _text(keyfile, "connection", "uuid")
-    methods = [method for key, method in _PROFILE_METHODS.items() if not _is_on(keyfile, "vpn", key)]
-    if not methods:
-        raise PeerNotUsable("It refuses PAP, CHAP and MS-CHAPv2, so there is no way to log in.")
-    _pin(line, methods)
-    if any(_is_on(keyfile, "vpn", f"require-mppe{bits}") for bits in ("", "-40", "-128")):
-        line.settings["encryption"] = "required"
-    _take_mtu(line, _text(keyfile, "vpn", "mtu"))
-    if other := [key for key in _keys(keyfile, "vpn") if key not in _PROFILE_SETTLED | _PROFILE_METHODS.keys()]:
-        line.left_out.append(f"Left out, for Cablecar has nothing like it: {_shown(other)}.")
+    _take_ppp(line, keyfile, "vpn")
     password = _text(keyfile, "vpn-secrets", "password")
     _take_password(line, password.encode() if password else None)
     return line
+
+
+def _pppoe_line(peer: str, keyfile: configparser.RawConfigParser) -> _Line:
+    user = _text(keyfile, "pppoe", "username")
+    if not user:
+        raise PeerNotUsable("It does not say who the user is.")
+    line = _Line(_text(keyfile, "connection", "id") or peer.removeprefix(PROFILE), {})
+    cable = _text(keyfile, "pppoe", "parent") or _text(keyfile, "connection", "interface-name")
+    line.settings |= {"protocol": "pppoe", "server": "", "service": _text(keyfile, "pppoe", "service"), "user": user}
+    line.settings |= {**({"interface": cable} if cable else {}), **_routing(keyfile)}
+    line.profile = _text(keyfile, "connection", "uuid")
+    _take_ppp(line, keyfile, "ppp")
+    if other := [key for key in _keys(keyfile, "pppoe") if key not in _PPPOE_SETTLED]:
+        line.left_out.append(f"Left out, for Cablecar has nothing like it: {_shown(other)}.")
+    password = _text(keyfile, "pppoe", "password")
+    _take_password(line, password.encode() if password else None)
+    return line
+
+
+def _take_ppp(line: _Line, keyfile: configparser.RawConfigParser, section: str) -> None:
+    """Take what a section of a profile says about PPP itself."""
+    methods = [method for key, method in _PROFILE_METHODS.items() if not _is_on(keyfile, section, key)]
+    if not methods:
+        raise PeerNotUsable("It refuses PAP, CHAP and MS-CHAPv2, so there is no way to log in.")
+    _pin(line, methods)
+    if any(_is_on(keyfile, section, f"require-mppe{bits}") for bits in ("", "-40", "-128")):
+        line.settings["encryption"] = "required"
+    _take_mtu(line, _text(keyfile, section, "mtu"))
+    if other := [key for key in _keys(keyfile, section) if key not in _PROFILE_SETTLED | _PROFILE_METHODS.keys()]:
+        line.left_out.append(f"Left out, for Cablecar has nothing like it: {_shown(other)}.")
 
 
 def _routing(keyfile: configparser.RawConfigParser) -> dict[str, object]:
@@ -648,6 +731,11 @@ def _rival_profiles(rivals: Mapping[str, _Line], secondaries: set[str]) -> Itera
                 f"NetworkManager has the profile {_shown({peer.removeprefix(PROFILE)})} for the same server"
                 f"{', and brings it up together with another connection' if together else ''}: remove that profile, or"
                 " never switch on both."
+            )
+        if peer.startswith(LAC):
+            yield (
+                f"xl2tpd has the LAC {_shown({peer.removeprefix(LAC)})} for the same server: take it out of"
+                " /etc/xl2tpd/xl2tpd.conf, or never connect both."
             )
 
 

@@ -1,9 +1,10 @@
-"""What the helper cannot ask of the network itself: the addresses of a provider's server, and whether it answers.
+"""What the helper cannot ask of the network itself: where a provider's server is, whether it answers, and who else does.
 
 The helper's cage has no Internet sockets, so each question goes to a small unit of its own, by files in /run/cablecar:
 
     cablecar-lookup@NAME.service    NAME.lookup, NAME.resolv -> NAME.addresses
     cablecar-probe@NAME.service     NAME.probe -> NAME.probed
+    cablecar-discover.service       discover.question -> discover.answers
 
 A name is looked up with the cable's own name servers, because the machine's may be those of a tunnel, which may be
 dead; only when they know nothing it is asked as the machine itself would. Whoever answers is a stranger: what no
@@ -12,18 +13,20 @@ server can have is refused.
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cablecar.helper import reasons, safefile
 from cablecar.helper.bus import CallError
-from cablecar.helper.errors import CallFailed
+from cablecar.helper.errors import CallFailed, InvalidSetting, LimitExceeded
 from cablecar.helper.plan import doubt
 from cablecar.helper.routes import Routes
+from cablecar.helper.settings import check
 from cablecar.helper.units import Units
 
 log = logging.getLogger(__name__)
@@ -51,6 +54,7 @@ class Lookup:
     routes: Routes
     machine: Path = Path("/etc/resolv.conf")
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _discovering: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def addresses(self, link: str, server: str, interface: str) -> list[IPv4Address]:
         """Return the addresses of `server`, the one to dial first; `interface` is the cable if one is chosen.
@@ -97,6 +101,22 @@ class Lookup:
         question = {f"{link}.probe": f"SERVER={server}\nPORT={port}\n"}
         return (await self._errand(f"cablecar-probe@{link}.service", question, f"{link}.probed")).strip()
 
+    async def concentrators(self) -> list[dict[str, Any]]:
+        """Return who answers by PPPoE on which Ethernet with a carrier (`discovery.py`), with names that links can have.
+
+        Raises:
+            LimitExceeded: Somebody asks already.
+        """
+        if self._discovering.locked():
+            raise LimitExceeded("Somebody looks for access concentrators already. Wait for that to end.")
+        async with self._discovering:
+            names = [name for name in await self.routes.ethernets() if _is_setting("interface", name)]
+            if not names:
+                return []
+            question = {"discover.question": f"INTERFACES={' '.join(names[:MOST])}\n"}
+            answer = await self._errand("cablecar-discover.service", question, "discover.answers")
+        return list(_concentrators(answer))
+
     async def _errand(self, unit: str, question: Mapping[str, str], answer: str) -> str:
         """Have a unit run with these files, and return what it wrote; nothing when it did not."""
         try:
@@ -106,7 +126,7 @@ class Lookup:
                 safefile.replace(self.folder / name, text.encode(), 0o644)
             async with asyncio.timeout(LIMIT):
                 await self.units.finish(unit)
-            return safefile.read(self.folder / answer).decode("ascii", "replace")
+            return safefile.read(self.folder / answer).decode("ascii", "replace")  # json.dumps writes no other
         except (CallError, TimeoutError, FileNotFoundError):
             return ""
         finally:
@@ -118,3 +138,18 @@ def _parsed(answer: str) -> Iterator[IPv4Address]:
     for line in answer.splitlines():  # getent repeats each address for every kind of socket
         with contextlib.suppress(AddressValueError):
             yield IPv4Address(line.partition(" ")[0])
+
+
+def _concentrators(answer: str) -> Iterator[dict[str, Any]]:
+    for line in answer.splitlines():
+        found = json.loads(line)
+        services = [service for service in found["services"] if _is_setting("service", service)]
+        if _is_setting("server", found["concentrator"]):
+            yield {**found, "services": services}
+
+
+def _is_setting(key: str, value: str) -> bool:
+    try:
+        return bool(check(key, value))
+    except InvalidSetting:
+        return False

@@ -223,8 +223,8 @@ def cable_of(snapshot: Snapshot, named: str, server: IPv4Address | None, tunnels
     best = _best(snapshot, _NOWHERE if server is None else server, "", tunnels)
     if best is not None:
         return _interface(snapshot, best.output)
-    live = [one for one in snapshot.interfaces.values() if one.is_ethernet and one.has_carrier]
-    return live[0] if server is None and len(live) == 1 else None
+    live = ethernets(snapshot)
+    return snapshot.interfaces[live[0]] if server is None and len(live) == 1 else None
 
 
 def way(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Way:
@@ -244,6 +244,11 @@ def doubt(address: IPv4Address, own: Iterable[IPv4Address]) -> str:
     except ValueError:
         return "which no other machine can have"
     return ""
+
+
+def ethernets(snapshot: Snapshot) -> list[str]:
+    """Return the Ethernet interfaces that have a carrier."""
+    return sorted(one.name for one in snapshot.interfaces.values() if one.is_ethernet and one.has_carrier)
 
 
 def own_addresses(snapshot: Snapshot) -> frozenset[IPv4Address]:

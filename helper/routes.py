@@ -187,6 +187,10 @@ class Routes:
         interface = plan.cable_of(await self._look(), named, server, self._tunnels)
         return None if interface is None else Cable(interface, await self._lease_of(interface))
 
+    async def ethernets(self) -> list[str]:
+        """Return the Ethernet interfaces that have a carrier."""
+        return plan.ethernets(await self._look())
+
     async def own_addresses(self) -> frozenset[IPv4Address]:
         """Return this machine's addresses."""
         return plan.own_addresses(await self._look())

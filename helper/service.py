@@ -157,6 +157,11 @@ class Manager(ServiceInterface):
             findings = await Diagnosis(found, self._links, self._machinery).run()
         return [variants({"id": name, **dataclasses.asdict(found)}) for name, found in findings.items()]
 
+    @dbus_method("Discover", names.ACTION_VIEW_DETAILS)
+    async def discover(self) -> DBusDicts:
+        """Say who answers by PPPoE."""
+        return [variants(found) for found in await self._machinery.lookup.concentrators()]
+
     @dbus_method("RestoreNetwork", names.ACTION_SYSTEM)
     async def restore_network(self) -> None:
         """Take everything down."""

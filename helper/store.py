@@ -32,7 +32,15 @@ log = logging.getLogger(__name__)
 
 AUTOMATIC: Final = -1  # in place of a uid: nobody asked, the link is to be up since boot
 _L2TP: Final = ("l2tp",)  # what the unit of a call by L2TP reads in `run` (l2tp.py)
-_ERRANDS: Final = ("lookup", "resolv", "addresses", "probe", "probed")  # files in `run` (lookup.py)
+_ERRANDS: Final = (
+    "lookup",
+    "resolv",
+    "addresses",
+    "probe",
+    "probed",
+    "question",
+    "answers",
+)  # files in `run` (lookup.py)
 _HEAD: Final = "A Cablecar link. After editing: busctl call org.cablecar1 /org/cablecar1 org.cablecar1.Manager Reload"
 
 Presets = Callable[[], Mapping[str, Preset]]

@@ -81,6 +81,8 @@ class FakeUnits:
     started: int = 0
     answers: dict[str, list[str]] = field(default_factory=dict)
     probed: str = "open"
+    discovered: str = ""
+    asked: str = ""
     protocol: str = "pptp"  # that the unit which is started must be for
     connections: frozenset[str] = frozenset()
 
@@ -107,6 +109,10 @@ class FakeUnits:
 
     async def finish(self, unit: str) -> None:
         """Plays the lookup, `answers` being the addresses of the name that was asked for, and the probe."""
+        if unit == "cablecar-discover.service":
+            self.asked = (self.logs / "discover.question").read_text()
+            (self.logs / "discover.answers").write_text(self.discovered)
+            return
         if unit.startswith("cablecar-probe@"):
             link = unit.removeprefix("cablecar-probe@").removesuffix(".service")
             (self.logs / f"{link}.probed").write_text(self.probed)
@@ -181,6 +187,9 @@ class FakeRoutes:
 
     async def cable(self, named: str, server: IPv4Address | None = None) -> Cable | None:
         return self.cable_ if self.reached else None
+
+    async def ethernets(self) -> list[str]:
+        return ["eth0", "eth0.35", "--evil"] if self.reached else []
 
     async def own_addresses(self) -> frozenset[IPv4Address]:
         return self.own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -104,3 +105,31 @@ async def test_pppoe_without_a_cable_waits_for_one(stage: Stage) -> None:
     reply = await stage.client.link("Connect")
     assert reply.error_name == "org.cablecar1.Error.NoCable"
     assert not stage.units.active
+
+
+async def test_who_answers_by_pppoe_is_told_as_a_link_could_name_it(stage: Stage) -> None:
+    stage.units.discovered = "".join(
+        json.dumps({"interface": "eth0", "concentrator": name, "services": ["internet", "a\nb", ""], "address": "02"})
+        + "\n"
+        for name in ("yosef-ac", "forged\nline")
+    )
+    reply = await stage.client.manager("Discover")
+    assert [{key: value.value for key, value in found.items()} for found in reply.body[0]] == [
+        {"interface": "eth0", "concentrator": "yosef-ac", "services": ["internet"], "address": "02"}
+    ]
+    assert stage.units.asked == "INTERFACES=eth0 eth0.35\n"
+    assert not list(stage.machinery.logs.glob("discover.*"))
+
+
+async def test_one_search_at_a_time(stage: Stage) -> None:
+    waiting = asyncio.Event()
+
+    async def finish(unit: str) -> None:
+        await waiting.wait()
+
+    stage.units.finish = finish  # type: ignore[method-assign]
+    first = asyncio.ensure_future(stage.client.manager("Discover"))
+    await stage.until(lambda: (stage.machinery.logs / "discover.question").exists())
+    assert (await stage.client.manager("Discover")).error_name == "org.cablecar1.Error.LimitExceeded"
+    waiting.set()
+    assert (await first).body == [[]]

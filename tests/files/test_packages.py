@@ -179,6 +179,7 @@ PACKAGES = {
         "usr/lib/cablecar/ip-down",
         "usr/lib/cablecar/ip-up",
         "usr/lib/systemd/system/cablecar-helper.service",
+        "usr/lib/systemd/system/cablecar-discover.service",
         "usr/lib/systemd/system/cablecar-l2tp@.service",
         "usr/lib/systemd/system/cablecar-link@.service",
         "usr/share/dbus-1/interfaces/org.cablecar1.Link.xml",

@@ -49,6 +49,7 @@ METHODS = {
     ("Manager", "ListPeers"): Row(names.ACTION_VIEW_DETAILS),
     ("Manager", "ImportPeer"): Row(names.ACTION_MODIFY, "s", ("nothere",), "NoSuchPeer"),
     ("Manager", "Diagnose"): Row(names.ACTION_VIEW_DETAILS, "s", ("nothere",), "NoSuchLink"),
+    ("Manager", "Discover"): Row(names.ACTION_VIEW_DETAILS),
     ("Manager", "Reload"): Row(names.ACTION_MODIFY),
     ("Manager", "RestoreNetwork"): Row(names.ACTION_SYSTEM),
     ("Link", "Connect"): Row(names.ACTION_CONNECT, root="NoCable"),

@@ -261,6 +261,7 @@ def test_pppoeconfs_peer_becomes_a_link(foreign: Foreign, put: Put) -> None:
     assert found.settings == {
         "protocol": "pppoe",
         "server": "",
+        "service": "",
         "user": "u@isp",
         "interface": "cab0",
         "reconnect": True,
@@ -271,8 +272,74 @@ def test_pppoeconfs_peer_becomes_a_link(foreign: Foreign, put: Put) -> None:
     assert (found.password, found.left_out) == ("geheim", ())
     peer(put, text.format("rp_pppoe_service 'my isp' rp_pppoe_ac ac1 eth1"), "dsl")
     found = foreign.read("dsl")
-    assert (found.settings["server"], found.settings["interface"]) == ("my isp", "eth1")
-    assert mentions(found.left_out, "`pppoe-ac`")
+    assert [found.settings[key] for key in ("server", "service", "interface")] == ["ac1", "my isp", "eth1"]
+    assert not found.left_out
+
+
+PPPOE_PROFILE = """[connection]
+id=dsl
+type=pppoe
+[pppoe]
+parent=eth1
+service=my isp
+username=u@isp
+password=geheim
+[ppp]
+refuse-eap=true
+mtu=1480
+[ipv4]
+method=auto
+"""
+
+
+def test_a_pppoe_profile_of_network_manager_becomes_a_link(foreign: Foreign, put: Put) -> None:
+    profile(put, PPPOE_PROFILE)
+    assert foreign.list() == ["nm:p"]
+    found = foreign.read("nm:p")
+    assert found.settings == {
+        "protocol": "pppoe", "server": "", "service": "my isp", "user": "u@isp", "interface": "eth1", "mtu": 1480,
+    }  # fmt: skip
+    assert (found.name, found.password, found.left_out) == ("dsl", "geheim", ())
+    assert parse(found.settings).service == "my isp"
+
+
+XL2TPD = """[global]
+port = 1701
+[lac default]
+lns = nobody.example
+[lac isp] ; the line at home
+lns = lns.isp.example
+name = other
+pppoptfile = /etc/ppp/options.l2tp
+redial = yes
+[lac elsewhere]
+lns = lns.isp.example:1702
+name = u
+challenge = yes
+pppoptfile = /etc/passwd
+[lac half]
+name = u
+[lns default]
+lns = x
+"""
+
+
+def test_the_lacs_of_xl2tpd_become_links(foreign: Foreign, put: Put) -> None:
+    put("etc/xl2tpd/xl2tpd.conf", XL2TPD)
+    put("etc/passwd", "user evil\n")
+    put("etc/ppp/options.l2tp", "user u@isp\ndefaultroute\nusepeerdns\nrefuse-chap\nmtu 1410\n")
+    put("etc/ppp/pap-secrets", '"u@isp" * "geheim"\n')
+    assert foreign.list() == ["l2tp:isp", "l2tp:elsewhere"]
+    found = foreign.read("l2tp:isp")
+    assert found.settings == {
+        "protocol": "l2tp", "server": "lns.isp.example", "user": "u@isp", "route": "all", "dns": "peer", "mtu": 1410,
+        "authentication": ["pap"],
+    }  # fmt: skip
+    assert (found.name, found.password, found.left_out) == ("isp", "geheim", ())
+    assert mentions(found.dials_too, "xl2tpd has the LAC `elsewhere`")
+    found = foreign.read("l2tp:elsewhere")
+    assert (found.settings["user"], found.password) == ("u", None)
+    assert mentions(found.left_out, "the secret of the tunnel itself")
 
 
 # Peer files

@@ -72,6 +72,13 @@ def test_remove(recipe: Recipe, second: None) -> None:
         assert list(Path(root).rglob("second*")) == []
 
 
+@of("See who answers by PPPoE")
+def test_discover(recipe: Recipe) -> None:
+    ((answer,),) = json.loads(recipe.run())["data"]
+    assert (answer["interface"]["data"], answer["concentrator"]["data"]) == ("eth0", "yosef-ac")
+    assert answer["services"]["data"] == ["internet"]
+
+
 @pytest.mark.usefixtures("configured")
 @of("List the links with their states")
 def test_list(recipe: Recipe) -> None:
