@@ -91,10 +91,15 @@ _MENDED_IN: Final = {
             reasons.SERVER_REFUSED.id,
             reasons.SERVER_NOT_GENUINE.id,
             reasons.NOT_ADMITTED.id,
-            reasons.NO_CONCENTRATOR.id,
         ),
         "server",
     ),
+    reasons.NO_CONCENTRATOR.id: "interface",
+}
+_MEND: Final = {
+    "password": _("Correct user name and password…"),
+    "server": _("Correct the server…"),
+    "interface": _("Correct the cable's interface…"),
 }
 
 
@@ -561,9 +566,7 @@ class Try(QWidget):
         self.result.hide()
         self.message.say(sentence)
         self._field = _MENDED_IN.get(reason_id, "")
-        self.mend_button.setText(
-            _("Correct user name and password…") if self._field == "password" else _("Correct the server…")
-        )
+        self.mend_button.setText(_MEND.get(self._field, ""))
         self._show_buttons(in_trouble=is_stored)
 
     def show_remarks(self, text: str) -> None:

@@ -380,6 +380,22 @@ def test_each_protocol_asks_for_what_it_needs(newer: Assistant) -> None:
     assert said(newer).count("L2TP opens your account") == 1
 
 
+def test_where_no_concentrator_answers_the_interface_is_mended(newer: Assistant, forms: Any, eventually: Any) -> None:
+    type_into(edit(newer, "user"), "yosef")
+    type_into(edit(newer, "password"), "secret")
+    forms.do("plan", ends=["no-concentrator"])
+    click(newer.next_button)
+    eventually(lambda: newer.attempt.mend_button.isVisible())
+    assert newer.attempt.mend_button.text() == "Correct the cable's interface…"
+    click(newer.attempt.mend_button)
+    assert edit(newer, "interface").hasFocus()
+    type_into(edit(newer, "interface"), "eth1")
+    click(newer.next_button)
+    eventually(lambda: is_connected(newer))
+    stored = forms.do("stored", name="bell_fibe")
+    assert (stored["protocol"], stored["interface"], stored["server"]) == ("pppoe", "eth1", "")
+
+
 def test_another_protocol_has_another_server(newer: Assistant) -> None:
     click(newer.back_button)
     choose(newer, "beeline")
