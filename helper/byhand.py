@@ -91,7 +91,8 @@ def _open(pid: int, link: str) -> int | None:
     # The file may be stale and the number somebody else's by now; what the pidfd names cannot change any more.
     with contextlib.suppress(OSError):
         words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
-        called = (b"call", link.encode()) in pairwise(words)
+        # xl2tpd, started by hand in the link's unit, names the whole path.
+        called = bool({(b"call", link.encode()), (b"file", f"/etc/ppp/peers/{link}".encode())} & {*pairwise(words)})
         if called and (PROC / str(pid) / "comm").read_text() == "pppd\n":
             return descriptor
     os.close(descriptor)

@@ -187,7 +187,7 @@ class Call:
         self._stopping = False  # by our own wish
         self._over = False
         self._answered = False  # the server has taken the control connection
-        self._spent = False  # the call is over, its unit not yet
+        self._said: list[str] | None = None  # until the call was over, when its unit was not yet
         self._watching: asyncio.Task[None] | None = None
         self._end: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
@@ -215,6 +215,8 @@ class Call:
         except (CablecarError, OSError) as error:
             log.error("link %s: what its call does cannot be read: %s", self._link, error)
         self._reading_back = False
+        if any(map(self._is_last, pppd.last_call(list(self.log.lines)))):
+            self._spend()
         if self._by_hand is not None and self.facts.interface != self._by_hand.interface:
             self.facts = Facts()  # the log is an older call's: this one writes elsewhere, or has yet to begin
         if self.facts.is_up:
@@ -394,9 +396,7 @@ class Call:
         ended = await self._end
         with contextlib.suppress(OSError):
             self.log.read()
-        lines = list(self.log.lines)
-        last = next((number for number, line in enumerate(lines, 1) if self._is_last(line)), len(lines))
-        lines = lines[:last]  # behind it a server's words may stand unescaped
+        lines = list(self.log.lines) if self._said is None else self._said
         reason = pppd.classify(
             lines, ended, stopped_by_us=self._stopping, answered=self._has_answered, silence=self._carrier.silence
         )
@@ -421,7 +421,7 @@ class Call:
 
     def _on_line(self, line: str) -> None:
         was_up = self.facts.is_up
-        if self._is_last(line):
+        if not self._reading_back and self._is_last(line):
             self._spend()
         self.facts.read(line)
         if self._stopping or self._reading_back:
@@ -442,8 +442,8 @@ class Call:
     def _spend(self) -> None:
         """The call is over: have its unit end, which is not our wish but the call's own end."""
         self.facts.close()
-        if not self._spent and self._in_unit and not self._stopping:
-            self._spent = True
+        if self._said is None and not self._stopping:
+            self._said = list(self.log.lines)  # behind them a server's words may stand unescaped
             self._machinery.spawn(self._stop_unit())
 
     @property

@@ -307,7 +307,7 @@ def classify(
     """
     if ended is not None and ended.signal:
         return reasons.INTERRUPTED
-    said = _last_call(lines)
+    said = last_call(lines)
     reason = _reason_of_lines(said, stopped_by_us) or _reason_of_exit(said, ended)
     return _refined(reason, said, silence if answered else reasons.SERVER_UNREACHABLE)
 
@@ -324,7 +324,8 @@ def masked(line: str) -> str:
     return line
 
 
-def _last_call(lines: Sequence[str]) -> Sequence[str]:
+def last_call(lines: Sequence[str]) -> Sequence[str]:
+    """Return what the last of the calls in a log has said."""
     # A call that is the only one has all lines: pptp may have spoken before pppd.
     beginnings = [number for number, line in enumerate(lines) if _BEGINNING.match(line)]
     return lines[beginnings[-1] :] if len(beginnings) > 1 else lines

@@ -153,13 +153,13 @@ NOT_ADMITTED: Final = Reason(
 NO_CONCENTRATOR: Final = Reason(
     "no-concentrator",
     "NoConcentrator",
-    "No PPPoE server answers on this cable. Check the modem, the link's `interface` and `server`, and whether the "
-    "provider has locked the line to another network card.",
+    "No PPPoE server answers on this cable. Check the modem, the link's `interface`, `server` and `service`, and "
+    "whether the provider has locked the line to another network card.",
 )
 NO_SESSION: Final = Reason(
     "no-session",
     "NoSession",
-    "The provider's PPPoE server answers but grants no session. Check the link's `server` setting; "
+    "The provider's PPPoE server answers but grants no session. Check the link's `server` and `service` settings; "
     "wait a few minutes in case an earlier session is not closed there yet.",
 )
 L2TP_NO_ANSWER: Final = Reason(
@@ -188,7 +188,8 @@ GRE_BLOCKED: Final = Reason(
 LOCAL_FIREWALL: Final = Reason(
     "local-firewall",
     "LocalFirewall",
-    "This machine's own firewall rejects the tunnel's packets. Let GRE (IP protocol 47) out to the provider's server.",
+    "This machine's own firewall rejects the tunnel's packets. Let GRE (IP protocol 47), or by L2TP UDP port 1701, out "
+    "to the provider's server.",
 )
 MTU_TOO_LARGE: Final = Reason(
     "mtu-too-large",

@@ -12,6 +12,7 @@ from dbus_next.message import Message
 from dbus_next.signature import Variant
 
 from cablecar.helper.pppd import Exit
+from tests.bus.test_restart import another
 
 if TYPE_CHECKING:
     from tests.bus.conftest import Stage
@@ -133,3 +134,26 @@ async def test_one_search_at_a_time(stage: Stage) -> None:
     assert (await stage.client.manager("Discover")).error_name == "org.cablecar1.Error.LimitExceeded"
     waiting.set()
     assert (await first).body == [[]]
+
+
+async def test_an_l2tp_call_that_ended_while_there_was_no_helper_is_cleared_away(stage: Stage) -> None:
+    dialing = await begin(stage, "l2tp", "203.0.113.7")
+    stage.units.say(LINK, *stage.up_lines)
+    await dialing
+    await stage.links.get(LINK).dialer.unfollow()
+    stage.links.get(LINK).dialer.hang_up = lambda: None  # type: ignore[method-assign]
+    call = stage.links.get(LINK).dialer.call
+    assert call is not None
+    call.log.close()
+    async with another(stage) as link:
+        assert link.status.state == "up"
+        assert [str(pin) for pin in stage.routes.wanted[LINK].pins] == ["203.0.113.7"]
+        assert link.dialer.call is not None
+        link.dialer.call.log.close()
+    stage.units.say(
+        LINK, "No response to 4 echo-requests", "xl2tpd[9]: child_handler : pppd exited for call 7 with code 15"
+    )
+    async with another(stage) as link:
+        await stage.until(lambda: link.status.state == "down")
+        assert link.status.reason.id == "path-lost"
+        assert not stage.units.active
