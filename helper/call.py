@@ -11,7 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -25,6 +25,7 @@ from cablecar.helper.errors import CablecarError, CallFailed, PeerFileExists, St
 from cablecar.helper.history import History
 from cablecar.helper.installed import Pppd
 from cablecar.helper.lookup import Lookup
+from cablecar.helper.opening import Openings
 from cablecar.helper.plan import ANYWHERE, Wanted
 from cablecar.helper.pppd import Exit, Facts
 from cablecar.helper.providers import Provider
@@ -72,6 +73,7 @@ class Machinery:
         peers: `/etc/ppp/peers`.
         logs: `/run/cablecar`.
         pids: Where pppd writes pid files.
+        openings: What is open in the firewall.
     """
 
     store: Store
@@ -87,6 +89,7 @@ class Machinery:
     peers: Path = pppfiles.PEERS
     logs: Path = FOLDER
     pids: Sequence[Path] = PID_FOLDERS
+    openings: Openings = field(default_factory=Openings)
 
 
 class Dialer:
@@ -314,6 +317,10 @@ class Call:
             await self._machinery.routes.release(self._link)
         except Exception:
             log.exception("link %s: its routes could not be released", self._link)
+        try:
+            await self._machinery.openings.close(self._link)
+        except Exception:
+            log.exception("link %s: what was opened for it in the firewall could not be closed", self._link)
         self._listener.ended(reason)
 
     async def _dial(self, turn: int) -> Reason:
@@ -367,6 +374,9 @@ class Call:
             raise CallFailed(reasons.NO_CABLE)
         server = pinned[turn % len(pinned)]
         self._pins = (server, *(address for address in self._pins if address != server))
+        if self._settings.firewall == "open":
+            way = await self._machinery.routes.way(server, self._settings.interface)
+            await self._machinery.openings.open(self._link, way.interface, server, self._carrier.passages)
         return str(server)
 
     async def _interface(self) -> str:

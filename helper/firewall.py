@@ -55,6 +55,7 @@ class Outcome:
     verdict: str
     packet: Packet
     place: str = ""
+    chain: Key = ("", "", "")
 
 
 @dataclass(slots=True)
@@ -136,7 +137,7 @@ def _outcome(chains: _Chains, packet: Packet) -> Outcome:
         ends = {_POLICIES[policy] if end == _ON else end for end in _ends(chains, key, packet, 0)}
         if STOPPED in ends and worst.verdict != STOPPED:
             verdict = STOPPED if ends == {STOPPED} else OPEN
-            worst = Outcome(verdict, packet, f"chain {key[2]} of table {key[0]} {key[1]}")
+            worst = Outcome(verdict, packet, f"chain {key[2]} of table {key[0]} {key[1]}", key)
     return worst
 
 

@@ -6,7 +6,7 @@ Also what concerns all of them: the network's events, and the presets. Knows no 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any, Final
@@ -14,6 +14,7 @@ from typing import Any, Final
 from cablecar.helper import byhand, names, pppfiles, safefile
 from cablecar.helper.call import Machinery, clock
 from cablecar.helper.errors import (
+    CablecarError,
     Failed,
     InvalidSetting,
     LimitExceeded,
@@ -81,9 +82,18 @@ class Links:
         for name in running:
             await self._settle_running(name)
         self._forget_the_lost()
+        await self._close_openings(but_for=running)
         await self._find_calls_of_others()
         for link in list(self.by_name.values()):
             await self._connect_if_wanted(link, at_boot)
+
+    async def _close_openings(self, but_for: Collection[str] = ()) -> None:
+        openings = self._machinery.openings
+        for name in openings.names - set(but_for):
+            try:
+                await openings.close(name)
+            except (CablecarError, OSError, ValueError) as error:
+                log.error("link %s: what was opened for it in the firewall could not be closed: %s", name, error)
 
     def _expect_strict(self) -> None:
         """Have strict mode go on as it was: also for a link whose settings cannot be read now."""
@@ -317,6 +327,7 @@ class Links:
             for name in self._machinery.store.strict():
                 self._machinery.store.save_strict(name, None)
         finally:
+            await self._close_openings()
             await self._machinery.routes.clear()
 
     def set_password(self, name: str, password: bytes) -> None:

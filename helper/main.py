@@ -24,6 +24,7 @@ from cablecar.helper.links import Links
 from cablecar.helper.lookup import Lookup
 from cablecar.helper.names import BUS_NAME
 from cablecar.helper.netmon import NetworkMonitor
+from cablecar.helper.opening import Openings
 from cablecar.helper.routes import Routes
 from cablecar.helper.service import Manager
 from cablecar.helper.sleep import Sleep
@@ -99,6 +100,9 @@ async def _sweep() -> int:
     await routes.begin()
     await routes.reconcile()
     await routes.close()
+    openings = Openings()
+    for link in openings.names:
+        await openings.close(link)
     return 0
 
 

@@ -78,27 +78,15 @@ class Nft:
             return False
         if chains:
             safefile.replace(self._note, chains.encode())
-        self._apply(f"{_NONE}table inet {TABLE} {{\n{chains}}}\n" if chains else _NONE)
+        text = f"{_NONE}table inet {TABLE} {{\n{chains}}}\n" if chains else _NONE
+        run(text, program=self._program, on_start=self._note_child)
         if not chains:
             safefile.remove(self._note)
         self._made = chains
         return lost
 
-    def _apply(self, text: str) -> None:
-        pipe = subprocess.PIPE
-        try:
-            with subprocess.Popen([self._program, "-f", "-"], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as nft:
-                self._child = nft.pid
-                try:
-                    said = nft.communicate(text, timeout=LIMIT)
-                except subprocess.TimeoutExpired:
-                    nft.kill()
-                    raise
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise Failed(f"The firewall's table {TABLE} could not be changed: {error}.") from None
-        if nft.returncode:
-            log.error("nft refuses: %s\n%s", said[1], text)
-            raise Failed(f"The firewall's table {TABLE} could not be changed; the journal has nft's words.")
+    def _note_child(self, pid: int) -> None:
+        self._child = pid
 
     def _heard(self) -> None:
         if any([*self._losses()]):
@@ -121,3 +109,25 @@ class Nft:
                 length, kind, _, _, sender = _HEADER.unpack_from(data)
                 yield kind in _GONE and sender != self._child and data[20 : 20 + len(_OURS)] == _OURS
                 data = data[(length + 3) & ~3 :]
+
+
+def run(text: str, *options: str, program: str = NFT, on_start: Callable[[int], None] = lambda pid: None) -> None:
+    """Have nft do what the text says, all of it or nothing; `on_start` is told the process id.
+
+    Raises:
+        Failed: It refuses, or cannot be run.
+    """
+    pipe = subprocess.PIPE
+    try:
+        with subprocess.Popen([program, *options, "-f", "-"], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as nft:
+            on_start(nft.pid)
+            try:
+                _, said = nft.communicate(text, timeout=LIMIT)
+            except subprocess.TimeoutExpired:
+                nft.kill()
+                raise
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Failed(f"The firewall could not be changed: {error}.") from None
+    if nft.returncode:
+        log.error("nft refuses: %s\n%s", said, text)
+        raise Failed("The firewall could not be changed; the journal has nft's words.")

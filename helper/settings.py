@@ -75,7 +75,7 @@ class Settings:
         strict: While the link is wanted, let nothing but its call leave this machine; or the prefixes of local networks
             that alone stay reachable beside it.
         dns: `peer` takes the provider's DNS servers, `none` leaves DNS alone.
-        firewall: `leave` leaves the firewall alone.
+        firewall: `leave` leaves the firewall alone, `open` lets the call through where a rule is in its way.
         share: Internal interfaces whose hosts use the link too.
         mtu: Bytes; 0 means automatic.
         ipv6: Let the peer negotiate IPv6 as well.
@@ -472,7 +472,7 @@ _CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
     "route": _route,
     "strict": _strict,
     "dns": _one_of("peer", "none"),
-    "firewall": _one_of("leave"),
+    "firewall": _one_of("leave", "open"),
     "share": _share,
     "mtu": _mtu,
     "ipv6": _flag,

@@ -134,7 +134,6 @@ def test_each_reason_has_its_section(reason: Reason) -> None:
 NOT_YET = [
     ("dns", ["192.0.2.53"], "Other servers cannot be named in this version"),
     ("dns", "cable", "Other servers cannot be named in this version"),
-    ("firewall", "open", "Cablecar changes no firewall in this version"),
 ]
 
 

@@ -62,7 +62,7 @@ def test_interfaces_that_cannot_be_the_cable_are_refused(value: str) -> None:
         ("route", ["::/0"]), ("route", ["198.51.100.0/24 dev eth0"]), ("route", [["198.51.100.0/24"]]), ("dns", "cable"),
         ("dns", ["8.8.8.8\nnameserver 6.6.6.6"]), ("strict", 0), ("strict", []), ("strict", "true"), ("strict", ["8.0.0.0/7"]),
         ("strict", ["8.8.8.0/24"]), ("strict", ["10.0.0.0/7"]), ("strict", ["fe80::/10"]), ("strict", ["192.168.1.0/24 } accept"]), ("share", "eth1"),
-        ("share", ["ppp0"]), ("share", ["lo"]), ("share", [""]), ("share", ["eth1\" drop"]), ("share", ["*"]), ("share", ["e"] * 17), ("firewall", "open"),
+        ("share", ["ppp0"]), ("share", ["lo"]), ("share", [""]), ("share", ["eth1\" drop"]), ("share", ["*"]), ("share", ["e"] * 17), ("firewall", "drop"),
         ("ipv6", "yes"), ("provider", "../x"), ("provider", "A"), ("ppp_options", "debug"), ("ppp_options", ["a\nb"]),
         ("ppp_options", ["user \"open"]), ("ppp_options", ["a # b"]), ("ppp_options", ["a\\"]), ("ppp_options", [""]), ("mtu", -1), ("mtu", 67), ("mtu", 575), ("mtu", 65536), ("mtu", True),
         ("mtu", "1400 plugin x"), ("debug", []), ("title", "a" * 65), ("title", "a\nb"), ("server", 5), ("user", ["u"]),

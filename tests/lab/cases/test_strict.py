@@ -192,3 +192,46 @@ def test_another_machine_shares_the_link_and_nothing_is_left() -> None:
     lab.link("Disconnect")
     assert not forwards("eth1")
     assert table() == "" and asked_from() == ""
+
+
+WALL = """table inet wall {
+  chain in {
+    type filter hook input priority 0; policy drop
+    iifname { "lo", "ppp0" } accept
+    udp dport 68 accept
+  }
+  chain out {
+    type filter hook output priority 0; policy drop
+    oifname { "lo", "ppp0" } accept
+    udp dport 67 accept
+  }
+}
+"""
+
+
+@pytest.fixture
+def wall(tmp_path: Path) -> Iterator[None]:
+    """A firewall of somebody's that lets nothing through the cable."""
+    rules = tmp_path / "wall"
+    rules.write_text(WALL)
+    lab.run("nft", "-f", str(rules))
+    yield
+    lab.run("nft", "delete", "table", "inet", "wall")
+
+
+@pytest.mark.usefixtures("wall", "configured")
+def test_a_firewall_is_opened_for_the_call_alone() -> None:
+    def rules() -> str:
+        return lab.run("nft", "list", "ruleset").output
+
+    before = rules()
+    with pytest.raises(OSError):
+        socket.create_connection((lab.SERVER, 1723), 1).close()
+    update("1", "firewall", "s", "open")
+    lab.link("Connect")
+    assert rules().count(f'comment "cablecar {lab.LINK}"') == 4
+    assert not lab.reaches(ROUTER)
+    lab.run("kill", "-KILL", str(lab.helper_pid()))
+    assert lab.prop("State") == "up"
+    lab.link("Disconnect")
+    assert rules() == before
