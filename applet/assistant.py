@@ -20,6 +20,7 @@ from cablecar.applet.i18n import _, said
 from cablecar.applet.model import (
     BAD,
     CallError,
+    Concentrator,
     Finding,
     Helper,
     Link,
@@ -87,6 +88,10 @@ class Assistant(QDialog):
         presets.answered.connect(self._providers_arrived)
         peers = Reading(client, names.MANAGER_PATH, "ListPeers", "as", self)
         peers.answered.connect(self._peers_arrived)
+        search = Reading(client, names.MANAGER_PATH, "Discover", "aa{sv}", self)
+        search.answered.connect(lambda answer: self.account.show_concentrators(Concentrator.parse_all(answer)))
+        search.refused.connect(lambda _error: self.account.concentrators.show_failure())
+        self.account.concentrators.wanted.connect(search.ask)
         self.providers.chosen.connect(self._enable)
         self.providers.activated.connect(self._next)
         self.providers.taken_over.connect(self._take_over)

@@ -214,6 +214,34 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
+class Concentrator:
+    """Somebody who answers by PPPoE; whoever is on the line can claim to be one.
+
+    Attributes:
+        interface: The cable on which it answers.
+        name: What it calls itself, as the setting `server` takes it.
+        services: What it offers, as the setting `service` takes it.
+    """
+
+    interface: str
+    name: str
+    services: tuple[str, ...] = ()
+
+    @classmethod
+    def parse_all(cls, answer: object) -> tuple["Concentrator", ...]:
+        """Make sense of what `Discover` answered; one without an interface or a name is left out."""
+        found = [
+            cls(
+                interface=_verbatim(values.get("interface")),
+                name=_verbatim(values.get("concentrator")),
+                services=tuple(filter(None, map(_verbatim, _list(values.get("services"))))),
+            )
+            for values in _mappings(answer)
+        ]
+        return tuple(one for one in found if one.interface and one.name)
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One call that is over.
 
@@ -357,12 +385,15 @@ def _mapping(value: object) -> dict[str, object]:
 
 
 def _mappings(value: object) -> list[dict[str, object]]:
-    return [_mapping(item) for item in value[:MAX_ENTRIES]] if isinstance(value, list) else []
+    return [_mapping(item) for item in _list(value)]
+
+
+def _list(value: object) -> list[object]:
+    return value[:MAX_ENTRIES] if isinstance(value, list) else []
 
 
 def _texts(value: object) -> tuple[str, ...]:
-    found = [clean(item) for item in value[:MAX_ENTRIES]] if isinstance(value, list) else []
-    return tuple(text for text in found if text)
+    return tuple(filter(None, map(clean, _list(value))))
 
 
 def _others(values: Mapping[str, object], known: Sequence[str]) -> tuple[tuple[str, str], ...]:

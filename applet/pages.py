@@ -21,6 +21,7 @@ from PyQt6.QtWidgets import (
 )
 
 from cablecar.applet import figures, words
+from cablecar.applet.concentrators import Concentrators
 from cablecar.applet.fields import (
     METHODS,
     PROTOCOLS,
@@ -39,6 +40,7 @@ from cablecar.applet.fields import (
 )
 from cablecar.applet.i18n import _, said
 from cablecar.applet.model import (
+    Concentrator,
     Link,
     Provider,
     clean,
@@ -374,11 +376,14 @@ class Account(QWidget):
             "interface": InterfaceField(),
         }
         self._page = Page(self.fields.values())
+        self.concentrators = Concentrators()
+        self.concentrators.chosen.connect(self._concentrator_chosen)
         self._weakness = plain_label()
         self._page.add(self._weakness)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.addWidget(self.message)
+        rows.addWidget(self.concentrators)
         rows.addWidget(self._page, 1)
         for field in self.fields.values():
             field.changed.connect(self._changed)
@@ -395,8 +400,9 @@ class Account(QWidget):
         protocol = next((p for p in provider.protocols if self._offers.takes("protocol", p)), "pptp")
         self._field("protocol").set_value(protocol)
         server = provider.server(protocol)
-        self.fields["server"].touched = False
-        self.fields["server"].set_value("" if "{" in server else server)
+        for key, value in (("server", "" if "{" in server else server), ("service", ""), ("interface", "")):
+            self.fields[key].touched = False
+            self.fields[key].set_value(value)
         example = (provider.login or "{user}").replace("{user}", "customer").replace("{domain}", "domain")
         self._text("user").edit.setPlaceholderText(example if provider.login else "customer@C012")
         self.fields["user"].explain(
@@ -426,6 +432,14 @@ class Account(QWidget):
     def password(self) -> str:
         """What was typed as the password."""
         return str(self.fields["password"].value())
+
+    def show_concentrators(self, found: Iterable[Concentrator]) -> None:
+        """Offer who answers by PPPoE; where all of them are on one cable, it is that one."""
+        found = tuple(found)
+        self.concentrators.show_found(found)
+        interfaces, field = {one.interface for one in found}, self.fields["interface"]
+        if len(interfaces) == 1 and not field.touched and not field.value():
+            field.set_value(interfaces.pop())
 
     def show_faults(self, faults: dict[str, str], *, all_of_them: bool) -> None:
         """Show what is wrong, of untouched fields only when everything is meant."""
@@ -484,12 +498,20 @@ class Account(QWidget):
             self.fields["password"].set_error("")
         self.changed.emit()
 
+    def _concentrator_chosen(self, values: dict[str, str]) -> None:
+        for key, value in values.items():
+            self.fields[key].touched = True
+            self.fields[key].set_value(value)
+
     def _ask_for(self, protocol: str) -> None:
         server, service, interface = self.fields["server"], self.fields["service"], self.fields["interface"]
         for field in (server, service, interface):
             assert isinstance(field, ServerField | ServiceField | InterfaceField)
             field.ask_for(protocol)
         interface.show_row(not service.isHidden())
+        if self.concentrators.isHidden() and not service.isHidden():
+            self.concentrators.search()
+        self.concentrators.setHidden(service.isHidden())
         if self._provider.server(protocol):
             published = _("As published for {title}; check it with the provider.")
             server.explain(published.format(title=self._provider.title))

@@ -396,6 +396,34 @@ def test_where_no_concentrator_answers_the_interface_is_mended(newer: Assistant,
     assert (stored["protocol"], stored["interface"], stored["server"]) == ("pppoe", "eth1", "")
 
 
+def test_who_answers_by_pppoe_can_be_chosen(newer: Assistant, forms: Any, eventually: Any) -> None:
+    shown = newer.account.concentrators
+    eventually(lambda: "Nobody answers by PPPoE" in said(newer))
+    assert not shown.box.isVisible()
+    here = {"interface": "eth1", "concentrator": "ac-1", "services": ["internet", "tv"], "address": "02:00:00:00:00:01"}
+    evil = {"interface": "eth1", "concentrator": "<b>evil</b>\n", "services": []}
+    forms.do("answer_by_pppoe", concentrators=[here, evil, {"interface": "", "concentrator": "nowhere"}])
+    click(shown.again)
+    eventually(lambda: shown.box.count() == 4)
+    assert [shown.box.itemText(index) for index in range(4)] == [
+        "Whichever answers",
+        "ac-1 on eth1, service internet",
+        "ac-1 on eth1, service tv",
+        "<b>evil</b> on eth1",
+    ]
+    assert (edit(newer, "server").text(), edit(newer, "interface").text()) == ("", "eth1")  # nobody has chosen yet
+    shown.box.setFocus()
+    for _step in range(2):
+        press(Qt.Key.Key_Down)
+    values = newer.account.values()
+    assert (values["server"], values["service"], values["interface"]) == ("ac-1", "tv", "eth1")
+    click(newer.back_button)
+    choose(newer, "golden")
+    assert not shown.isVisible()
+    values = newer.account.values()
+    assert (values["service"], values["interface"]) == ("", "")
+
+
 def test_another_protocol_has_another_server(newer: Assistant) -> None:
     click(newer.back_button)
     choose(newer, "beeline")

@@ -39,6 +39,7 @@ class FakeForms(FakeHelper):
         self.passwords: dict[str, str] = {}
         self.peers: list[str] = []
         self.plans: list[str] = []
+        self.concentrators: list[dict[str, Any]] = []
         self.presets = providers.load(Path(tempfile.mkdtemp()))
         self.methods: dict[str, Callable[[Message], tuple[str, list[Any]]]] = {
             "CheckSettings": lambda m: ("a{ss}", [settings.faults(plain(m.body[0]), self.presets)]),
@@ -46,6 +47,7 @@ class FakeForms(FakeHelper):
             "ListPeers": lambda _: ("as", [self.peers]),
             "Settings": lambda m: ("a{sv}", [variants(settings.full_dict(self.settings[self._name(m)]))]),
             "Diagnose": self._diagnose,
+            "Discover": lambda _: ("aa{sv}", [[variants(each) for each in self.concentrators]]),
             "AddLink": self._add_link,
             "RemoveLink": self._remove_link,
             "ImportPeer": self._import_peer,
@@ -56,6 +58,7 @@ class FakeForms(FakeHelper):
             "link": self.link,
             "stored": self.stored,
             "offer_peers": self.offer_peers,
+            "answer_by_pppoe": self.answer_by_pppoe,
             "plan": self.plan,
             "take_little": self.take_little,
             "take_anything": self.take_anything,
@@ -74,6 +77,9 @@ class FakeForms(FakeHelper):
 
     def offer_peers(self, peers: list[str]) -> None:
         self.peers = peers
+
+    def answer_by_pppoe(self, concentrators: list[dict[str, Any]]) -> None:
+        self.concentrators = concentrators
 
     def plan(self, *, ends: list[str]) -> None:
         """Say how the next calls end."""
