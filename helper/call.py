@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from cablecar.helper import byhand, names, pppd, pppfiles, reasons, safefile, tcp
+from cablecar.helper import byhand, dns, names, pppd, pppfiles, reasons, safefile, tcp
 from cablecar.helper.bus import CallError
 from cablecar.helper.byhand import PID_FOLDERS, HandMade
 from cablecar.helper.calllog import FOLDER, CallLog, last_words
@@ -25,6 +25,7 @@ from cablecar.helper.errors import CablecarError, CallFailed, PeerFileExists, St
 from cablecar.helper.history import History
 from cablecar.helper.installed import Pppd
 from cablecar.helper.lookup import Lookup
+from cablecar.helper.nameservers import NameServers
 from cablecar.helper.opening import Openings
 from cablecar.helper.plan import ANYWHERE, Wanted
 from cablecar.helper.pppd import Exit, Facts
@@ -69,6 +70,7 @@ class Machinery:
         foreign: What was set up by hand; made when it is asked for, since the start must be short.
         providers: Reads the presets anew.
         spawn: Runs a coroutine as a task.
+        name_servers: What links want of the DNS.
         established: The local ends of the TCP connections to a server's port.
         peers: `/etc/ppp/peers`.
         logs: `/run/cablecar`.
@@ -85,6 +87,7 @@ class Machinery:
     pppd: Pppd
     providers: Callable[[], Mapping[str, Provider]]
     spawn: Callable[..., asyncio.Task[None]]
+    name_servers: NameServers
     established: Callable[[IPv4Address, int], frozenset[str]] = tcp.established
     peers: Path = pppfiles.PEERS
     logs: Path = FOLDER
@@ -313,6 +316,7 @@ class Call:
         if self._watching is not None:
             self._watching.cancel()
         self.log.close()
+        self._machinery.name_servers.down(self._link)
         try:
             await self._machinery.routes.release(self._link)
         except Exception:
@@ -361,6 +365,7 @@ class Call:
         if password is None:
             raise CallFailed(reasons.NO_PASSWORD)
         target = await (self._pinned_server(turn) if self._carrier.over_ip else self._interface())
+        self._machinery.name_servers.prepare(self._link, self._settings.dns, await self._cables_servers())
         pppfiles.write(self._link, self._settings, target, password, version, self._machinery.peers)
         for ending, content in self._carrier.files(self._link, self._settings, target).items():
             safefile.replace(self._machinery.logs / f"{self._link}.{ending}", content)
@@ -394,6 +399,21 @@ class Call:
 
     def _established(self) -> frozenset[str]:
         return self._machinery.established(self._pins[0], self._carrier.control_port)
+
+    async def _cables_servers(self) -> list[IPv4Address]:
+        """Return the servers of the cable's lease, when the link wants those."""
+        if self._settings.dns != "cable":
+            return []
+        cable = await self._machinery.routes.cable(self._settings.interface, next(iter(self._pins), None))
+        named = cable.lease.dns if cable is not None and cable.lease is not None else ()
+        return dns.believable(map(str, named), await self._machinery.routes.own_addresses())
+
+    async def _name_servers(self) -> None:
+        """See that the servers that the peer has told are asked, if the link wants them."""
+        own = await self._machinery.routes.own_addresses()
+        if not self._over:
+            told, interface = self.facts.dns, self.facts.interface
+            await self._machinery.name_servers.up(self._link, interface, self._settings.dns, told, own)
 
     async def _watch(self, others: frozenset[str]) -> None:
         """Notice that the server takes the control connection; `others` are those of other calls to it."""
@@ -441,6 +461,7 @@ class Call:
         elif was_up:
             # pppd tells the peer's name servers last; the routes' own events bring the next `reconcile`.
             self._machinery.routes.expect(self._link, self._wanted())
+            self._machinery.spawn(self._name_servers())
         elif self.facts.is_up:
             self._routing = self._machinery.spawn(self._route())
         else:
@@ -477,6 +498,7 @@ class Call:
             log.exception("link %s: the routes through it could not be made", self._link)
             self.hang_up()
             return
+        await self._name_servers()
         if not self._over and not self._stopping:
             log.info("link %s: up on %s", self._link, self.facts.interface)
             if not self.dialed.up_since:

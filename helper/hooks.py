@@ -1,6 +1,6 @@
 """`python3 -I -m cablecar.helper.hooks up|down`: runs the scripts that follow a link's coming up and going down.
 
-First the distribution's /etc/ppp/ip-up (ip-down), then /etc/ppp/ip-up.d/NAME/* (ip-down.d/NAME/*) in order, all with
+First /etc/resolv.conf gets its servers (`resolver.py`), then the distribution's /etc/ppp/ip-up (ip-down), then /etc/ppp/ip-up.d/NAME/* (ip-down.d/NAME/*) in order, all with
 pppd's variables. /usr/lib/cablecar/ip-up has systemd start it, outside of the cage of the call; it knows neither the
 helper nor a bus, and it must not run what anybody but root could have written. What goes wrong with one script is
 told, in the journal and in the call's log, and hinders no other script and no call.
@@ -23,9 +23,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from cablecar.helper.names import LINK_NAME
+from cablecar.helper.resolver import SERVERS, Resolver
 
 CONFIGURATION: Final = "/etc/ppp"
 STATE: Final = "/run/cablecar"
@@ -85,6 +87,7 @@ class Hooks:
         state: `/run/cablecar`.
         trusted: The folder whose own safety is not looked at.
         limit: Seconds for each script.
+        resolver: Owns /etc/resolv.conf.
     """
 
     def __init__(
@@ -94,12 +97,14 @@ class Hooks:
         state: str = STATE,
         trusted: str = "/",
         limit: float = LIMIT,
+        resolver: Resolver | None = None,
     ) -> None:
         self._link = link
         self._configuration = configuration
         self._state = state
         self._trusted = trusted
         self._limit = limit
+        self._resolver = resolver or Resolver(lambda text: self._tell(_WARNING, text), state=Path(state))
 
     def up(self, variables: dict[str, str]) -> None:
         """Run what follows the link's coming up, unless the call has ended meanwhile."""
@@ -116,6 +121,8 @@ class Hooks:
             if not _is_running(variables):
                 os.ftruncate(file, 0)
                 return
+            variables = self._resolver.up(self._link, variables)
+            _write(file, Record(variables, []))
             for path in self._scripts("up"):
                 self._run(path, variables)
 
@@ -127,11 +134,13 @@ class Hooks:
                 return
             if variables.get("PPPD_PID") == last.variables.get("PPPD_PID"):
                 # A pppd that is past the end of its interface has forgotten some of them.
-                self._take_down(file, Record({**last.variables, **variables}, last.begun))
+                told = {name: value for name, value in variables.items() if name not in SERVERS}
+                self._take_down(file, Record({**last.variables, **told}, last.begun))
             elif not _is_running(last.variables):
                 self._take_down(file, last)
 
     def _take_down(self, file: int, record: Record) -> None:
+        self._resolver.down(self._link)
         for path in self._scripts("down"):
             if path not in record.begun:
                 record.begun.append(path)

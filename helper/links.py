@@ -12,6 +12,7 @@ from ipaddress import IPv4Network
 from typing import Any, Final
 
 from cablecar.helper import byhand, names, pppfiles, safefile
+from cablecar.helper.bus import CallError
 from cablecar.helper.call import Machinery, clock
 from cablecar.helper.errors import (
     CablecarError,
@@ -78,6 +79,7 @@ class Links:
         self._expect_strict()
         self._begun = True
         await self._machinery.routes.reconcile()
+        await self._repair_name_servers()
         self._surroundings = self._machinery.routes.surroundings
         for name in running:
             await self._settle_running(name)
@@ -329,6 +331,7 @@ class Links:
         finally:
             await self._close_openings()
             await self._machinery.routes.clear()
+            await self._repair_name_servers()
 
     def set_password(self, name: str, password: bytes) -> None:
         """Store a link's password; the next dial uses it.
@@ -379,12 +382,20 @@ class Links:
         if await self._machinery.routes.reconcile():
             self._repairs.append(clock())
             log.info("routes or rules of ours were missing and have been put back")
+        await self._repair_name_servers()
         await self._find_calls_of_others()
         # Our own deeds call us too: a link that its own fall woke would dial without end.
         if (seen := self._machinery.routes.surroundings) != self._surroundings:
             self._surroundings = seen
             for link in self.by_name.values():
                 link.machine.cable_changed()
+
+    async def _repair_name_servers(self) -> None:
+        try:
+            if await self._machinery.name_servers.repair():
+                self._repairs.append(clock())
+        except (CallError, OSError) as error:
+            log.error("/etc/resolv.conf could not be looked after: %s", error)
 
     async def _make(self, name: str, settings: Settings) -> ManagedLink:
         link = self.by_name[name] = ManagedLink(name, settings, self._machinery)

@@ -23,8 +23,10 @@ from cablecar.helper.installed import Pppd
 from cablecar.helper.links import Links
 from cablecar.helper.lookup import Lookup
 from cablecar.helper.names import BUS_NAME
+from cablecar.helper.nameservers import NameServers
 from cablecar.helper.netmon import NetworkMonitor
 from cablecar.helper.opening import Openings
+from cablecar.helper.resolved import Resolved
 from cablecar.helper.routes import Routes
 from cablecar.helper.service import Manager
 from cablecar.helper.sleep import Sleep
@@ -116,11 +118,23 @@ async def _serve() -> int:
     bus.guard = Authority(bus)
     units, leases = Units(bus), Leases(bus)
     routes = Routes(leases.of)
+    resolved = Resolved(bus)
+    name_servers = NameServers(units, resolved)
     machinery = Machinery(
-        Store(), History(), units, routes, Lookup(units, FOLDER, routes), _foreign, Pppd(), providers.load, bus.spawn
+        Store(),
+        History(),
+        units,
+        routes,
+        Lookup(units, FOLDER, routes),
+        _foreign,
+        Pppd(),
+        providers.load,
+        bus.spawn,
+        name_servers,
     )
     links = Links(machinery)
     leases.follow(links.network_changed)
+    name_servers.follow(links.network_changed)
     sleep = Sleep(bus, links.fall_asleep, links.wake_up, links.slept_unawares)
 
     def network_changed() -> None:
@@ -138,6 +152,7 @@ async def _serve() -> int:
         await monitor.begin()
         mark = FOLDER / STARTED_MARK
         await sleep.begin()
+        await resolved.begin()
         await links.begin(at_boot=not mark.exists())
         mark.touch(mode=0o600)
         Manager(bus, links, machinery).export()

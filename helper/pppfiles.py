@@ -23,7 +23,11 @@ from cablecar.helper.words import quote
 PEERS: Final = Path("/etc/ppp/peers")
 HOOKS: Final = "/usr/lib/cablecar"  # dbus/ip-hook: they have the scripts run outside of pppd's cage
 ECHO_INTERVAL: Final = 1  # seconds between LCP echo requests
-ECHO_FAILURES: Final = 3  # unanswered ones that end the call
+# No echo is asked for while other packets come: a full uplink is no dead line. 2.4.9 counts wrongly (ppp#323).
+ADAPTIVE_SINCE: Final[Version] = (2, 5, 0)
+# Unanswered ones that end the call: 3 to 5 seconds after the last packet with adaptive echo, else 4 to 5.
+ADAPTIVE_ECHO: Final = ("lcp-echo-failure 3", "lcp-echo-adaptive")
+PLAIN_ECHO: Final = ("lcp-echo-failure 4",)
 # 6 Config-Requests 3 s apart: 18 s without an answer mean that nothing comes back, well within the limit of a dial.
 LCP_TRIES: Final = 6
 
@@ -48,16 +52,9 @@ _FIXED: Final = (
     f"ip-down-script {HOOKS}/ip-down",
     "refuse-mschap",  # MS-CHAP version 1: nobody asks for it any more, except to downgrade
     f"lcp-echo-interval {ECHO_INTERVAL}",
-    f"lcp-echo-failure {ECHO_FAILURES}",
     f"lcp-max-configure {LCP_TRIES}",
     "lcp-max-terminate 1",  # a server that does not take leave at once is not there: 3 s of waiting instead of 6
 )
-
-# By the first version of pppd in which they can be used.
-_SINCE: Final[dict[str, Version]] = {
-    # No echo is asked for while other packets come: a full uplink is no dead line. 2.4.9 counts wrongly (ppp#323).
-    "lcp-echo-adaptive": (2, 5, 0),
-}
 
 
 def by_hand(name: str) -> str:
@@ -89,7 +86,7 @@ def render(name: str, settings: Settings, target: str, password: bytes, pppd: Ve
         f"user {quote(settings.user.encode())}",
         f"password {quote(password)}",
         *_FIXED,
-        *(option for option, since in _SINCE.items() if pppd >= since),
+        *(ADAPTIVE_ECHO if pppd >= ADAPTIVE_SINCE else PLAIN_ECHO),
         f"mtu {mtu}",
         f"mru {mtu}",
         *(_REFUSE[method] for method in AUTHENTICATION_METHODS if method not in settings.methods),

@@ -27,6 +27,8 @@ MAX_CREDENTIAL: Final = 255  # bytes; one length byte in PAP (RFC 1334) and pppd
 MTU_RANGE: Final = (576, 1500)  # bytes; RFC 791's minimum to Ethernet
 MAX_PREFIXES: Final = 64  # of `route`, and of `strict`
 MAX_SHARED: Final = 16  # interfaces of `share`
+DNS: Final = ("peer", "cable", "none")
+MAX_SERVERS: Final = 3  # of `dns`; resolv.conf(5) has no use for more
 MAX_OPTIONS: Final = 32  # of `ppp_options`
 PRESET_KEYS: Final = ("protocol", "server", "authentication", "encryption", "mtu")  # what a provider's preset fills in
 FILE_ONLY: Final = ("ppp_options",)  # pppd options can run programs as root: only who can edit root's file sets them
@@ -74,7 +76,8 @@ class Settings:
             alone go through it, such as `198.51.100.0/24`.
         strict: While the link is wanted, let nothing but its call leave this machine; or the prefixes of local networks
             that alone stay reachable beside it.
-        dns: `peer` takes the provider's DNS servers, `none` leaves DNS alone.
+        dns: `peer` takes the provider's DNS servers, `cable` those of the cable's lease, `none` leaves DNS alone; or the
+            addresses of others.
         firewall: `leave` leaves the firewall alone, `open` lets the call through where a rule is in its way.
         share: Internal interfaces whose hosts use the link too.
         mtu: Bytes; 0 means automatic.
@@ -96,7 +99,7 @@ class Settings:
     reconnect: bool = True
     route: str | tuple[str, ...] = "all"
     strict: bool | tuple[str, ...] = False
-    dns: str = "peer"
+    dns: str | tuple[str, ...] = "peer"
     firewall: str = "leave"
     share: tuple[str, ...] = ()
     mtu: int = 0
@@ -421,6 +424,21 @@ def _internal(value: object) -> str:
     return text
 
 
+def _dns(value: object) -> str | tuple[str, ...]:
+    if value in DNS:
+        return str(value)
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_SERVERS:
+        raise ValueError(f"must be peer, cable, none, or a list of 1 to {MAX_SERVERS} IPv4 addresses")
+    return tuple(dict.fromkeys(_name_server(item) for item in value))
+
+
+def _name_server(value: object) -> str:
+    try:
+        return check_server_address(ipaddress.IPv4Address(_text(value)))
+    except ValueError:
+        raise ValueError("must have IPv4 addresses of other machines, such as 192.0.2.53") from None
+
+
 def _ppp_options(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or len(value) > MAX_OPTIONS:
         raise ValueError(f"must be a list of at most {MAX_OPTIONS} pppd options")
@@ -471,7 +489,7 @@ _CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
     "reconnect": _flag,
     "route": _route,
     "strict": _strict,
-    "dns": _one_of("peer", "none"),
+    "dns": _dns,
     "firewall": _one_of("leave", "open"),
     "share": _share,
     "mtu": _mtu,

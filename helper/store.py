@@ -257,7 +257,7 @@ class Store:
         """
         self.save_wish(name, None)
         self.save_strict(name, None)
-        for kind in ("json", "log", "byhand.log", *_L2TP, *_ERRANDS):
+        for kind in ("json", "log", "byhand.log", "dns", *_L2TP, *_ERRANDS):
             safefile.remove(self.run / f"{name}.{kind}")
         self._forget_hooks(name)
         safefile.remove(self._secret_path(name))

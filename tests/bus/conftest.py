@@ -29,8 +29,10 @@ from cablecar.helper.imports import Foreign
 from cablecar.helper.leases import Lease
 from cablecar.helper.links import Links
 from cablecar.helper.lookup import Lookup
+from cablecar.helper.nameservers import NameServers
 from cablecar.helper.plan import Cable, Interface, Wanted, Way
 from cablecar.helper.pppd import Exit
+from cablecar.helper.resolved import Resolved
 from cablecar.helper.service import Manager
 from cablecar.helper.store import Store
 
@@ -85,6 +87,7 @@ class FakeUnits:
     asked: str = ""
     protocol: str = "pptp"  # that the unit which is started must be for
     connections: frozenset[str] = frozenset()
+    finished: list[str] = field(default_factory=list)
 
     def established(self, server: IPv4Address, port: int) -> frozenset[str]:
         """Plays the kernel's table of TCP connections."""
@@ -109,6 +112,7 @@ class FakeUnits:
 
     async def finish(self, unit: str) -> None:
         """Plays the lookup, `answers` being the addresses of the name that was asked for, and the probe."""
+        self.finished.append(unit)
         if unit == "cablecar-discover.service":
             self.asked = (self.logs / "discover.question").read_text()
             (self.logs / "discover.answers").write_text(self.discovered)
@@ -116,6 +120,8 @@ class FakeUnits:
         if unit.startswith("cablecar-probe@"):
             link = unit.removeprefix("cablecar-probe@").removesuffix(".service")
             (self.logs / f"{link}.probed").write_text(self.probed)
+            return
+        if unit == "cablecar-resolver.service":
             return
         link = unit.removeprefix("cablecar-lookup@").removesuffix(".service")
         name = (self.logs / f"{link}.lookup").read_text().removeprefix("SERVER=").strip()
@@ -354,6 +360,7 @@ async def stage(private_bus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         FakePppd(),  # type: ignore[arg-type]
         lambda: providers.load(tmp_path / "etc/providers.d"),
         bus.spawn,
+        NameServers(units, Resolved(bus, lambda name: 7), tmp_path / "run", tmp_path / "resolv.conf", tmp_path),  # type: ignore[arg-type]
         units.established,
         tmp_path / "peers",
         tmp_path / "run",

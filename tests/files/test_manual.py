@@ -10,9 +10,7 @@ import manual
 import pytest
 
 from cablecar.helper import hooks, reasons, redial
-from cablecar.helper.errors import InvalidSetting
 from cablecar.helper.reasons import Reason
-from cablecar.helper.settings import check
 
 ROOT = Path(__file__).parents[2]
 PAGES = (*manual.RUN, manual.RECIPES, *manual.REPEATING)
@@ -129,19 +127,6 @@ def test_each_reason_has_its_section(reason: Reason) -> None:
     assert len(section) == 2
     happened, advice = reason.sentence.split(". ", 1)
     assert f"{happened}.\n\n* To do: {advice}\n" in section[1]
-
-
-NOT_YET = [
-    ("dns", ["192.0.2.53"], "Other servers cannot be named in this version"),
-    ("dns", "cable", "Other servers cannot be named in this version"),
-]
-
-
-@pytest.mark.parametrize(("key", "value", "sentence"), NOT_YET, ids=lambda value: str(value)[:20])
-def test_what_the_guide_says_is_missing_is(key: str, value: object, sentence: str) -> None:
-    assert sentence in GUIDE.replace("\n", " "), "a sentence of the guide has gone: take it out here too"
-    with pytest.raises(InvalidSetting):
-        check(key, value)
 
 
 def test_the_guides_numbers_are_the_helpers() -> None:

@@ -23,7 +23,7 @@ GOLDEN = {
     b"ipcp-accept-local": b"",
     b"ipcp-accept-remote": b"",
     b"ipparam": b"yosefcom",
-    b"lcp-echo-failure": b"3",
+    b"lcp-echo-failure": b"4",
     b"lcp-echo-interval": b"1",
     b"lcp-max-configure": b"6",
     b"lcp-max-terminate": b"1",

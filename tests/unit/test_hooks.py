@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from cablecar.helper import hooks, pppd, pppfiles, reasons
 from cablecar.helper.hooks import Hooks
+from cablecar.helper.resolver import Resolver
 
 ROOT = Path(__file__).parents[2]
 HOOK = ROOT / "dbus" / "ip-hook"
@@ -129,6 +130,21 @@ def test_a_value_within_its_grammar_is_handed_on() -> None:
     variables = {"IPLOCAL": "192.0.2.10", "DNS1": "255.255.255.255", "IFNAME": "ppp12", "PPPD_PID": "4711",
                  "LINKNAME": LINK, "DEVICE": "/dev/pts/3", "PPPLOGNAME": "root", "USEPEERDNS": "1"}  # fmt: skip
     assert hooks.accepted(variables) == variables
+
+
+def test_the_scripts_get_the_links_servers_where_resolvconf_owns_the_file(stage: Stage) -> None:
+    resolvconf = stage.script("up", "resolvconf")
+    (stage.state / f"{LINK}.dns").write_text("192.0.2.53 192.0.2.54\n")
+    (stage.state / "resolv.conf").write_text("nameserver 10.20.30.1\n")
+    resolver = Resolver(print, stage.state / "resolv.conf", stage.state, stage.state, resolvconf)
+    hooks = Hooks(LINK, str(stage.ppp), str(stage.state), str(stage.state.parent), 20.0, resolver)
+    for way in ("up", "down"):
+        stage.script(way, "", f'echo "$USEPEERDNS $DNS1 $DNS2" >>{stage.said}')
+    variables = stage.call(DNS1="127.0.0.1", DNS2="198.51.100.53", USEPEERDNS="1")
+    hooks.up(variables)
+    hooks.down(variables)
+    assert [line for line in stage.run() if " 192" in line] == ["1 192.0.2.53 192.0.2.54"] * 2
+    assert (stage.state / "resolv.conf").read_text() == "nameserver 10.20.30.1\n"
 
 
 # What does not run, and is named.

@@ -1,0 +1,155 @@
+"""DNS, sleep and silence: what the network must be when the world around a call changes without a word."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import lab
+import pytest
+
+PEERS = "198.51.100.53"
+NAME = "host.internet.example"
+RESOLV = Path("/etc/resolv.conf")
+SUSPEND = Path("/run/systemd/system/systemd-suspend.service.d/lab.conf")
+SLEPT = Path("/run/lab-slept")
+
+
+def asked_by() -> str:
+    """The interface by which systemd-resolved looks a name up."""
+    said = lab.run("resolvectl", "query", "--cache=no", NAME, check=False).output
+    return next((line.split("link: ")[1].split()[0] for line in said.splitlines() if "link: " in line), "")
+
+
+@pytest.mark.usefixtures("up")
+def test_systemd_resolved_asks_through_the_link_also_after_its_restart_and_the_helpers_end() -> None:
+    lab.eventually(lambda: asked_by() == "ppp0", 5, "names are looked up through the link")
+    assert PEERS in lab.run("resolvectl", "dns", "ppp0").output
+    lab.run("systemctl", "stop", "systemd-resolved.service")
+    for kept in Path("/run/systemd/resolve/netif").iterdir():
+        kept.unlink()  # what it keeps of interfaces over a restart, of eth0 too
+    begin = lab.run("systemctl", "start", "systemd-resolved.service")
+    again = lab.eventually(lambda: asked_by() == "ppp0", 5, "told again")
+    print(f"told again {again:.2f} s after its start: {begin.status}")
+    lab.run("resolvectl", "revert", "ppp0")
+    helper = lab.helper_pid()
+    os.kill(helper, signal.SIGKILL)
+    lab.eventually(lambda: asked_by() == "ppp0", 20, "the next helper tells again")
+    lab.run("resolvectl", "dns", "eth0", "10.20.30.1")
+    lab.eventually(lambda: lab.helper_pid() not in (0, helper) and lab.prop("State") == "up", 20, "it runs")
+    lab.link("Disconnect")
+    lab.eventually(lambda: asked_by() == "eth0", 2, "the cable's again")
+
+
+@pytest.fixture
+def plain_file() -> Iterator[bytes]:
+    """A machine on which nobody owns /etc/resolv.conf."""
+    target = os.readlink(RESOLV)
+    RESOLV.unlink()
+    RESOLV.write_text("# by hand\nsearch home.example\nnameserver 10.20.30.1\n")
+    yield RESOLV.read_bytes()
+    RESOLV.unlink()
+    RESOLV.symlink_to(target)
+
+
+def names_the_peers() -> bool:
+    lines = RESOLV.read_text().splitlines()
+    return f"nameserver {PEERS}" in lines and "nameserver 10.20.30.1" not in lines
+
+
+def test_the_plain_file_is_the_same_to_the_last_byte(plain_file: bytes, request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue("configured")
+    before = RESOLV.stat()
+    lab.link("Connect")
+    lab.eventually(names_the_peers, 10, "the hook has written it")
+    assert "search home.example" in RESOLV.read_text()
+    written = RESOLV.with_name("by-somebody")
+    written.write_bytes(plain_file)
+    os.utime(written, ns=(before.st_atime_ns, before.st_mtime_ns))
+    theirs = written.stat()
+    written.rename(RESOLV)  # as a DHCP client does
+    seconds = lab.eventually(names_the_peers, 10, "it is repaired")
+    print(f"repaired after {seconds:.2f} s")
+    # Both at once: nobody is left to put it back but the unit's last act and the next helper.
+    os.kill(lab.helper_pid(), signal.SIGKILL)
+    os.kill(lab.pppd_pid(), signal.SIGKILL)
+    lab.eventually(lambda: lab.run("busctl", "status", "org.cablecar1", check=False).ok, 20, "the next helper")
+    lab.link("Disconnect")
+    after = RESOLV.stat()
+    assert RESOLV.read_bytes() == plain_file
+    assert (after.st_ino, after.st_mode, after.st_mtime_ns) == (theirs.st_ino, theirs.st_mode, theirs.st_mtime_ns)
+    assert sorted(path.name for path in Path("/etc").glob("resolv.conf*")) == ["resolv.conf"]
+
+
+@pytest.fixture
+def sleeps() -> Iterator[None]:
+    """A machine whose logind tells everybody that it sleeps, and which then naps for a second."""
+    SUSPEND.parent.mkdir(exist_ok=True)
+    nap = f"ip -o link show type ppp >{SLEPT}.new; sleep 1; mv {SLEPT}.new {SLEPT}"
+    SUSPEND.write_text(f"[Service]\nExecStart=\nExecStart=/bin/sh -c '{nap}'\n")
+    lab.run("systemctl", "daemon-reload")
+    yield
+    SUSPEND.unlink()
+    SLEPT.unlink(missing_ok=True)
+    lab.run("systemctl", "daemon-reload")
+
+
+@pytest.mark.usefixtures("configured", "sleeps")
+@pytest.mark.parametrize("phase", ["dialing", "up"])
+def test_a_call_is_hung_up_before_a_sleep_and_dialed_after_it(phase: str) -> None:
+    if phase == "dialing":
+        lab.isp("cut")
+    dialing = subprocess.Popen(
+        ["busctl", "call", "org.cablecar1", lab.PATH, "org.cablecar1.Link", "Connect"], stderr=subprocess.DEVNULL
+    )
+    lab.eventually(lambda: lab.prop("State") == phase and lab.call_processes(), 20, phase)
+    assert "Cablecar" in lab.run("busctl", "call", *LOGIND, "ListInhibitors").output
+    with lab.listening() as signals:
+        lab.run("busctl", "call", *LOGIND, "Suspend", "b", "false")
+        hung_up = lab.eventually(lambda: not lab.call_processes(), 5, "hung up")
+        lab.eventually(SLEPT.exists, 15, "the machine has slept")
+        lab.isp("heal")
+        awake = lab.eventually(lambda: lab.prop("State") == "up", 45, "up again")
+    dialing.wait(timeout=60)
+    print(f"{phase}: hung up after {hung_up:.2f} s, up {awake:.2f} s after the sleep")
+    assert SLEPT.read_text() == "", "no call was left when the machine fell asleep"
+    reasons = [body[0] for body in signals.bodies("Disconnected")]
+    assert reasons == (["suspended"] if phase == "up" else [])
+    assert lab.reaches()
+
+
+LOGIND = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
+
+
+@pytest.fixture
+def narrow() -> Iterator[None]:
+    """An uplink of 2 Mbit/s behind which two seconds of packets wait, as in a modem."""
+    for command in (
+        "modprobe -a ifb act_mirred cls_matchall sch_tbf",
+        "ip -n isp link add ifb9 type ifb",
+        "ip -n isp link set ifb9 up",
+        "tc -n isp qdisc add dev ifb9 root tbf rate 2mbit burst 8kb limit 500kb",
+        "tc -n isp qdisc add dev cable ingress",
+        "tc -n isp filter add dev cable parent ffff: matchall action mirred egress redirect dev ifb9",
+    ):
+        lab.run(*command.split())
+    yield
+    lab.run("tc", "-n", "isp", "qdisc", "del", "dev", "cable", "ingress")
+    lab.run("ip", "-n", "isp", "link", "del", "ifb9")
+
+
+@pytest.mark.usefixtures("up", "narrow")
+def test_a_full_uplink_is_no_dead_path_and_a_dead_path_is_noticed_within_6_seconds() -> None:
+    call = lab.pppd_pid()
+    upload = subprocess.Popen(
+        ["iperf3", "-c", lab.HOST, "-t", "12", "-P", "4"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    slowest = lab.run("ping", "-c", "8", "-i", "1", "-W", "5", "-q", lab.HOST, check=False).output.splitlines()[-1]
+    assert upload.wait(timeout=60) == 0
+    assert (lab.prop("State"), lab.pppd_pid()) == ("up", call)
+    lab.isp("cut")
+    noticed = lab.eventually(lambda: lab.prop("State") != "up", 6, "the silence is noticed", pause=0.02)
+    print(f"silence noticed after {noticed:.2f} s; with a full uplink {slowest}")
+    lab.eventually(lambda: lab.prop("Reason") == "path-lost", 10, "and named")
+    assert lab.device_to(lab.HOST) == "eth0"
