@@ -242,7 +242,7 @@ def test_another_users_file_is_not_run(stage: Stage, monkeypatch: pytest.MonkeyP
 
     def somebody_elses(path: str) -> os.stat_result:
         facts = lstat(path)
-        return os.stat_result([*facts[:4], 1000, *facts[5:]]) if path.endswith("10-bad") else facts
+        return os.stat_result([*facts[:4], os.geteuid() + 1, *facts[5:]]) if path.endswith("10-bad") else facts
 
     monkeypatch.setattr(os, "lstat", somebody_elses)
     stage.hooks().up(stage.call())

@@ -6,15 +6,17 @@ from pathlib import Path
 import hostile
 import pytest
 import realpppd
-from golden import GOLDEN, SERVER, check_golden, check_row, hostile_links, hostile_texts, quoted, rows
+from golden import SERVER, check_golden, check_row, hostile_links, hostile_texts, quoted, rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cablecar.helper import pppfiles
+from cablecar.helper.installed import Pppd
 from cablecar.helper.settings import Settings
 from cablecar.helper.words import quote, words
 
 SAMPLES = 10_000
+VERSION = Pppd().version()
 
 
 def every_value() -> list[bytes]:
@@ -68,14 +70,14 @@ def test_the_judge_sees_an_injection(tmp_path: Path) -> None:
 def test_the_options_of_a_peer_file_are_the_golden_ones_whoever_the_user_is(tmp_path: Path) -> None:
     plain = Settings(SERVER, "customer@C012", title="Yosefcom"), b"secret"
     links = [plain, *hostile_links()]
-    files = [pppfiles.render("yosefcom", link, SERVER, password, (2, 4, 9)) for link, password in links]
+    files = [pppfiles.render("yosefcom", link, SERVER, password, VERSION) for link, password in links]
     for (link, _), dump in zip(links, realpppd.dumps(files, tmp_path), strict=True):
-        check_golden(link, dump, GOLDEN)
+        check_golden(link, dump, VERSION)
 
 
 @pytest.mark.parametrize("number", range(len(hostile.PASSWORDS_CARRIED)))
 def test_pppd_holds_the_very_bytes_of_user_and_password(number: int, tmp_path: Path) -> None:
     settings, password = hostile_links()[number]
-    with realpppd.memory(pppfiles.render("yosefcom", settings, SERVER, password, (2, 4, 9)), tmp_path) as memory:
+    with realpppd.memory(pppfiles.render("yosefcom", settings, SERVER, password, VERSION), tmp_path) as memory:
         assert settings.user.encode() + b"\0" in memory
         assert password + b"\0" in memory

@@ -11,17 +11,12 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "shared"))
 
 import hostile
 import realpppd
-from golden import GOLDEN, SERVER, check_golden, check_row, hostile_links, hostile_texts, quoted, rows
+from golden import SERVER, check_golden, check_row, hostile_links, hostile_texts, quoted, rows
 
 from cablecar.helper import pppfiles
 from cablecar.helper.installed import Pppd
 
 VERSION = Pppd().version()
-# As 2.5 has and prints it: it leaves out the name of one.
-NEWER = {
-    **{b"" if name == b"refuse-mschap" else name: value for name, value in GOLDEN.items()},
-    b"lcp-echo-adaptive": b"",
-}
 
 
 def test_a_quoted_value_is_for_this_pppd_what_it_was(tmp_path: Path) -> None:
@@ -35,4 +30,4 @@ def test_the_options_of_a_peer_file_are_the_golden_ones_for_this_pppd(tmp_path: 
     links = hostile_links()[: len(hostile.PASSWORDS_CARRIED) + 10]
     files = [pppfiles.render(lab.LINK, link, SERVER, password, VERSION) for link, password in links]
     for (link, _), dump in zip(links, realpppd.dumps(files, tmp_path), strict=True):
-        check_golden(link, dump, NEWER if VERSION >= (2, 5, 0) else GOLDEN)
+        check_golden(link, dump, VERSION)
