@@ -27,6 +27,7 @@ from cablecar.helper.nameservers import NameServers
 from cablecar.helper.netmon import NetworkMonitor
 from cablecar.helper.opening import Openings
 from cablecar.helper.resolved import Resolved
+from cablecar.helper.resolver import Resolver
 from cablecar.helper.routes import Routes
 from cablecar.helper.service import Manager
 from cablecar.helper.sleep import Sleep
@@ -66,7 +67,9 @@ def _parse(arguments: list[str]) -> "argparse.Namespace":
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument(
-        "--sweep", action="store_true", help="remove all of Cablecar's routes, rules and firewall rules, and end"
+        "--sweep",
+        action="store_true",
+        help="remove all of Cablecar's routes, rules and firewall rules, put /etc/resolv.conf back, and end",
     )
     parser.add_argument("--debug", action="store_true", help="log every step")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="without Debian's packages")
@@ -105,6 +108,7 @@ async def _sweep() -> int:
     openings = Openings()
     for link in openings.names:
         await openings.close(link)
+    Resolver(log.warning).restore()
     return 0
 
 

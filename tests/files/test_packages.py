@@ -181,6 +181,7 @@ PACKAGES = {
         "usr/lib/systemd/system/cablecar-helper.service",
         "usr/lib/systemd/system/cablecar-discover.service",
         "usr/lib/systemd/system/cablecar-l2tp@.service",
+        "usr/lib/systemd/system/cablecar-resolver.service",
         "usr/lib/systemd/system/cablecar-link@.service",
         "usr/share/dbus-1/interfaces/org.cablecar1.Link.xml",
         "usr/share/dbus-1/interfaces/org.cablecar1.Manager.xml",
@@ -249,7 +250,8 @@ def test_the_helper_is_enabled_started_and_restarted_but_no_link_is() -> None:
     prerm = maintainer_script("cablecar-helper", "prerm")
     stops = [line.strip() for line in prerm.splitlines() if "stop" in line and "cablecar" in line]
     assert stops == [
-        "deb-systemd-invoke stop 'cablecar-helper.service' >/dev/null || true",
+        "deb-systemd-invoke stop 'cablecar-discover.service' 'cablecar-helper.service' 'cablecar-resolver.service' "
+        ">/dev/null || true",
         "systemctl --quiet stop 'cablecar-link@*.service' 'cablecar-l2tp@*.service' || true",
     ]
     # On removal only: on upgrade the calls go on.
