@@ -249,9 +249,9 @@ def test_the_helper_is_enabled_started_and_restarted_but_no_link_is() -> None:
     assert "cablecar-link" not in postinst
     prerm = maintainer_script("cablecar-helper", "prerm")
     stops = [line.strip() for line in prerm.splitlines() if "stop" in line and "cablecar" in line]
+    running = "'cablecar-discover.service' 'cablecar-helper.service' 'cablecar-resolver.service'"
     assert stops == [
-        "deb-systemd-invoke stop 'cablecar-discover.service' 'cablecar-helper.service' 'cablecar-resolver.service' "
-        ">/dev/null || true",
+        f"deb-systemd-invoke stop {running} >/dev/null || true",
         "systemctl --quiet stop 'cablecar-link@*.service' 'cablecar-l2tp@*.service' || true",
     ]
     # On removal only: on upgrade the calls go on.
