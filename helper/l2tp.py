@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "/usr/sbin/xl2tpd"
 PORT: Final = 1701  # UDP
-# Each wait is twice the one before, but at most the cap: 1 + 2 + 4 + 4 + 4 = 15 s without an answer are enough.
-RETRIES: Final = 5
-LONGEST_WAIT: Final = 4  # seconds
+RETRIES: Final = 4  # each wait is twice the one before: 15 s without an answer are enough, within the limit of a dial
 
 # xl2tpd stays when its call is over. What the server says stands behind these words, unescaped: nothing of what follows
 # such a line is believed any more.
@@ -27,7 +25,7 @@ _OVER: Final = re.compile(
     r"|xl2tpd\[\d+\]: (?:"
     r"child_handler : pppd |call_close: Call \d+ to |Connection \d+ closed to |control_finish: Connection closed to "
     r"|Maximum retries exceeded for tunnel |control_finish: (?:No secret|Invalid authentication|Denied connection)"
-    r"|start_pppd: |unable to open tty )"
+    r"|start_pppd: (?!I'm running)|unable to open tty )"
 )
 
 
@@ -41,7 +39,6 @@ def _files(name: str, settings: "Settings", target: str) -> Mapping[str, bytes]:
         "port = 0",
         "access control = yes",  # nobody calls us
         f"max retries = {RETRIES}",
-        f"cap backoff = {LONGEST_WAIT}",
         f"[lac {name}]",
         f"lns = {target}",
         "autodial = yes",

@@ -108,7 +108,6 @@ _ROWS: Final[tuple[tuple[str, Reason], ...]] = (
     (_PPTP + r"transmitted GRE packet triggered an ICMP .*exceeds the MTU", reasons.MTU_TOO_LARGE),
     (r"Lost compression sync", reasons.ENCRYPTION_LOST),
     (_XL2TPD + r"(?:Can not find tunnel \d+|unable to find call or tunnel)", reasons.L2TP_CALL_LOST),
-    (_XL2TPD + r"L2TP kernel support not detected", reasons.NO_KERNEL_SUPPORT),
     (r"Failed to create (?:pid file|/etc/ppp/resolv\.conf)", reasons.UNWRITABLE_FILE),
     (r"Modem hangup", reasons.HANGUP),
     (_PPTP + r"read returned zero, peer has closed", reasons.HANGUP),

@@ -78,7 +78,7 @@ def test_xl2tpd_gets_an_address_and_nothing_of_what_people_type() -> None:
     hostile = parse({"protocol": "l2tp", "server": "x.example", "user": "u\\;lns=1", "title": "t = [lac x]"})
     (content,) = L2TP.files("yosefcom", hostile, "203.0.113.7").values()
     assert content.decode().splitlines() == [
-        "[global]", "port = 0", "access control = yes", "max retries = 5", "cap backoff = 4",
+        "[global]", "port = 0", "access control = yes", "max retries = 4",
         "[lac yosefcom]", "lns = 203.0.113.7", "autodial = yes", "redial = no",
         "pppoptfile = /etc/ppp/peers/yosefcom",
     ]  # fmt: skip
@@ -100,6 +100,7 @@ GOING_ON = [
     "xl2tpd[12]: Connection established to 203.0.113.7, 1701.  Local: 1, Remote: 2 (ref=0/0).",
     "xl2tpd[12]: Call established with 203.0.113.7, Local: 1, Remote: 2, Serial: 1 (ref=0/0)",
     "xl2tpd[12]: network_thread: select timeout with max retries: 5 for tunnel: 7",
+    "xl2tpd[12]: start_pppd: I'm running: ",
     "local  IP address 192.0.2.10",
     "LCP terminated by peer (xl2tpd[12]: call_close: Call 4 to )",
 ]

@@ -170,7 +170,6 @@ ROWS: list[tuple[str, str | list[str], Reason]] = [
     ("54", XL2TPD + "Maximum retries exceeded for tunnel 7.  Closing.", reasons.L2TP_NO_ANSWER),
     ("55", [*UP, XL2TPD + "Can not find tunnel 7 (refhim=0)"], reasons.L2TP_CALL_LOST),
     ("55", XL2TPD + "network_thread: unable to find call or tunnel to handle packet.", reasons.L2TP_CALL_LOST),
-    ("56", XL2TPD + "L2TP kernel support not detected (try modprobing l2tp_ppp)", reasons.NO_KERNEL_SUPPORT),
     ("56", "PPPoL2TP kernel driver not installed", reasons.NO_KERNEL_SUPPORT),
     (
         "57",
