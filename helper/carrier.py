@@ -40,6 +40,7 @@ class Carrier:
         programs: What must be installed beside pppd.
         over_ip: Whether it calls an address: then it needs a server's name or address, a lease, and pins. Otherwise it
             calls whoever answers on the cable's Ethernet.
+        own_settings: The settings that have a meaning by it and by no other.
         mtu: Bytes, where the settings leave it to us.
         options: Returns the lines of the peer file that lead to the target: an address, or the cable's interface.
         files: Returns what else the unit reads, by the endings of the files' names, for a link that dials a target.
@@ -57,6 +58,7 @@ class Carrier:
     mtu: int
     options: Callable[["Settings", str], list[str]]
     silence: Reason
+    own_settings: frozenset[str] = frozenset()
     kernel: str = ""
     files: Callable[[str, "Settings", str], Mapping[str, bytes]] = lambda name, settings, target: {}
     passages: tuple[Passage, ...] = ()

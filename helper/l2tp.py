@@ -1,6 +1,6 @@
 """L2TP (RFC 2661): an xl2tpd of the link's own, for this one call, starts pppd once the server has accepted it.
 
-Its configuration is made of validated data only: an address, and paths with the link's name. It listens on a port that
+Its configuration is made of validated data only: an address, paths with the link's name, a secret without white space. It listens on a port that
 the kernel chooses, so that it does not contend with the machine's own xl2tpd for port 1701.
 """
 
@@ -45,7 +45,8 @@ def _files(name: str, settings: "Settings", target: str) -> Mapping[str, bytes]:
         "redial = no",
         f"pppoptfile = /etc/ppp/peers/{name}",
     ]
-    return {"l2tp": ("\n".join(lines) + "\n").encode("ascii")}
+    secret = f"* * {settings.tunnel_secret}\n" if settings.tunnel_secret else ""
+    return {"l2tp": ("\n".join(lines) + "\n").encode("ascii"), "l2tp-secrets": secret.encode("ascii")}
 
 
 L2TP: Final = Carrier(
@@ -56,6 +57,7 @@ L2TP: Final = Carrier(
     mtu=1452,  # 1500 less IPv4 (20), UDP (8), L2TP (8), PPP (4), rest for VLAN tags
     options=_options,
     silence=reasons.PATH_LOST,
+    own_settings=frozenset({"tunnel_secret"}),
     kernel="l2tp_ppp",
     files=_files,
     passages=(Passage(f"UDP port {PORT}", 17, PORT),),

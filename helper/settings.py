@@ -31,7 +31,8 @@ DNS: Final = ("peer", "cable", "none")
 MAX_SERVERS: Final = 3  # of `dns`; resolv.conf(5) has no use for more
 MAX_OPTIONS: Final = 32  # of `ppp_options`
 PRESET_KEYS: Final = ("protocol", "server", "authentication", "encryption", "mtu")  # what a provider's preset fills in
-FILE_ONLY: Final = ("ppp_options",)  # pppd options can run programs as root: only who can edit root's file sets them
+# pppd options can run programs as root, and a secret never comes out again: only who can edit root's file sets them.
+FILE_ONLY: Final = ("ppp_options", "tunnel_secret")
 
 # A host name as RFC 1123 has it. It is never given to a shell or an option file: only the address that it
 # resolves to is. `\Z`-like anchoring by fullmatch.
@@ -84,6 +85,7 @@ class Settings:
         ipv6: Let the peer negotiate IPv6 as well.
         debug: Let pppd log every packet of the negotiation.
         ppp_options: Lines added to the peer file as they are.
+        tunnel_secret: What an L2TP server wants to hear before it takes a tunnel; empty where it wants nothing.
     """
 
     server: str
@@ -106,6 +108,7 @@ class Settings:
     ipv6: bool = False
     debug: bool = False
     ppp_options: tuple[str, ...] = ()
+    tunnel_secret: str = ""
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -251,8 +254,11 @@ def parse(values: Mapping[str, Any]) -> Settings:
     checked = {key: check(key, value, protocol) for key, value in values.items()}
     if not BY_PROTOCOL[protocol].over_ip:
         checked.setdefault("server", "")
-    elif checked.get("service"):
-        raise InvalidSetting("The setting `service` is for `protocol` = pppoe only. Make it empty.", "service")
+    for key in _OTHERS[protocol] & checked.keys():
+        if checked[key]:
+            raise InvalidSetting(
+                f"The setting `{key}` means nothing to {BY_PROTOCOL[protocol].title}. Make it empty.", key
+            )
     for key in ("server", "user"):
         if key not in checked:
             raise InvalidSetting(f"The setting `{key}` is missing.", key)
@@ -301,6 +307,13 @@ def _title(value: object) -> str:
     text = _plain(_text(value))
     if len(text) > MAX_TITLE:
         raise ValueError(f"must have at most {MAX_TITLE} characters")
+    return text
+
+
+def _tunnel_secret(value: object) -> str:
+    text = _text(value)
+    if re.fullmatch(r"[!\"$-:<-~]{0,64}", text) is None:  # neither # nor ; as xl2tpd's file has no way to quote them
+        raise ValueError("must have at most 64 characters of ASCII, without white space, # and ;")
     return text
 
 
@@ -496,4 +509,10 @@ _CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
     "ipv6": _flag,
     "debug": _flag,
     "ppp_options": _ppp_options,
+    "tunnel_secret": _tunnel_secret,
+}
+# What has a meaning by another protocol only.
+_OTHERS: Final = {
+    protocol: frozenset[str]().union(*(other.own_settings for other in BY_PROTOCOL.values() if other is not carrier))
+    for protocol, carrier in BY_PROTOCOL.items()
 }

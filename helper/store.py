@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AUTOMATIC: Final = -1  # in place of a uid: nobody asked, the link is to be up since boot
-_L2TP: Final = ("l2tp",)  # what the unit of a call by L2TP reads in `run` (l2tp.py)
+_L2TP: Final = ("l2tp", "l2tp-secrets")  # what the unit of a call by L2TP reads in `run` (l2tp.py)
 _ERRANDS: Final = (
     "lookup",
     "resolv",

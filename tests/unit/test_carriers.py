@@ -11,7 +11,7 @@ from cablecar.helper.errors import InvalidSetting
 from cablecar.helper.l2tp import L2TP
 from cablecar.helper.pppd import Facts
 from cablecar.helper.pppoe import PPPOE
-from cablecar.helper.settings import Settings, check_from_bus, faults, parse
+from cablecar.helper.settings import Settings, check_from_bus, faults, full_dict, parse
 from cablecar.helper.words import words
 
 NAMES = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")), min_size=1, max_size=60)
@@ -76,8 +76,9 @@ def test_a_form_is_told_by_the_protocol_that_it_names() -> None:
 
 def test_xl2tpd_gets_an_address_and_nothing_of_what_people_type() -> None:
     hostile = parse({"protocol": "l2tp", "server": "x.example", "user": "u\\;lns=1", "title": "t = [lac x]"})
-    (content,) = L2TP.files("yosefcom", hostile, "203.0.113.7").values()
-    assert content.decode().splitlines() == [
+    files = L2TP.files("yosefcom", hostile, "203.0.113.7")
+    assert files["l2tp-secrets"] == b""
+    assert files["l2tp"].decode().splitlines() == [
         "[global]", "port = 0", "access control = yes", "max retries = 4",
         "[lac yosefcom]", "lns = 203.0.113.7", "autodial = yes", "redial = no",
         "pppoptfile = /etc/ppp/peers/yosefcom",
@@ -134,3 +135,17 @@ def test_only_what_calls_an_address_has_packets_for_a_firewall() -> None:
         assert bool(carrier.passages) == carrier.over_ip
     assert not PPPOE.programs
     assert all(re.fullmatch("/usr/s?bin/[a-z0-9]+", path) for one in BY_PROTOCOL.values() for path in one.programs)
+
+
+def test_a_tunnel_secret_stays_in_the_files_of_root() -> None:
+    settings = parse({"protocol": "l2tp", "server": "x.example", "user": "u", "tunnel_secret": "s3cret!"})
+    assert L2TP.files("yosefcom", settings, "203.0.113.7")["l2tp-secrets"] == b"* * s3cret!\n"
+    assert "tunnel_secret" not in full_dict(settings)
+    with pytest.raises(InvalidSetting, match="file"):
+        check_from_bus({"tunnel_secret": "x"})
+
+
+@pytest.mark.parametrize("value", ["a b", "a#b", "a;b", "a\n* * b", "x" * 65, "\N{LATIN SMALL LETTER E WITH ACUTE}", 5])
+def test_a_tunnel_secret_that_xl2tpd_would_read_otherwise_is_refused(value: object) -> None:
+    with pytest.raises(InvalidSetting, match="`tunnel_secret`"):
+        parse({"protocol": "l2tp", "server": "x.example", "user": "u", "tunnel_secret": value})
