@@ -301,7 +301,12 @@ class Diagnosis:
                 f"Other links take all traffic as well: {', '.join(others)}.",
                 "Disconnect one of them, or change its setting `route`.",
             )
-        if self._link.settings.route == "all" and (past := await self._machinery.routes.past_the_tunnels()):
+        is_strict = self._link.settings.strict is not False  # then such routes count for nothing
+        if (
+            self._link.settings.route == "all"
+            and not is_strict
+            and (past := await self._machinery.routes.past_the_tunnels())
+        ):
             return Finding(
                 BAD,
                 f"Somebody else's routes keep a part of the Internet out of the tunnel: {_list(past)}.",

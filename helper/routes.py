@@ -73,6 +73,7 @@ class Routes:
         self._nft = nft or Nft()
         self._forwarding = forwarding or Forwarding()
         self._strict: dict[str, tuple[IPv4Network, ...]] = {}  # of each link in strict mode its local networks
+        self._called: dict[str, Wanted] = {}  # likewise what its last call needed: a diagnosis tries the server
         self._refusal: Failed | None = None  # what the firewall said to the last change
         self._wanted: dict[str, Wanted] = {}
         self._slots: dict[str, int] = {}  # which link has which table
@@ -124,6 +125,7 @@ class Routes:
         """Note strict mode for a link; the next `reconcile` sees to it."""
         if local is None:
             self._strict.pop(link, None)
+            self._called.pop(link, None)
         else:
             self._strict[link] = local
 
@@ -134,6 +136,7 @@ class Routes:
             Failed: The firewall refuses.
         """
         self._strict.clear()
+        self._called.clear()
         await self.reconcile()
         if self._refusal is not None:
             raise self._refusal
@@ -145,7 +148,9 @@ class Routes:
 
     async def release(self, link: str) -> None:
         """Take back everything that the link needed."""
-        self._wanted.pop(link, None)
+        wanted = self._wanted.pop(link, None)
+        if wanted is not None and link in self._strict:
+            self._called[link] = Wanted(wanted.pins, passages=wanted.passages)
         self._slots.pop(link, None)
         await self.reconcile()
 
@@ -263,11 +268,12 @@ class Routes:
     def _make_firewall(self, wanted: Mapping[str, Wanted], local: Collection[IPv4Network] | None) -> bool:
         """Make our table and the forwarding; return whether the table had been lost."""
         self._refusal = None
+        called = dict(self._called)
         try:
             interfaces = {name for pair in share.pairs(wanted) for name in pair}
             if self._forwarding.is_ours:
                 self._forwarding.put_back(self._netlink, interfaces)
-            chains = strict.chains(wanted, local) if local is not None else ""
+            chains = strict.chains({**called, **wanted}, local) if local is not None else ""
             if interfaces:
                 switched = self._forwarding.switchable(self._netlink, interfaces)
                 chains += share.chains(wanted, self._sizes(), switched)

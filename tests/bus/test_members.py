@@ -389,7 +389,9 @@ async def test_diagnose_tells_of_routes_past_the_tunnel(stage: Stage) -> None:
     await added(stage)
     stage.routes.past = (IPv4Network("0.0.0.0/1"), IPv4Network("128.0.0.0/1"))
     assert "0.0.0.0/1, 128.0.0.0/1" in (await diagnosed(stage))["default-route"]["seen"]
-    await stage.client.link("Update", "a{sv}", {"route": Variant("s", "none")})
+    await stage.client.link("Update", "a{sv}", {"strict": Variant("b", True)})
+    assert (await diagnosed(stage))["default-route"]["verdict"] == "good", "they have no effect"
+    await stage.client.link("Update", "a{sv}", {"strict": Variant("b", False), "route": Variant("s", "none")})
     assert (await diagnosed(stage))["default-route"]["verdict"] == "good"
 
 

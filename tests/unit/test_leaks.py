@@ -48,7 +48,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Any:
         ("flushed", [DHCP, *CALL]),
         ("with the local network", [DHCP, *CALL, *LOCAL]),
         ("dropped", [DHCP, *CALL]),
-        ("between calls", [DHCP]),
+        ("between calls", [DHCP, *CALL]),
         ("ended", [DHCP, *CALL, *LOCAL, *OTHERS]),
     ],
 )
