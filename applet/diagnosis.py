@@ -42,6 +42,7 @@ _TITLES: Final = {
     "server-name": _("Server's name"),
     "server": _("Server"),
     "gre": _("Tunnel (GRE)"),
+    "mtu": _("Size of packets"),
     "pins": _("Way to the server"),
     "default-route": _("Way of all traffic"),
     "dns": _("DNS"),

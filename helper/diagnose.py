@@ -12,8 +12,9 @@ from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 from typing import Final
 
-from cablecar.helper import firewall, names, plan, pppfiles, reasons
+from cablecar.helper import firewall, names, plan, pppd, pppfiles, reasons
 from cablecar.helper.call import Machinery
+from cablecar.helper.calllog import MAX_LINES
 from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.errors import CablecarError, CallFailed
 from cablecar.helper.history import Record
@@ -30,6 +31,8 @@ UNKNOWN: Final = "unknown"
 
 PPP: Final = Path("/sys/class/ppp")  # there when the kernel's PPP is loaded
 MODULES: Final = Path("/sys/module")
+INTERFACES: Final = Path("/sys/class/net")
+ETHERNET: Final = 1500  # bytes that a frame carries; for a cable of that size the protocols' own values are made
 RECORDS: Final = 20  # past calls that are looked at
 _REPIN: Final = "Call Reconnect."
 _OTHER_SERVER: Final = "Look for a second DHCP server on the cable, and call the provider if there is none."
@@ -88,6 +91,7 @@ class Diagnosis:
             "server": self._server,
             "firewall": self._firewall,
             **({"gre": self._gre} if self._by.silence is reasons.GRE_BLOCKED else {}),
+            "mtu": self._mtu,
             "pins": self._pins,
         }
 
@@ -275,6 +279,22 @@ class Diagnosis:
             if record.connected:
                 return Finding(GOOD, "GRE got through in the last call that was up.")
         return Finding(UNKNOWN, "Only a call shows whether GRE gets through, and none has been up yet.", "")
+
+    async def _mtu(self) -> Finding:
+        """Look whether the tunnel's packets fit the cable; one that does not is lost, often without a word."""
+        if any(pppd.tells_of_size(line) for line in self._link.dialer.log_lines(MAX_LINES)):
+            return Finding(
+                BAD, "Packets of the tunnel were too large for the way to the server.", reasons.MTU_TOO_LARGE.sentence
+            )
+        try:
+            cable = int(Path(INTERFACES, self._cable.interface.name if self._cable else "", "mtu").read_text())
+        except (OSError, ValueError):
+            return Finding(UNKNOWN, "How large the cable's packets may be is not known.")
+        size, room = self._link.settings.mtu or self._by.mtu, ETHERNET - self._by.mtu
+        if cable < ETHERNET and cable - room < size:
+            advice = f"Set the link's `mtu` to {cable - room}."
+            return Finding(BAD, f"The cable takes packets of {cable} bytes; the tunnel's have {size} and more.", advice)
+        return Finding(GOOD, f"The tunnel's packets of {size} bytes fit into the cable's of {cable}.")
 
     async def _pins(self) -> Finding:
         if not self._is_up:

@@ -79,7 +79,7 @@ class Links:
         self._expect_strict()
         self._begun = True
         await self._machinery.routes.reconcile()
-        await self._repair_name_servers()
+        self._machinery.spawn(self._repair_name_servers())
         self._surroundings = self._machinery.routes.surroundings
         for name in running:
             await self._settle_running(name)
@@ -382,7 +382,7 @@ class Links:
         if await self._machinery.routes.reconcile():
             self._repairs.append(clock())
             log.info("routes or rules of ours were missing and have been put back")
-        await self._repair_name_servers()
+        self._machinery.spawn(self._repair_name_servers())
         await self._find_calls_of_others()
         # Our own deeds call us too: a link that its own fall woke would dial without end.
         if (seen := self._machinery.routes.surroundings) != self._surroundings:
@@ -395,7 +395,7 @@ class Links:
             if await self._machinery.name_servers.repair():
                 self._repairs.append(clock())
         except (CallError, OSError) as error:
-            log.error("/etc/resolv.conf could not be looked after: %s", error)
+            log.error("/etc/resolv.conf could not be looked after: %s", error or "systemd takes too long")
 
     async def _make(self, name: str, settings: Settings) -> ManagedLink:
         link = self.by_name[name] = ManagedLink(name, settings, self._machinery)

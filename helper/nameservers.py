@@ -19,7 +19,7 @@ from cablecar.helper.resolver import FILE, INTERFACES, RECORDS, is_ours, read
 from cablecar.helper.units import Units
 
 UNIT: Final = "cablecar-resolver.service"
-LIMIT: Final = 10.0  # seconds for the unit
+LIMIT: Final = 12.0  # seconds; the unit's own limit is 10
 _WRITTEN: Final = inotify.MODIFIED | inotify.REPLACED
 
 
@@ -48,6 +48,7 @@ class NameServers:
         self._file = file
         self._interfaces = interfaces
         self._descriptor = -1
+        self._turn = asyncio.Lock()  # a second repair would end the first one's process
 
     def follow(self, on_change: Callable[[], None]) -> None:
         """Call `on_change` in the event loop when the file becomes ours, and when others then write it; call once."""
@@ -83,6 +84,10 @@ class NameServers:
 
     async def repair(self) -> bool:
         """Have the file made what it should be; return whether it was not."""
+        async with self._turn:
+            return await self._repair()
+
+    async def _repair(self) -> bool:
         records = [read(path).splitlines()[:1] for path in (self._folder / RECORDS).glob("*")]
         alive = [name for name in records if name and (self._interfaces / name[0]).exists()]
         ours = is_ours(read(self._file))

@@ -311,6 +311,11 @@ def classify(
     return _refined(reason, said, silence if answered else reasons.SERVER_UNREACHABLE)
 
 
+def tells_of_size(line: str) -> bool:
+    """Return whether pptp says by this line that a packet of the tunnel was too large for the way."""
+    return "exceeds the MTU" in line
+
+
 def gives_up(line: str) -> bool:
     """Return whether pppd says by this line that nothing comes from the server any more; it ends seconds later."""
     return line.startswith("Serial link appears to be disconnected")

@@ -16,7 +16,7 @@ from cablecar.helper.bus import Bus, CallError
 log = logging.getLogger(__name__)
 
 LOGIND: Final = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
-HANG_UP_LIMIT: Final = 3.0  # seconds; logind itself waits 5, and then sleeps all the same
+HANG_UP_LIMIT: Final = 4.0  # seconds; logind itself waits 5, and then sleeps all the same
 NOTICEABLE: Final = 5.0  # seconds of sleep that no call is expected to outlive
 
 

@@ -158,4 +158,5 @@ async def test_a_file_that_others_write_is_repaired(stage: Stage, tmp_path: Path
 async def test_a_file_that_a_power_cut_has_left_is_repaired_at_the_start(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "resolv.conf").write_text("# Made by Cablecar while\nnameserver 192.0.2.1\n")
     await Links(stage.machinery).begin(at_boot=True)
+    await stage.until(lambda: stage.units.finished)
     assert stage.units.finished == [UNIT]

@@ -294,6 +294,9 @@ def healthy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
 
     monkeypatch.setattr(firewall, "ruleset", ruleset)
     monkeypatch.setattr(diagnose, "PPP", tmp_path)
+    monkeypatch.setattr(diagnose, "INTERFACES", tmp_path)
+    (tmp_path / "eth0").mkdir()
+    (tmp_path / "eth0/mtu").write_text("1500\n")
     return rules
 
 
@@ -383,6 +386,20 @@ async def test_diagnose_remembers_what_calls_have_shown(stage: Stage) -> None:
     stage.machinery.history.add(LINK, replace(record, connected=0, reason="no-kernel-support"))
     findings = await diagnosed(stage)
     assert (findings["gre"]["verdict"], findings["kernel"]["verdict"]) == ("bad", "bad")
+
+
+@pytest.mark.usefixtures("healthy")
+async def test_diagnose_tells_of_packets_that_do_not_fit(stage: Stage, tmp_path: Path) -> None:
+    await added(stage)
+    (tmp_path / "eth0/mtu").write_text("1480\n")
+    finding = (await diagnosed(stage))["mtu"]
+    assert (finding["verdict"], finding["advice"]) == ("bad", "Set the link's `mtu` to 1416.")
+    await stage.client.link("Update", "a{sv}", {"mtu": Variant("u", 1416)})
+    assert (await diagnosed(stage))["mtu"]["verdict"] == "good"
+    await come_up(stage)
+    stage.units.say(LINK, "anon warn[x]: transmitted GRE packet triggered an ICMP error, it exceeds the MTU")
+    await stage.until(lambda: "exceeds" in stage.links.get(LINK).dialer.log_lines(1)[0])
+    assert (await diagnosed(stage))["mtu"]["advice"] == reasons.MTU_TOO_LARGE.sentence
 
 
 async def test_diagnose_tells_of_routes_past_the_tunnel(stage: Stage) -> None:

@@ -206,7 +206,7 @@ def test_the_keyboard_reaches_every_check(done: DiagnosisWindow) -> None:
 def test_titles_of_all_checks_that_the_helper_has() -> None:
     for check in (
         "programs", "settings", "password", "peer-file", "server-name", "cable", "pins", "default-route", "last-call",
-        "double-dialers",
+        "double-dialers", "mtu",
     ):  # fmt: skip
         assert "“" not in diagnosis.title(check)
     assert diagnosis.title("") == "A check"
