@@ -235,13 +235,25 @@ def fill(values: Mapping[str, Any], presets: Mapping[str, Preset]) -> dict[str, 
 
 
 def merge(settings: Settings, values: Mapping[str, Any], presets: Mapping[str, Preset]) -> dict[str, Any]:
-    """Return the values of `settings` with `values` in their place; another provider's preset replaces what it knows."""
-    kept = settings.as_dict()
+    """Return the values of `settings` with `values` in their place; another provider's preset replaces what it knows.
+
+    Another protocol replaces what it does not know, a server's address among it where it calls none.
+    """
+    lost = _not_for(values.get("protocol"), settings.protocol)
+    kept = {key: value for key, value in settings.as_dict().items() if key not in lost}
     wanted = values.get("provider")
     if wanted and wanted != settings.provider and (preset := presets.get(wanted)) is not None:
         known = preset.defaults(values.get("protocol", ""))
         kept = {key: value for key, value in kept.items() if key not in known}
     return {**kept, **values}
+
+
+def _not_for(wanted: object, present: str) -> frozenset[str]:
+    """Return the settings of one protocol that another has no use for."""
+    if not isinstance(wanted, str) or wanted not in BY_PROTOCOL or wanted == present:
+        return frozenset()
+    new, old = BY_PROTOCOL[wanted], BY_PROTOCOL[present]
+    return old.own_settings | ({"server"} if new.over_ip != old.over_ip else set())
 
 
 def parse(values: Mapping[str, Any]) -> Settings:

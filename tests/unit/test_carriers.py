@@ -11,7 +11,7 @@ from cablecar.helper.errors import InvalidSetting
 from cablecar.helper.l2tp import L2TP
 from cablecar.helper.pppd import Facts
 from cablecar.helper.pppoe import PPPOE
-from cablecar.helper.settings import Settings, check_from_bus, faults, full_dict, parse
+from cablecar.helper.settings import Settings, check_from_bus, faults, full_dict, merge, parse
 from cablecar.helper.words import words
 
 NAMES = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")), min_size=1, max_size=60)
@@ -149,3 +149,15 @@ def test_a_tunnel_secret_stays_in_the_files_of_root() -> None:
 def test_a_tunnel_secret_that_xl2tpd_would_read_otherwise_is_refused(value: object) -> None:
     with pytest.raises(InvalidSetting, match="`tunnel_secret`"):
         parse({"protocol": "l2tp", "server": "x.example", "user": "u", "tunnel_secret": value})
+
+
+def test_a_change_of_protocol_leaves_behind_what_the_new_one_does_not_know() -> None:
+    pptp = parse({"server": "x.example", "user": "u", "title": "T"})
+    pppoe = parse(merge(pptp, {"protocol": "pppoe", "service": "internet"}, {}))
+    assert (pppoe.server, pppoe.service, pppoe.title) == ("", "internet", "T")
+    with pytest.raises(InvalidSetting, match="`server`"):
+        parse(merge(pppoe, {"protocol": "l2tp"}, {}))
+    l2tp = parse(merge(pppoe, {"protocol": "l2tp", "server": "y.example"}, {}))
+    assert (l2tp.server, l2tp.service) == ("y.example", "")
+    assert parse(merge(pptp, {"protocol": "l2tp"}, {})).server == "x.example"
+    assert parse(merge(pppoe, {"title": "U"}, {})).service == "internet"
