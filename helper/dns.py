@@ -1,4 +1,4 @@
-"""Which DNS servers belong to a link, and what resolv.conf(5) says while it is up. Pure: asks nobody, writes nothing.
+"""Which DNS servers belong to a link. Pure: asks nobody, writes nothing.
 
     setting `dns`      systemd-resolved, for the ppp interface    resolvconf, or the plain file
     peer               the peer's, for every name                 the peer's
@@ -18,7 +18,6 @@ from typing import Final
 from cablecar.helper.plan import doubt
 
 MOST: Final = 3  # resolv.conf(5), MAXNS: further ones are ignored
-MARK: Final = "# Made by Cablecar while a link is up; what was here before is in "
 
 
 def in_tunnel(choice: str | Sequence[str], told: Iterable[str], own: Iterable[IPv4Address]) -> list[IPv4Address]:
@@ -39,13 +38,6 @@ def wish(choice: str | Sequence[str], of_cable: Iterable[IPv4Address]) -> str:
     if choice == "cable":
         return " ".join(map(str, of_cable)) or "none"
     return choice if isinstance(choice, str) else " ".join(choice)
-
-
-def resolv_conf(before: str, servers: Sequence[str], kept_in: str) -> str:
-    """Return the file that names these servers and leaves what else was there (`before`) as it was."""
-    rest = [line for line in before.split("\n") if line.split()[:1] != ["nameserver"]]
-    text = "\n".join([f"{MARK}{kept_in}", *(f"nameserver {server}" for server in servers[:MOST]), *rest])
-    return text if text.endswith("\n") else f"{text}\n"
 
 
 def _parsed(told: Iterable[str]) -> Iterator[IPv4Address]:

@@ -18,7 +18,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,8 @@ FILE: Final = Path("/etc/resolv.conf")
 STATE: Final = Path("/run/cablecar")
 INTERFACES: Final = Path("/sys/class/net")
 RESOLVCONF: Final = Path("/sbin/resolvconf")
+MARK: Final = "# Made by Cablecar while a link is up; what was here before is in "
+MOST_SERVERS: Final = 3  # resolv.conf(5), MAXNS: further ones are ignored
 BESIDE: Final = ".before-cablecar"
 SERVERS: Final = ("DNS1", "DNS2", "USEPEERDNS")  # pppd's variables that name servers
 RECORDS: Final = "servers"  # in /run/cablecar
@@ -133,8 +135,6 @@ class Resolver:
             record.unlink(missing_ok=True)
 
     def _write(self, servers: list[str]) -> None:
-        from cablecar.helper.dns import resolv_conf  # here, because a call's end waits for the rest
-
         present = read(self._file)
         ours = is_ours(present)
         if not ours and self._file.exists():
@@ -175,9 +175,16 @@ class Resolver:
             yield
 
 
+def resolv_conf(before: str, servers: Sequence[str], kept_in: str) -> str:
+    """Return the file that names these servers and leaves what else was there (`before`) as it was."""
+    rest = [line for line in before.split("\n") if line.split()[:1] != ["nameserver"]]
+    text = "\n".join([f"{MARK}{kept_in}", *(f"nameserver {server}" for server in servers[:MOST_SERVERS]), *rest])
+    return text if text.endswith("\n") else f"{text}\n"
+
+
 def is_ours(text: str) -> bool:
     """Return whether a file of this text was written here."""
-    return text.startswith("# Made by Cablecar ")
+    return text.startswith(MARK)
 
 
 def read(path: Path) -> str:
@@ -196,7 +203,7 @@ def _chosen(wish: str, variables: Mapping[str, str]) -> list[str]:
         return []
     if wish != "peer":
         return wish.split()
-    from ipaddress import IPv4Address  # here, as above
+    from ipaddress import IPv4Address  # here, because nobody else needs them, and a call's end waits for the rest
 
     from cablecar.helper.dns import believable
 

@@ -16,7 +16,7 @@ from dbus_next.signature import Variant
 from cablecar.helper.links import Links
 from cablecar.helper.pppd import Exit
 from cablecar.helper.resolved import RESOLVED
-from cablecar.helper.resolver import Resolver
+from cablecar.helper.resolver import Resolver, resolv_conf
 from tests.bus.conftest import close
 from tests.bus.test_service import come_up
 
@@ -156,7 +156,7 @@ async def test_a_file_that_others_write_is_repaired(stage: Stage, tmp_path: Path
 
 
 async def test_a_file_that_a_power_cut_has_left_is_repaired_at_the_start(stage: Stage, tmp_path: Path) -> None:
-    (tmp_path / "resolv.conf").write_text("# Made by Cablecar while\nnameserver 192.0.2.1\n")
+    (tmp_path / "resolv.conf").write_text(resolv_conf("", ["192.0.2.1"], "elsewhere"))
     await Links(stage.machinery).begin(at_boot=True)
     await stage.until(lambda: stage.units.finished)
     assert stage.units.finished == [UNIT]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cablecar.helper import dns
-from cablecar.helper.resolver import BESIDE, Resolver, is_ours
+from cablecar.helper.resolver import BESIDE, Resolver, is_ours, resolv_conf
 
 BEFORE = "# made by hand\nsearch home.example\nnameserver 10.20.30.1\noptions timeout:1\n"
 PEERS = {
@@ -236,5 +236,5 @@ def test_a_cable_without_servers_changes_nothing() -> None:
 
 
 def test_what_is_written_is_known_again() -> None:
-    assert is_ours(dns.resolv_conf(BEFORE, ["192.0.2.1"], "/etc/resolv.conf.before-cablecar"))
+    assert is_ours(resolv_conf(BEFORE, ["192.0.2.1"], "/etc/resolv.conf.before-cablecar"))
     assert not is_ours(BEFORE)
