@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,23 @@ NAME = "host.internet.example"
 RESOLV = Path("/etc/resolv.conf")
 SUSPEND = Path("/run/systemd/system/systemd-suspend.service.d/lab.conf")
 SLEPT = Path("/run/lab-slept")
+LOGIND = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
+# Who takes what is sent, on the Internet, and who sends for so many seconds. (iperf3 3.18 takes a full line for an end.)
+SINK = f"""
+import socket
+server = socket.create_server(("{lab.HOST}", 9))
+print("listening", flush=True)
+client = server.accept()[0]
+while client.recv(65536):
+    pass
+"""
+SOURCE = f"""
+import socket, time
+client = socket.create_connection(("{lab.HOST}", 9))
+end = time.monotonic() + 12
+while time.monotonic() < end:
+    client.send(bytes(65536))
+"""
 
 
 def asked_by() -> str:
@@ -103,11 +121,11 @@ def test_a_call_is_hung_up_before_a_sleep_and_dialed_after_it(phase: str) -> Non
     dialing = subprocess.Popen(
         ["busctl", "call", "org.cablecar1", lab.PATH, "org.cablecar1.Link", "Connect"], stderr=subprocess.DEVNULL
     )
-    lab.eventually(lambda: lab.prop("State") == phase and lab.call_processes(), 20, phase)
+    lab.eventually(lambda: lab.prop("State") == phase and lab.call_processes(), 40, phase)
     assert "Cablecar" in lab.run("busctl", "call", *LOGIND, "ListInhibitors").output
     with lab.listening() as signals:
         lab.run("busctl", "call", *LOGIND, "Suspend", "b", "false")
-        hung_up = lab.eventually(lambda: not lab.call_processes(), 5, "hung up")
+        hung_up = lab.eventually(lambda: not lab.call_processes(), 10, "hung up")
         lab.eventually(SLEPT.exists, 15, "the machine has slept")
         lab.isp("heal")
         awake = lab.eventually(lambda: lab.prop("State") == "up", 45, "up again")
@@ -117,9 +135,6 @@ def test_a_call_is_hung_up_before_a_sleep_and_dialed_after_it(phase: str) -> Non
     reasons = [body[0] for body in signals.bodies("Disconnected")]
     assert reasons == (["suspended"] if phase == "up" else [])
     assert lab.reaches()
-
-
-LOGIND = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 
 
 @pytest.fixture
@@ -142,11 +157,14 @@ def narrow() -> Iterator[None]:
 @pytest.mark.usefixtures("up", "narrow")
 def test_a_full_uplink_is_no_dead_path_and_a_dead_path_is_noticed_within_6_seconds() -> None:
     call = lab.pppd_pid()
-    upload = subprocess.Popen(
-        ["iperf3", "-c", lab.HOST, "-t", "12"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    sink = subprocess.Popen(["ip", "netns", "exec", "isp", sys.executable, "-c", SINK], stdout=subprocess.PIPE)
+    assert sink.stdout is not None
+    with sink.stdout as said:
+        assert said.readline() == b"listening\n"
+    upload = subprocess.Popen([sys.executable, "-c", SOURCE])
     slowest = lab.run("ping", "-c", "8", "-i", "1", "-W", "5", "-q", lab.HOST, check=False).output.splitlines()[-1]
     assert upload.wait(timeout=60) == 0
+    sink.wait(timeout=60)
     assert (lab.prop("State"), lab.pppd_pid()) == ("up", call)
     lab.isp("cut")
     noticed = lab.eventually(lambda: lab.prop("State") != "up", 6, "the silence is noticed", pause=0.02)
