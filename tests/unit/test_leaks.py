@@ -1,4 +1,4 @@
-"""Strict mode before the real kernel: what leaves by the cable, stage by stage (tests/shared/leaks.py)."""
+"""Strict mode and sharing before the real kernel, stage by stage (tests/shared/leaks.py, tests/shared/sharing.py)."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from typing import Any
 
 import leaks
 import pytest
+import sharing
 
 DHCP = f"{leaks.ROUTER} 17 67"
 CALL = [f"{leaks.SERVER} 47 0", f"{leaks.SERVER} 6 1723"]
@@ -16,19 +17,11 @@ LOCAL = [f"{leaks.ROUTER} 17 53", f"{leaks.NEIGHBOUR} 17 9"]
 OTHERS = [f"{leaks.HOST} 17 9", f"{leaks.SERVER} 17 9", f"{leaks.SERVER} 17 1701", "ff02::1 17 9"]
 
 
-@pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    command = [
-        "unshare",
-        "--map-root-user",
-        "--net",
-        sys.executable,
-        leaks.__file__,
-        str(tmp_path_factory.mktemp("run")),
-    ]
+def told(program: str, folder: Path) -> Any:
+    """Return what a program says in a network of its own."""
     path = os.pathsep.join([entry for entry in sys.path if Path(entry).is_dir()])
     done = subprocess.run(
-        command,
+        ["unshare", "--map-root-user", "--net", sys.executable, program, str(folder)],
         check=False,
         capture_output=True,
         text=True,
@@ -36,6 +29,11 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Any:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return told(leaks.__file__, tmp_path_factory.mktemp("run"))
 
 
 @pytest.mark.parametrize(
@@ -59,3 +57,13 @@ def test_what_leaves_by_the_cable(seen: Any, stage: str, expected: list[str]) ->
 def test_a_flush_is_mended_once_and_nothing_is_left(seen: Any) -> None:
     assert seen["lost"] == [True, False]
     assert seen["left"] == ["", False, []]
+
+
+def test_another_machine_uses_the_link_while_it_is_up_and_nothing_else(tmp_path: Path) -> None:
+    seen = told(sharing.__file__, tmp_path)
+    assert seen.pop("control") == {"reached": [True, True]}
+    closed = {"past the tunnel": False, "into home": [False, False]}
+    off = {"forwards": ["eth0"], "from home": "nothing", **closed}
+    # The link's address and MTU: 1400 less 40, and less 12 for TCP's timestamps.
+    on = {"forwards": ["eth0", "eth1", "ppp0"], "from home": f"{sharing.OWN} 1348", **closed}
+    assert seen == {"before": off, "up": on, "up, strict": on, "after": off, "left": ["", []]}

@@ -43,7 +43,9 @@ def program(tmp_path: Path) -> Iterator[Path]:
         assert network.stdout is not None
         pid = network.stdout.readline().strip()
         path = tmp_path / "nft"
-        path.write_text(f'#!/bin/sh\nexec nsenter --target {pid} --user --net /usr/sbin/nft "$@"\n')
+        path.write_text(
+            f'#!/bin/sh\nexec nsenter --target {pid} --user --net --preserve-credentials /usr/sbin/nft "$@"\n'
+        )
         path.chmod(0o755)
         yield path
         network.kill()
