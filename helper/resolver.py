@@ -89,22 +89,26 @@ class Resolver:
         others = {name: value for name, value in variables.items() if name not in SERVERS}
         owner = self.owner
         if servers and not owner:
-            try:
-                self._records.mkdir(mode=0o700, exist_ok=True)
-                (self._records / link).write_text("\n".join([variables.get("IFNAME", ""), *servers]) + "\n")
-            except OSError as error:
-                self._tell(f"{self._link} stays as it is: {error.filename}: {error.strerror}")
-            self.restore()
+            self._note(link, [variables.get("IFNAME", ""), *servers])
         # By this the distribution's hook knows that it is to act: of resolvconf's, not of the file.
         told = {"USEPEERDNS": "1"} if servers and owner == "resolvconf" else {}
         return {**others, **told, **dict(zip(("DNS1", "DNS2"), servers, strict=False))}
 
     def down(self, link: str) -> None:
         """Take the servers of a link away."""
+        if (self._records / link).exists():
+            self._note(link, [])
+
+    def _note(self, link: str, lines: list[str]) -> None:
+        """Write down what a link brings, and act on it."""
         record = self._records / link
-        if record.exists():
-            record.unlink()
-            self.restore()
+        try:
+            with self._alone():
+                self._records.mkdir(mode=0o700, exist_ok=True)
+                record.write_text("\n".join(lines) + "\n") if lines else record.unlink(missing_ok=True)
+        except OSError as error:
+            self._tell(f"{record}: {error.strerror}")
+        self.restore()
 
     def restore(self) -> None:
         """Make the file what the links that are up want, else what it was before."""
