@@ -1,5 +1,6 @@
 """An installation without Debian's packages: what it puts where, what it refuses, and that it leaves nothing behind."""
 
+import fnmatch
 import json
 import os
 import shutil
@@ -110,7 +111,19 @@ def test_nothing_is_left_of_it(machine: Machine) -> None:
     machine.installation().uninstall()
     assert machine.tree() == before
     assert machine.commands[0][-1] == "RestoreNetwork"
+    assert "--auto-start=no" in machine.commands[0]  # a helper that starts for it would dial first
     assert machine.commands[-1] == ["rm", "-rf", "/run/cablecar"]
+
+
+def test_every_unit_of_ours_is_stopped(machine: Machine) -> None:
+    machine.installation().install()
+    machine.installation().uninstall()
+    (stop,) = (command for command in machine.commands if command[:2] == ["systemctl", "stop"])
+    units = [
+        path.name.replace("@.", "@home.") for path in (Path(__file__).parents[2] / "dbus").glob("cablecar-*.service")
+    ]
+    assert len(units) > 2
+    assert not [unit for unit in units if not any(fnmatch.fnmatch(unit, pattern) for pattern in stop)]
 
 
 def test_settings_and_what_others_put_beside_ours_stay(machine: Machine) -> None:
@@ -159,6 +172,14 @@ def test_a_newer_version_takes_the_older_ones_place(machine: Machine) -> None:
     assert not machine.at(POLICY).exists()
     machine.installation().uninstall()
     assert machine.tree() == before
+
+
+def test_a_newer_version_leaves_a_changed_file_that_it_does_not_have(machine: Machine) -> None:
+    machine.installation().install()
+    machine.at(POLICY).write_text("changed")
+    (machine.system / "helper" / POLICY.lstrip("/")).unlink()
+    machine.installation().install()
+    assert machine.at(POLICY).read_text() == "changed"
 
 
 @pytest.mark.parametrize("writes", range(1, 8))
