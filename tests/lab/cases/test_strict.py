@@ -12,7 +12,6 @@ from pathlib import Path
 
 import lab
 import pytest
-from test_cable import LEASES, NEW_LEASE, renewals
 
 ROUTER, BROADCAST6 = "10.20.30.1", "ff02::1"
 TARGETS = {lab.HOST: 9, lab.SERVER: 9, ROUTER: 53}
@@ -33,7 +32,7 @@ def talking() -> Iterator[None]:
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as four,
             socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as six,
         ):
-            while not end.wait(0.02):
+            while not end.wait(0.2):
                 for address, port in TARGETS.items():
                     with contextlib.suppress(OSError):
                         four.sendto(b"leak", (address, port))
@@ -88,14 +87,11 @@ def half_routes() -> Iterator[None]:
 @pytest.mark.usefixtures("configured", "half_routes")
 def test_nothing_but_the_tunnel_leaves_by_the_cable() -> None:
     before = lab.run("nft", "list", "ruleset").output
-    lab.isp("renew", "5")
-    lab.run("sh", "-c", NEW_LEASE)
     with talking():
         with watching() as seen:
             time.sleep(1)
         assert all(any(address in line for line in seen) for address in (*TARGETS, BROADCAST6)), "the control"
         update("2", "strict", "b", "true", "server", "s", NAME)
-        renewed = renewals()
         lab.link("Connect")
         with watching() as seen:
             assert lab.device_to(lab.HOST) == "ppp0"
@@ -112,7 +108,6 @@ def test_nothing_but_the_tunnel_leaves_by_the_cable() -> None:
             lab.run("kill", "-KILL", str(lab.helper_pid()))
             assert lab.prop("State") == "up"
             assert lab.reaches()
-            lab.eventually(lambda: renewals() > renewed, 20, "the lease is renewed meanwhile", pause=0.5)
         questions = [line for line in seen if f"> {ROUTER}.53:" in line and NAME in line]
         assert questions, "the server's name was looked up"
         assert [line for line in seen if line not in questions] == []
@@ -130,8 +125,7 @@ def test_nothing_but_the_tunnel_leaves_by_the_cable() -> None:
     assert lab.device_to(lab.HOST) == "eth0", "half routes win in normal mode"
     lab.eventually(lambda: "CVE-2024-3661" in lab.journal("-n", "100"), 5, "and are told")
     lab.link("Disconnect")
-    assert lab.run("nft", "list", "ruleset").output == before or "cablecar" not in before
-    assert "renew" in LEASES.read_text()
+    assert lab.run("nft", "list", "ruleset").output == before
 
 
 @pytest.mark.usefixtures("configured")
