@@ -191,7 +191,7 @@ def test_clicks_ask_interactively(helper: Any, running: Client, eventually: Any,
     heard = Heard(running)
     running.act(HOME, verb)
     eventually(lambda: heard.answered == [HOME])
-    [call] = helper.seen("call", member=verb.value)
+    [call] = eventually(lambda: helper.seen("call", member=verb.value))
     assert (call["path"], call["interface"], call["signature"]) == (HOME, names.LINK_INTERFACE, "")
     assert call["interactive"]
 
