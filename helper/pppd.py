@@ -158,7 +158,7 @@ _NOT_UNDERSTOOD: Final = re.compile(r"Protocol-Reject for unsupported protocol|U
 _FLOOD: Final = 5  # such lines on end: each of our packets is noise to the other side, or each of theirs to us
 _FLOOD_LIMIT: Final = 5.0  # minutes; a longer call did carry something
 _PPPOE_SESSION: Final = re.compile(r"PPP session is \d+|Sent PADT")
-_PPPOE_LIMIT: Final = 0.5  # minutes; a concentrator that has one session too many ends the new one at once
+_PPPOE_LIMIT: Final = 0.1  # minutes, as pppd rounds them: three seconds; a concentrator that has one session too many ends the new one at once
 
 # pppd(8), EXIT STATUS, and pppd.h for 20 and 21.
 _EXITS: Final = {

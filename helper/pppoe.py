@@ -9,9 +9,9 @@ from cablecar.helper.words import quote
 if TYPE_CHECKING:
     from cablecar.helper.settings import Settings
 
-# pppd doubles the first wait at each try: 15 s for a concentrator, 7 s for its session, within the limit of a dial.
+# pppd doubles the first wait at each try: 7 s for a concentrator, 7 s for its session, well within the limit of a dial.
 DISCOVERY_WAIT: Final = 1  # seconds
-DISCOVERY_TRIES: Final = 4
+DISCOVERY_TRIES: Final = 3
 
 
 def _options(settings: "Settings", target: str) -> list[str]:

@@ -35,7 +35,7 @@ def test_the_first_protocol_is_the_default_and_each_has_its_unit(protocol: str) 
 def test_pppoe_asks_for_whoever_answers() -> None:
     plain = parse({"protocol": "pppoe", "user": "u"})
     assert options(plain, "eth0.35") == [
-        [b"plugin", b"pppoe.so"], [b"nic-eth0.35"], [b"pppoe-padi-timeout", b"1"], [b"pppoe-padi-attempts", b"4"],
+        [b"plugin", b"pppoe.so"], [b"nic-eth0.35"], [b"pppoe-padi-timeout", b"1"], [b"pppoe-padi-attempts", b"3"],
     ]  # fmt: skip
 
 
