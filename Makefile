@@ -30,7 +30,7 @@ soak: deb ## Kill the helper 100 times, connect 200 times, in a virtual machine 
 	done; \
 	if [ -n "$$failed" ]; then echo "make soak: failed:$$failed" >&2; exit 1; fi
 
-demo: deb ## Watch a click on the tray icon bring up a real link in a virtual machine; pictures in build/demo/
+demo: deb ## Watch a click on the tray icon bring up a real link in a virtual machine; pictures in build/demo/ (PROTOCOL=l2tp)
 	tests/lab/demo
 
 screenshots: deb ## Picture every window, menu and notification: light, dark, Hebrew, at 200 %; pictures in build/screenshots/

@@ -23,6 +23,12 @@ PASSWORD = "secret-C012"
 PEER = "192.0.2.1"
 LINK = "yosefcom"
 PATH = f"/org/cablecar1/link/{LINK}"
+# What the settings of a link say of the provider's line, by protocol.
+LINES = {
+    "pptp": {"server": SERVER},
+    "l2tp": {"protocol": "l2tp", "server": SERVER},
+    "pppoe": {"protocol": "pppoe"},
+}
 MANAGER = ("org.cablecar1", "/org/cablecar1", "org.cablecar1.Manager")
 
 
@@ -70,7 +76,8 @@ def prop(name: str, path: str = PATH) -> Any:
 
 
 def add_link(**settings: str) -> None:
-    values = {"server": SERVER, "user": USER, "title": "Yosefcom", **settings}
+    """Add the link with these settings; where they do not say what it dials, that is the provider's PPTP server."""
+    values = {"user": USER, "title": "Yosefcom", **(settings or LINES["pptp"])}
     flat = [part for key, value in values.items() for part in (key, "s", value)]
     manager("AddLink", "sa{sv}", LINK, str(len(values)), *flat)
 

@@ -5,6 +5,7 @@ it, a notification says so, and the link is back by itself. Runs in a guest; `ma
 Prints each step with the seconds since the click, and leaves pictures in the results folder.
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -90,8 +91,8 @@ def tell(desktop: Desktop, title: str = "Yosefcom") -> None:
 
 
 def main() -> None:
-    """Tell the story from an empty desktop on."""
-    lab.add_link()
+    """Tell the story from an empty desktop on, by the protocol that LAB_PROTOCOL names."""
+    lab.add_link(**lab.LINES[os.environ.get("LAB_PROTOCOL", "pptp")])
     lab.link("SetPassword", "s", lab.PASSWORD)
     print("starting alice's desktop and the applet", flush=True)
     desktop = Desktop()
