@@ -143,3 +143,25 @@ def test_a_symbolic_link_is_somebody_elses(tmp_path: Path) -> None:
 def test_a_full_uplink_is_no_dead_line_where_pppd_can_tell(version: tuple[int, int, int], expected: bool) -> None:
     lines = pppfiles.render("a", PLAIN, SERVER, b"s", version).decode().splitlines()
     assert ("lcp-echo-adaptive" in lines) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "target", "instead"),
+    [
+        ({"protocol": "l2tp", "server": SERVER}, SERVER, {"logfd 2", "mtu 1452", "mru 1452", f"# It dials {SERVER}."}),
+        (
+            {"protocol": "pppoe", "server": "ac", "service": "isp"}, "eth0.35",
+            {"plugin pppoe.so", "nic-eth0.35", 'pppoe-ac "ac"', 'pppoe-service "isp"', "pppoe-padi-timeout 1",
+             "pppoe-padi-attempts 3", "mtu 1500", "mru 1500", "# It dials eth0.35."},
+        ),
+    ],
+)  # fmt: skip
+def test_l2tp_and_pppoe_share_all_options_with_pptp_but_these(
+    values: dict[str, str], target: str, instead: set[str]
+) -> None:
+    pptp = set(pppfiles.render("a", PLAIN, SERVER, b"s", (2, 5, 2)).decode().splitlines())
+    other = parse({**values, "user": PLAIN.user})
+    lines = set(pppfiles.render("a", other, target, b"s", (2, 5, 2)).decode().splitlines())
+    own = {f'pty "/usr/sbin/pptp {SERVER} --nolaunchpppd --nohostroute --loglevel 1"', "mtu 1436", "mru 1436",
+           f"# It dials {SERVER}."}  # fmt: skip
+    assert lines == (pptp - own) | instead
