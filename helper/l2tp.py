@@ -43,6 +43,7 @@ def _files(name: str, settings: "Settings", target: str) -> Mapping[str, bytes]:
         f"lns = {target}",
         "autodial = yes",
         "redial = no",
+        "length bit = yes",  # some servers take no packets without
         f"pppoptfile = /etc/ppp/peers/{name}",
     ]
     secret = f"* * {settings.tunnel_secret}\n" if settings.tunnel_secret else ""

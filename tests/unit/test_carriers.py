@@ -80,7 +80,7 @@ def test_xl2tpd_gets_an_address_and_nothing_of_what_people_type() -> None:
     assert files["l2tp-secrets"] == b""
     assert files["l2tp"].decode().splitlines() == [
         "[global]", "port = 0", "access control = yes", "max retries = 4",
-        "[lac yosefcom]", "lns = 203.0.113.7", "autodial = yes", "redial = no",
+        "[lac yosefcom]", "lns = 203.0.113.7", "autodial = yes", "redial = no", "length bit = yes",
         "pppoptfile = /etc/ppp/peers/yosefcom",
     ]  # fmt: skip
     assert options(hostile, "203.0.113.7") == [[b"logfd", b"2"]]
