@@ -29,10 +29,10 @@ SYSTEM: Final = Path(__file__).parents[1] / "system"  # in a wheel only: debian/
 MANIFEST: Final = "/usr/lib/cablecar/manifest"
 FOLDERS: Final = {"/etc/cablecar": 0o755, "/etc/cablecar/links": 0o700, "/etc/cablecar/providers.d": 0o755}
 NEEDED: Final = {
-    "/run/dbus": "dbus",
     "/usr/bin/busctl": "systemd",
     "/usr/sbin/pppd": "ppp",
     "/usr/sbin/pptp": "pptp-linux",
+    "/usr/share/dbus-1/system.conf": "dbus",
     "/usr/share/polkit-1/actions": "polkitd",
 }
 # The units' cages have other folders, or none, in the place of these.
