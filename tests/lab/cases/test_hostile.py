@@ -72,7 +72,9 @@ def check_journal(logins: list[tuple[str, str]], since: str) -> None:
 
 @pytest.fixture
 def restored() -> Iterator[None]:
+    """The provider knows its customer again, whoever else was written into its files."""
     yield
+    lab.isp("user", lab.USER)
     lab.isp("reset")
 
 
