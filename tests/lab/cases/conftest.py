@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import lab
 import oracle
+from lines import LINES, Line
 
 RESULTS = Path(os.environ.get("LAB_RESULTS", "/mnt/results"))
 
@@ -27,16 +27,22 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.fixture
-def configured() -> Iterator[None]:
+def line(request: pytest.FixtureRequest) -> Line:
+    """How the test's link dials: by PPTP, unless the test names others."""
+    return LINES[getattr(request, "param", "pptp")]
+
+
+@pytest.fixture
+def configured(line: Line) -> Iterator[None]:
     """A link `yosefcom` to the lab's provider, down."""
-    before, begin = oracle.foreign_files(), time.strftime("%F %T")
-    lab.add_link()
+    before = oracle.foreign_files()
+    lab.add_link(**line.settings)
     lab.link("SetPassword", "s", lab.PASSWORD)
     yield
     lab.isp("reset")
     lab.manager("RemoveLink", "s", lab.LINK)
     oracle.check_down(before)
-    oracle.check_log(lab.PASSWORD, begin)
+    oracle.check_log(lab.PASSWORD)
 
 
 @pytest.fixture

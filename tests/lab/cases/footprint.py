@@ -36,5 +36,6 @@ def processes(unit: str) -> list[int]:
 
 def call_units() -> list[str]:
     """The units of calls that systemd has in memory."""
-    units = lab.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "cablecar-link@*.service").output
+    patterns = ("cablecar-link@*.service", "cablecar-l2tp@*.service")
+    units = lab.run("systemctl", "list-units", "--all", "--plain", "--no-legend", *patterns).output
     return [line.split()[0] for line in units.splitlines()]

@@ -23,12 +23,6 @@ PASSWORD = "secret-C012"
 PEER = "192.0.2.1"
 LINK = "yosefcom"
 PATH = f"/org/cablecar1/link/{LINK}"
-# What the settings of a link say of the provider's line, by protocol.
-LINES = {
-    "pptp": {"server": SERVER},
-    "l2tp": {"protocol": "l2tp", "server": SERVER},
-    "pppoe": {"protocol": "pppoe"},
-}
 MANAGER = ("org.cablecar1", "/org/cablecar1", "org.cablecar1.Manager")
 
 
@@ -77,7 +71,7 @@ def prop(name: str, path: str = PATH) -> Any:
 
 def add_link(**settings: str) -> None:
     """Add the link with these settings; where they do not say what it dials, that is the provider's PPTP server."""
-    values = {"user": USER, "title": "Yosefcom", **(settings or LINES["pptp"])}
+    values = {"user": USER, "title": "Yosefcom", **(settings or {"server": SERVER})}
     flat = [part for key, value in values.items() for part in (key, "s", value)]
     manager("AddLink", "sa{sv}", LINK, str(len(values)), *flat)
 
@@ -119,23 +113,32 @@ def call_processes() -> list[int]:
             except OSError:
                 continue
             # pptp renames its two processes: gateway and call manager.
-            if names[0] in ("pppd", "pptp", "pptpgw", "pptpcm") and names[1] == mine:
+            if names[0] in ("pppd", "pptp", "pptpgw", "pptpcm", "xl2tpd") and names[1] == mine:
                 found.append(int(entry.name))
     return found
 
 
 def pppd_pid() -> int:
-    return int(run("systemctl", "show", "--value", "--property=MainPID", f"cablecar-link@{LINK}.service").output)
+    """The link's pppd, also where another program has started it; 0 while there is none that has named itself."""
+    files = [folder / f"ppp-{LINK}.pid" for folder in (Path("/run"), Path("/run/pppd"))]  # pppd 2.4.9, 2.5
+    return next((int(file.read_text().split()[0]) for file in files if file.exists()), 0)
 
 
 def helper_pid() -> int:
     return int(run("systemctl", "show", "--value", "--property=MainPID", "cablecar-helper.service").output)
 
 
+def routing(*addresses: str) -> list[str]:
+    """All routes and rules, and last the way to each of the addresses: by one process, for each takes its time here."""
+    asked = ["route show table all", "rule show", *(f"route get {address}" for address in addresses)]
+    done = subprocess.run(
+        ["ip", "-o", "-batch", "-"], check=True, capture_output=True, text=True, input="\n".join(asked)
+    )
+    return done.stdout.splitlines()
+
+
 def our_routes_and_rules() -> list[str]:
-    routes = run("ip", "route", "show", "table", "all", "proto", "201").output
-    rules = run("ip", "rule").output
-    return routes.splitlines() + [line for line in rules.splitlines() if "proto 201" in line]
+    return [line for line in routing() if "proto 201" in line]
 
 
 def counters(interface: str) -> tuple[int, int]:

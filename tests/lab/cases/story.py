@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import lab
+from lines import LINES
 
 from desktop import RESULTS, Applet, Desktop, check_log, log_cursor, notifications, soon
 
@@ -92,7 +93,7 @@ def tell(desktop: Desktop, title: str = "Yosefcom") -> None:
 
 def main() -> None:
     """Tell the story from an empty desktop on, by the protocol that LAB_PROTOCOL names."""
-    lab.add_link(**lab.LINES[os.environ.get("LAB_PROTOCOL", "pptp")])
+    lab.add_link(**LINES[os.environ.get("LAB_PROTOCOL", "pptp")].settings)
     lab.link("SetPassword", "s", lab.PASSWORD)
     print("starting alice's desktop and the applet", flush=True)
     desktop = Desktop()

@@ -5,25 +5,46 @@ import time
 from pathlib import Path
 
 import lab
+import lines
 import oracle
 import pytest
+from lines import Line
 
 
+@lines.every
 @pytest.mark.usefixtures("configured")
-def test_connect_traffic_disconnect() -> None:
+def test_connect_traffic_disconnect(line: Line) -> None:
     with lab.listening() as signals:
         lab.link("Connect")
         assert (lab.prop("State"), lab.prop("Reason"), lab.prop("Interface")) == ("up", "", "ppp0")
         assert lab.device_to(lab.HOST) == "ppp0"
-        assert lab.device_to(lab.SERVER) == "eth0"
+        assert lab.device_to(lab.SERVER) == line.way_to_server
         assert lab.reaches()
-        oracle.check_command_lines(lab.PASSWORD)
+        oracle.check_command_lines(lab.PASSWORD, line.processes)
         lab.link("Disconnect")
     assert lab.prop("State") == "down"
     assert signals.names() == ["Connected", "Disconnected"]
     assert signals.states() == ["dialing", "up", "stopping", "down"]
     assert lab.our_routes_and_rules() == []
     assert lab.call_processes() == []
+
+
+@pytest.mark.parametrize("line", ["l2tp"], indirect=True)
+@pytest.mark.usefixtures("configured")
+def test_the_machines_own_xl2tpd_and_a_call_leave_each_other_alone(line: Line) -> None:
+    lab.run("systemctl", "unmask", "xl2tpd.service")
+    lab.run("systemctl", "start", "xl2tpd.service")
+    try:
+        lab.eventually(lambda: lab.run("ss", "-Hlun", "sport = :1701").output, 10, "it has taken port 1701")
+        (own,) = lab.call_processes()
+        lab.link("Connect")
+        assert lab.reaches()
+        assert len(lab.call_processes()) == 1 + line.processes
+        lab.link("Disconnect")
+        assert lab.call_processes() == [own]
+    finally:
+        lab.run("systemctl", "stop", "xl2tpd.service")
+        lab.run("systemctl", "mask", "xl2tpd.service")
 
 
 @pytest.mark.usefixtures("up")
@@ -38,13 +59,13 @@ def test_the_peer_file_is_for_root_and_pon_would_read_it() -> None:
 
 
 @pytest.mark.usefixtures("up")
-@pytest.mark.parametrize(
-    ("unit", "limit"), [("cablecar-helper.service", 16), (f"cablecar-link@{lab.LINK}.service", 30)]
-)
-def test_a_call_that_runs_is_caged(unit: str, limit: int) -> None:
-    judged = lab.run("systemd-analyze", "security", "--no-pager", f"--threshold={limit}", unit, check=False)
-    print(judged.output.splitlines()[-1])
-    assert judged.ok, judged.output
+def test_a_call_that_runs_is_caged() -> None:
+    units = {"cablecar-helper.service": 16}
+    units |= {f"{line.unit}@{lab.LINK}.service": 30 for line in lines.LINES.values()}
+    for unit, limit in units.items():
+        judged = lab.run("systemd-analyze", "security", "--no-pager", f"--threshold={limit}", unit, check=False)
+        print(judged.output.splitlines()[-1])
+        assert judged.ok, judged.output
 
 
 @pytest.mark.usefixtures("up")
@@ -62,8 +83,9 @@ def test_details_are_not_in_properties() -> None:
     assert "PAP authentication succeeded" in lab.link("Log", "u", "100").output
 
 
+@lines.every
 @pytest.mark.usefixtures("configured")
-def test_peer_address_is_the_servers() -> None:
+def test_peer_address_is_the_servers(line: Line) -> None:
     lab.isp("peer", lab.SERVER)
     lab.link("Connect")
     peers = lab.run("ip", "-4", "-o", "address", "show", "dev", "ppp0").output
@@ -73,10 +95,11 @@ def test_peer_address_is_the_servers() -> None:
     # 50 pings of 1028 bytes each way. In a loop, sent grows by orders of magnitude and received stays.
     assert 50_000 < received < 80_000
     assert 50_000 < sent < 80_000
-    assert lab.device_to(lab.SERVER) == "eth0"
+    assert lab.device_to(lab.SERVER) == line.way_to_server
     lab.link("Disconnect")
 
 
+@lines.every
 @pytest.mark.usefixtures("configured")
 def test_wrong_password_is_told_and_not_tried_again() -> None:
     lab.link("SetPassword", "s", "wrong-password")
@@ -86,8 +109,9 @@ def test_wrong_password_is_told_and_not_tried_again() -> None:
     assert error_name("Connect") == "org.cablecar1.Error.AuthenticationFailed"
     assert (lab.prop("State"), lab.prop("Reason")) == ("failed", "authentication-failed")
     oracle.check_public(refused)
-    # Longer than two of the pauses that follow a failure that time may cure.
-    lab.stays(lambda: not lab.call_processes() and lab.prop("State") == "failed", 10, "no further attempt")
+    # Longer than the first of the pauses that follow a failure that time may cure.
+    assert lab.prop("NextRetry") == 0
+    lab.stays(lambda: not lab.call_processes() and lab.prop("State") == "failed", 4, "no further attempt")
     lab.link("SetPassword", "s", lab.PASSWORD)
     lab.link("Connect")
     lab.link("Disconnect")
@@ -100,10 +124,11 @@ def test_no_password_is_told_before_anything_is_dialed() -> None:
     assert lab.prop("State") == "failed"
 
 
+@lines.every
 @pytest.mark.usefixtures("configured")
-def test_a_server_that_does_not_listen_is_named_and_tried_again() -> None:
+def test_a_server_that_does_not_listen_is_named_and_tried_again(line: Line) -> None:
     lab.isp("stop")
-    assert error_name("Connect") == "org.cablecar1.Error.ServerRefused"
+    assert error_name("Connect") == f"org.cablecar1.Error.{line.silent}"
     assert lab.prop("State") in ("waiting", "dialing")
     lab.isp("start")
     lab.eventually(lambda: lab.prop("State") == "up", 60, "the link comes up by itself")

@@ -1,6 +1,6 @@
 """The helper is killed with SIGKILL at random moments, and connects and disconnects for long without growing.
 
-A few of each here; `make soak` sets LAB_KILLS and LAB_CYCLES to many. LAB_SEED repeats the moments of a run, as far as
+A few of each here; `make soak` sets LAB_KILLS, of each line, and LAB_CYCLES to many. LAB_SEED repeats the moments of a run, as far as
 the machine repeats itself.
 """
 
@@ -20,8 +20,10 @@ from typing import Any, Self
 
 import footprint
 import lab
+import lines
+from lines import Line
 
-KILLS = int(os.environ.get("LAB_KILLS", "12"))
+KILLS = int(os.environ.get("LAB_KILLS", "4"))
 CYCLES = int(os.environ.get("LAB_CYCLES", "10"))
 SEED = int(os.environ.get("LAB_SEED", random.randrange(1_000_000)))
 RIGHT_WITHIN = 15.0  # seconds from the kill to a right answer, on an emulated processor; the figures are printed
@@ -109,7 +111,8 @@ RULES = (
 )
 
 
-def test_the_helper_is_killed_at_any_moment(configured: None) -> None:
+@lines.every
+def test_the_helper_is_killed_at_any_moment(configured: None, line: Line) -> None:
     print(f"{KILLS} kills, LAB_SEED={SEED}", flush=True)
     chance = random.Random(SEED)
     stages, normal = rehearse()
@@ -118,7 +121,7 @@ def test_the_helper_is_killed_at_any_moment(configured: None) -> None:
         watch = Watch(monitor)
         for number in range(KILLS):
             stage = stages[number % len(stages)]
-            name, right, settled = round_of(stage, chance.uniform(0, stage.seconds), watch, normal)
+            name, right, settled = round_of(line, stage, chance.uniform(0, stage.seconds), watch, normal)
             seconds[name].append(right)
             print(f"{number + 1:3} {stage.name:8} killed while {name:8} right after {right:.2f} s, "
                   f"settled after {settled:.2f} s", flush=True)  # fmt: skip
@@ -150,7 +153,9 @@ def rehearse() -> tuple[list[Stage], dict[bool, Residue]]:
     return stages, normal
 
 
-def round_of(stage: Stage, moment: float, watch: Watch, normal: dict[bool, Residue]) -> tuple[str, float, float]:
+def round_of(
+    line: Line, stage: Stage, moment: float, watch: Watch, normal: dict[bool, Residue]
+) -> tuple[str, float, float]:
     """Kill the helper once; return in which state, and the seconds until its answer was right and the link settled."""
     lab.link("Connect" if stage.up_before else "Disconnect")
     lab.run("systemctl", "reset-failed", "cablecar-helper.service")  # so that systemd does not count the kills
@@ -161,7 +166,7 @@ def round_of(stage: Stage, moment: float, watch: Watch, normal: dict[bool, Resid
         watch.wait_for("there")
         lab.eventually(lambda: agrees(lab.prop("State"), death), SETTLED_WITHIN, f"right after {death}")
         right = time.monotonic() - death.time
-        check_settled(death, normal)
+        check_settled(line, death, normal)
         settled = time.monotonic() - death.time
     assert not (stage.up_before and death.wanted) or pings.lost <= LOST_PINGS, f"{pings.lost} pings in a row were lost"
     return death.state, right, settled
@@ -189,16 +194,16 @@ def kill(stage: Stage, moment: float, watch: Watch) -> Death:
     return Death(begin, state, wanted)
 
 
-def check_settled(death: Death, normal: dict[bool, Residue]) -> None:
+def check_settled(line: Line, death: Death, normal: dict[bool, Residue]) -> None:
     """The link comes up or goes down, as it is wanted, and nothing is left but what belongs to that."""
-    state, device = ("up", "ppp0") if death.wanted else ("down", "eth0")
+    state, *ways = ("up", "ppp0", line.way_to_server) if death.wanted else ("down", "eth0", "eth0")
     lab.eventually(lambda: lab.prop("State") == state, SETTLED_WITHIN, f"{state} after {death}")
     end = time.monotonic() + CLEAN_WITHIN
     while (residue := Residue.look()) != normal[death.wanted] and time.monotonic() < end:
         time.sleep(0.1)
     assert residue == normal[death.wanted]
     assert len(footprint.processes("cablecar-helper.service")) == 1
-    assert (lab.device_to(lab.HOST), lab.device_to(lab.SERVER)) == (device, "eth0")
+    assert [lab.device_to(lab.HOST), lab.device_to(lab.SERVER)] == ways
 
 
 def agrees(answer: str, death: Death) -> bool:

@@ -6,9 +6,11 @@ import subprocess
 import time
 
 import lab
+import lines
 import pytest
 
 
+@lines.every
 @pytest.mark.usefixtures("up")
 def test_the_provider_drops_the_call() -> None:
     first = lab.pppd_pid()
@@ -22,6 +24,21 @@ def test_the_provider_drops_the_call() -> None:
     assert lab.reaches()
 
 
+@lines.every
+@pytest.mark.usefixtures("up")
+def test_a_path_that_is_lost_silently_is_noticed_and_one_without_carrier_too() -> None:
+    lab.isp("cut")
+    print(f"noticed after {lab.eventually(lambda: lab.prop('State') != 'up', 10, 'it is noticed'):.1f} s")
+    lab.isp("heal")
+    lab.eventually(lambda: lab.prop("State") == "up", 40, "back by itself")
+    lab.isp("unplug")
+    lab.eventually(lambda: lab.prop("Reason") == "no-cable", 15, "it waits for the cable")
+    lab.isp("plug")
+    lab.eventually(lambda: lab.prop("State") == "up", 40, "the cable's return dials")
+    assert lab.reaches()
+
+
+@lines.every
 @pytest.mark.usefixtures("up")
 def test_pppd_is_killed() -> None:
     first = lab.pppd_pid()
@@ -46,6 +63,7 @@ def test_a_process_of_pptp_is_killed(name: str) -> None:
     assert lab.reaches()
 
 
+@lines.every
 @pytest.mark.usefixtures("up")
 def test_the_helper_is_killed() -> None:
     helper, call, since = lab.helper_pid(), lab.pppd_pid(), lab.prop("Since")

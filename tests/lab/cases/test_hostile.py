@@ -20,6 +20,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "shared"))
 
 import hostile
+from lines import LINES
 
 from cablecar.helper import pppfiles
 from cablecar.helper.installed import Pppd
@@ -47,7 +48,7 @@ def log_in(user: str, password: str) -> str:
     lab.link("SetPassword", "s", password)
     answer = lab.link("Connect", check=False)
     if answer.ok and tells(password):
-        oracle.check_command_lines(password)
+        oracle.check_command_lines(password, LINES["pptp"].processes)
     lab.link("Disconnect")
     return "" if answer.ok else f"{user!r} with {password!r}: {answer.error}"
 
@@ -96,6 +97,19 @@ def test_the_server_does_compare() -> None:
         lab.isp(command, wrong)
         assert "refused the user name or password" in lab.link("Connect", check=False).error
         lab.isp(command, right)
+
+
+@pytest.mark.parametrize("line", ["pppoe"], indirect=True)
+@pytest.mark.usefixtures("configured")
+def test_the_names_of_a_concentrator_and_of_a_service_stay_data() -> None:
+    def connect(server: str, service: str) -> lab.Answer:
+        lab.link("Update", "a{sv}", "2", "server", "s", server, "service", "s", service)
+        return lab.link("Connect", check=False)
+
+    refused = connect('isp" plugin "/tmp/pwned.so', "$(touch /tmp/pwned)")
+    assert "No PPPoE server answers" in refused.error
+    lab.link("Disconnect")
+    assert connect("yosef-ac", "internet").ok
 
 
 class Provider:

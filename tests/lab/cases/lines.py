@@ -1,0 +1,48 @@
+"""The three lines that the provider gives: how a link dials each, and what of a call differs from one to the other.
+
+No test asks which protocol it runs by: what differs stands here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import lab
+import pytest
+
+
+@dataclass(frozen=True)
+class Line:
+    """One way to the provider.
+
+    Attributes:
+        settings: What the link's settings say of it.
+        pinned: Whether the server is an address beyond the cable's router, which has to stay on the cable.
+        processes: How many a call has.
+        silent: The error when nobody serves there.
+        unit: The unit that the call runs in.
+    """
+
+    settings: Mapping[str, str]
+    pinned: bool
+    processes: int
+    silent: str
+    unit: str
+
+    @property
+    def way_to_server(self) -> str:
+        """The interface that leads to the server's address while a call is up."""
+        return "eth0" if self.pinned else "ppp0"
+
+
+LINES = {
+    "pptp": Line({"server": lab.SERVER}, pinned=True, processes=3, silent="ServerRefused", unit="cablecar-link"),
+    "l2tp": Line(
+        {"protocol": "l2tp", "server": lab.SERVER},
+        pinned=True,
+        processes=2,
+        silent="L2tpNoAnswer",
+        unit="cablecar-l2tp",
+    ),
+    "pppoe": Line({"protocol": "pppoe"}, pinned=False, processes=1, silent="NoConcentrator", unit="cablecar-link"),
+}
+every = pytest.mark.parametrize("line", LINES, indirect=True)  # the test runs on each of them
