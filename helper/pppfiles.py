@@ -28,8 +28,10 @@ ADAPTIVE_SINCE: Final[Version] = (2, 5, 0)
 # Unanswered ones that end the call: 3 to 5 seconds after the last packet with adaptive echo, else 4 to 5.
 ADAPTIVE_ECHO: Final = ("lcp-echo-failure 3", "lcp-echo-adaptive")
 PLAIN_ECHO: Final = ("lcp-echo-failure 4",)
-# 6 Config-Requests 3 s apart: 18 s without an answer mean that nothing comes back, well within the limit of a dial.
-LCP_TRIES: Final = 6
+# Servers of L2TP and PPPoE often start their pppd too late to hear the first Config-Request: ask again soon. 18 s without
+# an answer mean that nothing comes back, well within the limit of a dial.
+LCP_WAIT: Final = 1  # seconds for an answer; pppd's default is 3
+LCP_TRIES: Final = 18
 
 _REFUSE: Final = {"pap": "refuse-pap", "chap": "refuse-chap", "mschapv2": "refuse-mschap-v2", "eap": "refuse-eap"}
 # -128: a bare `require-mppe` is 40 bits alone to pppd 2.5.
@@ -52,8 +54,9 @@ _FIXED: Final = (
     f"ip-down-script {HOOKS}/ip-down",
     "refuse-mschap",  # MS-CHAP version 1: nobody asks for it any more, except to downgrade
     f"lcp-echo-interval {ECHO_INTERVAL}",
+    f"lcp-restart {LCP_WAIT}",
     f"lcp-max-configure {LCP_TRIES}",
-    "lcp-max-terminate 1",  # a server that does not take leave at once is not there: 3 s of waiting instead of 6
+    "lcp-max-terminate 2",  # a server that does not take leave at once is not there
 )
 
 
