@@ -124,6 +124,11 @@ def pppd_pid() -> int:
     return next((int(file.read_text().split()[0]) for file in files if file.exists()), 0)
 
 
+def redialed(first: int) -> bool:
+    """Whether a call is up whose pppd is another than the first; asked in this order, for the state follows its end."""
+    return pppd_pid() not in (0, first) and bool(prop("State") == "up")
+
+
 def helper_pid() -> int:
     return int(run("systemctl", "show", "--value", "--property=MainPID", "cablecar-helper.service").output)
 

@@ -70,7 +70,7 @@ def tell(desktop: Desktop, title: str = "Yosefcom") -> None:
             desktop.picture("4-dropped")
             lab.isp("start")
             teller.say("the provider takes calls again")
-            soon(lambda: lab.prop("State") == "up" and lab.pppd_pid() != call, "the link is back")
+            soon(lambda: lab.redialed(call), "the link is back")
             teller.say("up again", since())
             soon(lab.reaches, "a ping through the new call")
             teller.say(f"ping to {lab.HOST} answered again")

@@ -128,7 +128,7 @@ def test_drop(recipe: Recipe, tmp_path: Path) -> None:
         lab.link("Connect")
         first = lab.pppd_pid()
         lab.isp("kill")
-        lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != first, 30, "back by itself")
+        lab.eventually(lambda: lab.redialed(first), 30, "back by itself")
         return told()
 
     with recipe.running(tmp_path / "output"):
@@ -205,5 +205,5 @@ def test_boot(recipe: Recipe) -> None:
 def test_history(recipe: Recipe) -> None:
     first = lab.pppd_pid()
     lab.isp("kill")
-    lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != first, 30, "back by itself")
+    lab.eventually(lambda: lab.redialed(first), 30, "back by itself")
     assert recipe.prints in recipe.run()

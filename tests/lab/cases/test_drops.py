@@ -16,7 +16,7 @@ def test_the_provider_drops_the_call() -> None:
     first = lab.pppd_pid()
     with lab.listening() as signals:
         lab.isp("kill")
-        lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != first, 20, "back by itself")
+        lab.eventually(lambda: lab.redialed(first), 20, "back by itself")
     assert signals.names() == ["Disconnected", "Reconnecting", "Connected"]
     ((reason, message, again),) = signals.bodies("Disconnected")
     assert (reason, again) == ("hangup", True)
@@ -46,7 +46,7 @@ def test_pppd_is_killed() -> None:
     os.kill(first, signal.SIGKILL)
     lab.eventually(lambda: lab.device_to(lab.HOST) == "eth0", 1, "the path is the cable's again", pause=0.01)
     restored = time.monotonic() - begin
-    lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != first, 20, "back by itself")
+    lab.eventually(lambda: lab.redialed(first), 20, "back by itself")
     print(f"path restored after {restored:.2f} s, link up after {time.monotonic() - begin:.2f} s")
     assert lab.reaches()
     lab.link("Disconnect")
@@ -59,7 +59,7 @@ def test_pppd_is_killed() -> None:
 def test_a_process_of_pptp_is_killed(name: str) -> None:
     first = lab.pppd_pid()
     os.kill(int(lab.run("pgrep", "-x", name).output), signal.SIGKILL)
-    lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != first, 40, "back by itself")
+    lab.eventually(lambda: lab.redialed(first), 40, "back by itself")
     assert lab.reaches()
 
 
@@ -76,7 +76,7 @@ def test_the_helper_is_killed() -> None:
     assert lab.pppd_pid() == call
     assert lab.device_to(lab.HOST) == "ppp0"
     lab.isp("kill")
-    lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != call, 20, "an adopted call is redialed")
+    lab.eventually(lambda: lab.redialed(call), 20, "an adopted call is redialed")
     lab.link("Disconnect")
 
 

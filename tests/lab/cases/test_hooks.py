@@ -180,7 +180,7 @@ def test_down_scripts_run_whoever_ends_the_call_and_before_the_next_one(end: str
         lab.isp("kill")
     else:
         kill_pppd()
-    lab.eventually(lambda: lab.prop("State") == "up" and lab.pppd_pid() != first, 20, "back by itself")
+    lab.eventually(lambda: lab.redialed(first), 20, "back by itself")
     lab.eventually(lambda: len(said()) == 3, 20, "the second call's")
     lab.link("Disconnect")
     assert said() == ["up 50-plain", "down 50-plain"] * 2
