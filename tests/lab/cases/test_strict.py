@@ -58,7 +58,7 @@ def watching() -> Iterator[list[str]]:
         yield lines
         time.sleep(0.5)  # what was sent by now has arrived; without it a leak at the very end is not seen
         tcpdump.terminate()
-        lines += tcpdump.stdout.read().splitlines()
+        lines += filter(None, tcpdump.stdout.read().splitlines())  # it ends with an empty one
 
 
 def update(*settings: str) -> None:
