@@ -19,6 +19,7 @@ class Line:
         pinned: Whether the server is an address beyond the cable's router, which has to stay on the cable.
         processes: How many a call has.
         silent: The error when nobody serves there.
+        dropped: The reason when the server's pppd is killed: xl2tpd tells that the call is over.
         unit: The unit that the call runs in.
     """
 
@@ -26,6 +27,7 @@ class Line:
     pinned: bool
     processes: int
     silent: str
+    dropped: str
     unit: str
 
     @property
@@ -35,14 +37,29 @@ class Line:
 
 
 LINES = {
-    "pptp": Line({"server": lab.SERVER}, pinned=True, processes=3, silent="ServerRefused", unit="cablecar-link"),
+    "pptp": Line(
+        {"server": lab.SERVER},
+        pinned=True,
+        processes=3,
+        silent="ServerRefused",
+        dropped="hangup",
+        unit="cablecar-link",
+    ),
     "l2tp": Line(
         {"protocol": "l2tp", "server": lab.SERVER},
         pinned=True,
         processes=2,
         silent="L2tpNoAnswer",
+        dropped="terminated-by-peer",
         unit="cablecar-l2tp",
     ),
-    "pppoe": Line({"protocol": "pppoe"}, pinned=False, processes=1, silent="NoConcentrator", unit="cablecar-link"),
+    "pppoe": Line(
+        {"protocol": "pppoe"},
+        pinned=False,
+        processes=1,
+        silent="NoConcentrator",
+        dropped="hangup",
+        unit="cablecar-link",
+    ),
 }
 every = pytest.mark.parametrize("line", LINES, indirect=True)  # the test runs on each of them

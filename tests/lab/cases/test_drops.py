@@ -12,14 +12,14 @@ import pytest
 
 @lines.every
 @pytest.mark.usefixtures("up")
-def test_the_provider_drops_the_call() -> None:
+def test_the_provider_drops_the_call(line: lines.Line) -> None:
     first = lab.pppd_pid()
     with lab.listening() as signals:
         lab.isp("kill")
         lab.eventually(lambda: lab.redialed(first), 20, "back by itself")
     assert signals.names() == ["Disconnected", "Reconnecting", "Connected"]
     ((reason, message, again),) = signals.bodies("Disconnected")
-    assert (reason, again) == ("hangup", True)
+    assert (reason, again) == (line.dropped, True)
     assert message.endswith(".")
     assert lab.reaches()
 
