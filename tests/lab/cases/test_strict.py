@@ -41,9 +41,11 @@ def talking() -> Iterator[None]:
 
     thread = threading.Thread(target=talk)
     thread.start()
-    yield
-    end.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
 
 
 @contextmanager
