@@ -30,6 +30,7 @@ MANIFEST: Final = "/usr/lib/cablecar/manifest"
 FOLDERS: Final = {"/etc/cablecar": 0o755, "/etc/cablecar/links": 0o700, "/etc/cablecar/providers.d": 0o755}
 NEEDED: Final = {
     "/usr/bin/busctl": "systemd",
+    "/usr/sbin/nft": "nftables",
     "/usr/sbin/pppd": "ppp",
     "/usr/sbin/pptp": "pptp-linux",
     "/usr/share/dbus-1/system.conf": "dbus",
