@@ -17,11 +17,11 @@ DISCOVERY_TRIES: Final = 3
 def _options(settings: "Settings", target: str) -> list[str]:
     return [
         "plugin pppoe.so",  # since 2.4.9 under this name
-        f"nic-{target}",
         *([f"pppoe-service {quote(settings.service.encode())}"] if settings.service else []),
         *([f"pppoe-ac {quote(settings.server.encode())}"] if settings.server else []),
         f"pppoe-padi-timeout {DISCOVERY_WAIT}",
         f"pppoe-padi-attempts {DISCOVERY_TRIES}",
+        f"nic-{target}",  # the last one: the plugin looks at its options when it is given the interface
     ]
 
 

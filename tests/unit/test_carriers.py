@@ -35,14 +35,14 @@ def test_the_first_protocol_is_the_default_and_each_has_its_unit(protocol: str) 
 def test_pppoe_asks_for_whoever_answers() -> None:
     plain = parse({"protocol": "pppoe", "user": "u"})
     assert options(plain, "eth0.35") == [
-        [b"plugin", b"pppoe.so"], [b"nic-eth0.35"], [b"pppoe-padi-timeout", b"1"], [b"pppoe-padi-attempts", b"3"],
+        [b"plugin", b"pppoe.so"], [b"pppoe-padi-timeout", b"1"], [b"pppoe-padi-attempts", b"3"], [b"nic-eth0.35"],
     ]  # fmt: skip
 
 
 @given(NAMES, NAMES)
 def test_the_names_of_pppoe_stay_data(concentrator: str, service: str) -> None:
     named = parse({"protocol": "pppoe", "user": "u", "server": concentrator, "service": service})
-    assert options(named, "eth0")[2:4] == [[b"pppoe-service", service.encode()], [b"pppoe-ac", concentrator.encode()]]
+    assert options(named, "eth0")[1:3] == [[b"pppoe-service", service.encode()], [b"pppoe-ac", concentrator.encode()]]
     assert len(options(named, "eth0")) == 6
 
 
