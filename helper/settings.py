@@ -187,7 +187,7 @@ def check_from_bus(values: Mapping[str, Any]) -> None:
         InvalidSetting: A key is unknown or not for the bus, or a value is not one that the key takes.
     """
     for key, value in values.items():
-        _check_one(key, value, _protocol_of(values))
+        _check_one(key, value, _protocol_of({"protocol": "", **values}))  # a link that is updated has one already
 
 
 def _check_one(key: str, value: object, protocol: str) -> None:

@@ -86,6 +86,16 @@ async def test_a_wrong_update_changes_nothing(stage: Stage, change: dict[str, Va
     assert (await settings(stage))["title"] == ""
 
 
+async def test_an_update_is_judged_by_the_protocol_that_the_link_has(stage: Stage) -> None:
+    await stage.client.add_link(protocol=Variant("s", "pppoe"), server=Variant("s", ""))
+    names_of_a_concentrator = {"server": Variant("s", "an ac"), "service": Variant("s", "isp")}
+    assert (await stage.client.link("Update", "a{sv}", names_of_a_concentrator)).error_name is None
+    assert (await stage.client.link("Update", "a{sv}", {"protocol": Variant("s", "pptp")})).error_name is not None
+    wrong = {"protocol": Variant("s", "pptp"), **names_of_a_concentrator}
+    reply = await stage.client.link("Update", "a{sv}", wrong)
+    assert reply.error_name == "org.cablecar1.Error.InvalidSetting"
+
+
 async def test_an_update_of_a_file_that_is_broken_says_where(stage: Stage) -> None:
     await added(stage)
     path = stage.store.configuration / f"links/{LINK}.toml"

@@ -40,8 +40,9 @@ class Answer:
 
 
 def run(*command: str, check: bool = True, timeout: float = 120) -> Answer:
+    options: dict[str, Any] = {"text": True, "errors": "replace"}  # a journal has whatever bytes a server has said
     done = subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
+        command, check=False, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL, **options
     )
     answer = Answer(done.returncode, done.stdout, done.stderr)
     assert answer.ok or not check, f"{' '.join(command)}: {answer.status}\n{answer.output}{answer.error}"
