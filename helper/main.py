@@ -116,7 +116,10 @@ async def _serve() -> int:
     try:
         bus = Bus()
         await bus.connect()
-    except (OSError, ValueError) as error:
+        if await bus.has_owner(BUS_NAME):  # before anything is touched
+            log.error("a helper runs already: %s has an owner on the bus", BUS_NAME)
+            return 1
+    except (OSError, ValueError, CallError) as error:
         log.error("the system bus cannot be reached: %s", error)
         return 1
     bus.guard = Authority(bus)
@@ -148,9 +151,6 @@ async def _serve() -> int:
     blind = asyncio.Event()
     monitor = NetworkMonitor(network_changed, links.interface_gone, blind.set)
     try:
-        if await bus.has_owner(BUS_NAME):
-            log.error("a helper runs already: %s has an owner on the bus", BUS_NAME)
-            return 1
         await units.begin()
         await routes.begin(links.network_changed)
         await monitor.begin()

@@ -73,7 +73,7 @@ def _check_add(name: str, settings: dict[str, Any]) -> None:
 
 
 def _check_update(settings: dict[str, Any]) -> None:
-    check_from_bus(plain(settings))
+    check_from_bus(plain(settings), changes=True)
 
 
 def _check_peer(peer: str) -> None:

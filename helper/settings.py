@@ -180,14 +180,19 @@ def check(key: str, value: object, protocol: str = "") -> Any:
         raise InvalidSetting(f"The setting `{key}` {error}.", key) from None
 
 
-def check_from_bus(values: Mapping[str, Any]) -> None:
+def check_from_bus(values: Mapping[str, Any], *, changes: bool = False) -> None:
     """Make sure that values from the bus are each allowed; together they may still be incomplete.
+
+    Args:
+        values: The settings of a new link.
+        changes: They are for a link that there is: what protocol it has is not known here.
 
     Raises:
         InvalidSetting: A key is unknown or not for the bus, or a value is not one that the key takes.
     """
+    protocol = _protocol_of({"protocol": "", **values} if changes else values)
     for key, value in values.items():
-        _check_one(key, value, _protocol_of({"protocol": "", **values}))  # a link that is updated has one already
+        _check_one(key, value, protocol)
 
 
 def _check_one(key: str, value: object, protocol: str) -> None:

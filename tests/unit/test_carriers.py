@@ -72,6 +72,9 @@ def test_a_form_is_told_by_the_protocol_that_it_names() -> None:
     check_from_bus({"server": "a b", "provider": "isp"})  # whose protocol is not known yet
     with pytest.raises(InvalidSetting, match="`server`"):
         check_from_bus({"server": "a b"})
+    check_from_bus({"server": "a b"}, changes=True)  # the link may be one by PPPoE
+    with pytest.raises(InvalidSetting, match="`server`"):
+        check_from_bus({"server": "a b", "protocol": "l2tp"}, changes=True)
 
 
 def test_xl2tpd_gets_an_address_and_nothing_of_what_people_type() -> None:

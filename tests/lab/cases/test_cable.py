@@ -54,23 +54,8 @@ def hold_by_network_manager() -> None:
     lab.run("systemctl", "unmask", "NetworkManager.service")
     lab.run("systemctl", "start", "NetworkManager.service")
     lab.run("nmcli", "device", "set", "eth0", "managed", "yes")  # else udev's rules keep it off veth pairs
-    lab.run(
-        *(
-            [
-                "nmcli",
-                "connection",
-                "add",
-                "type",
-                "ethernet",
-                "ifname",
-                "eth0",
-                "con-name",
-                "cable",
-                "ipv6.method",
-                "disabled",
-            ]
-        )
-    )
+    profile = ("type", "ethernet", "ifname", "eth0", "con-name", "cable", "ipv6.method", "ignore")
+    lab.run("nmcli", "connection", "add", *profile)
     lab.run("nmcli", "connection", "up", "cable")
 
 
@@ -89,7 +74,7 @@ def holder(configured: None, request: pytest.FixtureRequest) -> Iterator[str]:
     lab.link("Disconnect")
     lab.run("systemctl", "stop", f"{request.param}.service")
     lab.run("systemctl", "mask", f"{request.param}.service")
-    lab.run("ip", "address", "flush", "dev", "eth0")
+    lab.run("ip", "-4", "address", "flush", "dev", "eth0")  # its IPv6 address nobody would give back
     lab.isp("reset")
     lab.run("systemctl", "start", "cable-lease.service")
 

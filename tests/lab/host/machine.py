@@ -12,8 +12,10 @@ from tests.lab.host.tree import Tree
 # What ends in standard output, what the agent says and is told, and the shell's terminal.
 OUTPUT, CONTROL, SHELL = "output", "control", "shell"
 
+# The processor's own clock is the host's, the same on both processors; the kernel would take a timer chip instead, and
+# each look at that stops the emulation.
 _KERNEL_LINE = (
-    "console=ttyS0 quiet panic=-1 mitigations=off nokaslr net.ifnames=0 audit=0 "
+    "console=ttyS0 quiet panic=-1 mitigations=off nokaslr net.ifnames=0 audit=0 tsc=reliable "
     "systemd.unit=lab.target systemd.show_status=false systemd.log_target=kmsg"
 )
 _TAIL_LINES = 40
