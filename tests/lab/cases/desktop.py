@@ -136,7 +136,7 @@ class Desktop:
                 self.picture("not-found")
                 seen = "\n".join(f"{each.role} {each.name!r} {each.text!r} {each.box}" for each in self.look())
                 raise AssertionError(f"no {role} {name!r} in {window!r} within {PATIENCE} s; on the screen:\n{seen}")
-            time.sleep(0.1)
+            time.sleep(0.3)  # the programs that are asked have work to do
 
     def click(self, role: str, name: str, window: str = ".*") -> None:
         """Click on it as soon as it is there, and where it is then."""

@@ -1,8 +1,10 @@
 """What the lab's tests do by hand: busctl, isp, ip; and waiting for conditions instead of times.
 
-Everything goes by the programs that a person would use, so that a test reads like a terminal session.
+Everything goes by the programs that a person would use, so that a test reads like a terminal session; but for `prop`,
+which tests ask again and again while they wait: a process each time would take the processor from what they wait for.
 """
 
+import asyncio
 import json
 import os
 import queue
@@ -14,7 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
+
+from dbus_next import BusType, Message, MessageType
+from dbus_next.aio import MessageBus
 
 SERVER = "203.0.113.7"
 HOST = "198.51.100.10"  # on the Internet, beyond the tunnel
@@ -65,9 +70,34 @@ def link(*arguments: str, check: bool = True) -> Answer:
     return bus("org.cablecar1", PATH, "org.cablecar1.Link", *arguments, check=check)
 
 
+class Properties:
+    """The helper's properties, by a connection to the system bus that is kept."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._bus: MessageBus | None = None
+
+    def get(self, path: str, interface: str, name: str) -> Any:
+        """Return its value; the helper is started by the bus if it does not run, as for busctl."""
+        question = Message("org.cablecar1", path, "org.freedesktop.DBus.Properties", "Get", signature="ss",
+                           body=[interface, name])  # fmt: skip
+        return self._loop.run_until_complete(self._ask(question))
+
+    async def _ask(self, question: Message) -> Any:
+        if self._bus is None:
+            self._bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
+        async with asyncio.timeout(120):
+            reply = await self._bus.call(question)
+        assert reply is not None
+        assert reply.message_type is MessageType.METHOD_RETURN, f"{question.body}: {reply.error_name} {reply.body}"
+        return reply.body[0].value
+
+
+_properties: Final = Properties()
+
+
 def prop(name: str, path: str = PATH) -> Any:
-    answer = run("busctl", "--json=short", "get-property", "org.cablecar1", path, "org.cablecar1.Link", name)
-    return json.loads(answer.output)["data"]
+    return _properties.get(path, "org.cablecar1.Link", name)
 
 
 def add_link(**settings: str) -> None:
@@ -87,7 +117,7 @@ def reaches(address: str = HOST) -> bool:
     return run("ping", "-c", "1", "-W", "2", address, check=False).ok
 
 
-def eventually(condition: Callable[[], object], seconds: float, what: str, pause: float = 0.05) -> float:
+def eventually(condition: Callable[[], object], seconds: float, what: str, pause: float = 0.1) -> float:
     """Wait until the condition holds; return after how many seconds it did."""
     begin = time.monotonic()
     while not condition():
