@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from cablecar.helper import imports, pppfiles
+from cablecar.helper import networkmanager, peers, pppfiles
 from cablecar.helper.errors import NoSuchPeer, PeerNotUsable
 from cablecar.helper.imports import Foreign, Imported
 from cablecar.helper.settings import Settings, parse
@@ -818,7 +818,7 @@ def test_an_empty_machine_has_nothing(foreign: Foreign) -> None:
 
 
 WORD = st.sampled_from(
-    [*sorted(imports._KNOWN), *imports._ALIASES, f'"pptp {SERVER}"', "1400", "rp-pppoe.so", "nic-eth0", "u", "#", '"']
+    [*sorted(peers._KNOWN), *peers._ALIASES, f'"pptp {SERVER}"', "1400", "rp-pppoe.so", "nic-eth0", "u", "#", '"']
 )
 
 
@@ -838,7 +838,7 @@ def test_nothing_but_settings_ever_comes_out(
 
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(sorted(imports._PROFILE_SETTLED)), st.text(max_size=20)), max_size=20))
+@given(st.lists(st.tuples(st.sampled_from(sorted(networkmanager._SETTLED)), st.text(max_size=20)), max_size=20))
 def test_nothing_but_settings_comes_out_of_a_profile(
     tmp_path: Path, foreign: Foreign, put: Put, lines: list[tuple[str, str]]
 ) -> None:
