@@ -40,7 +40,7 @@ bench: deb ## Measure calls, memory, wake-ups and the icon's start beside pppd, 
 	tests/lab/run tests/lab/bench
 	tests/lab/run --desktop tests/lab/bench-applet
 
-pip: venv deb ## Build the wheel into build/wheel/; install it without the packages in a virtual machine of each Debian
+pip: venv deb ## Build the wheel into build/wheel/; in a virtual machine of each Debian install and purge packages, then the wheel
 	@rm -rf build/wheel
 	$(VENV)/bin/python -m hatchling build --target wheel --directory build/wheel
 	cp /usr/share/python-wheels/pip-*.whl build/wheel/
