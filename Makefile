@@ -7,7 +7,7 @@ VENV := .venv
 READY := $(VENV)/ready-$(shell sha256sum pyproject.toml | cut -c -12)
 
 .DEFAULT_GOAL := help
-.PHONY: help check test soak demo screenshots bench pip deb docs release venv clean setup-check setup-deb
+.PHONY: help check test soak demo screenshots bench pip deb docs release venv clean setup-check setup-deb setup-release
 
 help: ## Say what each target does (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
@@ -66,7 +66,7 @@ docs: venv ## Make the pages that are made of other files: doc/TROUBLESHOOTING.m
 	mv build/TROUBLESHOOTING.md doc/TROUBLESHOOTING.md
 	$(VENV)/bin/python doc/man/pages build/man
 
-release: check ## Check that this tree is a release: one version everywhere, nothing left unreleased or uncommitted
+release: setup-release check ## Check that this tree is a release: one version, nothing unreleased or uncommitted, lintian content
 	$(VENV)/bin/pytest --quiet tests/files/test_versions.py tests/release
 
 venv: setup-check $(READY) ## Make the virtual environment .venv, with Cablecar in it as it stands in the tree
@@ -86,3 +86,6 @@ setup-check:
 
 setup-deb:
 	@tests/setup-host deb
+
+setup-release:
+	@tests/setup-host release

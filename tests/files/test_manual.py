@@ -14,6 +14,24 @@ from cablecar.helper.reasons import Reason
 
 ROOT = Path(__file__).parents[2]
 PAGES = (*manual.RUN, manual.RECIPES, *manual.REPEATING)
+# The sections of the Cables-PPTP-HOWTO that say what to do, in its order.
+HOWTO = (
+    "So which is it, PPTP, L2TP or PPPoE?",
+    "Prerequisites",
+    "General description",
+    "Static routes on the cables network segment",
+    "The PPP daemon's pap-secrets file",
+    "The PPP daemon provider-specific options file",
+    "Provider-specific ip-up.d and ip-down.d scripting",
+    "Name resolution",
+    "The default route",
+    "Firewall issues",
+    "What else to run from ip-up.d?",
+    "Making the connection",
+    "Restarting the connection in case of failure",
+    "Having the connection established automatically at boot time",
+    "Additional information and help",
+)
 LANGUAGES = {"sh", "console", "text", "toml"}
 GUIDE = (ROOT / "doc/GUIDE.md").read_text()
 TROUBLESHOOTING = ROOT / "doc/TROUBLESHOOTING.md"
@@ -128,6 +146,13 @@ def test_each_reason_has_its_section(reason: Reason) -> None:
     assert len(section) == 2
     happened, advice = reason.sentence.split(". ", 1)
     assert f"{happened}.\n\n* To do: {advice}\n" in section[1]
+
+
+def test_each_section_of_the_howto_says_what_has_become_of_it() -> None:
+    sections = dict(text.split("\n", 1) for text in GUIDE.split("\n## ")[1:])
+    assert [*sections] == ["The short way", *HOWTO]
+    became = re.compile(r"^\*\*You used to\*\* .*^\*\*(Now|You still do:)\*\* ", re.MULTILINE | re.DOTALL)
+    assert not [heading for heading in HOWTO if not became.search(sections[heading])]
 
 
 def test_the_guides_numbers_are_the_helpers() -> None:

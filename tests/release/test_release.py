@@ -35,5 +35,14 @@ def test_the_version_has_no_tag_of_another_tree() -> None:
     assert not git("tag", "--list", f"v{helper.__version__}") or not git("diff", f"v{helper.__version__}", "HEAD")
 
 
+def test_lintian_has_nothing_against_the_packages() -> None:
+    # What is suppressed: desktop/README.md.
+    suppressed = "--suppress-tags=appstream-metadata-validation-failed"
+    (changes,) = (ROOT / "build/deb").glob("*.changes")
+    command = ["lintian", "--allow-root", "--fail-on=error,warning", suppressed, str(changes)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_everything_is_committed() -> None:
     assert not git("status", "--porcelain")
