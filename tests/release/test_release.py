@@ -36,12 +36,11 @@ def test_the_version_has_no_tag_of_another_tree() -> None:
 
 
 def test_lintian_has_nothing_against_the_packages() -> None:
-    # What is suppressed: desktop/README.md.
-    suppressed = "--suppress-tags=appstream-metadata-validation-failed"
     (changes,) = (ROOT / "build/deb").glob("*.changes")
-    command = ["lintian", "--allow-root", "--fail-on=error,warning", suppressed, str(changes)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    command = ["lintian", "--allow-root", "--fail-on=none", str(changes)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    known = "appstream-metadata-validation-failed"  # desktop/README.md
+    assert not [line for line in said if line.startswith(("E: ", "W: ")) and known not in line]
 
 
 def test_everything_is_committed() -> None:
