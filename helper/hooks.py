@@ -1,9 +1,10 @@
 """`python3 -I -m cablecar.helper.hooks up|down`: runs the scripts that follow a link's coming up and going down.
 
-First /etc/resolv.conf gets its servers (`resolver.py`), then the distribution's /etc/ppp/ip-up (ip-down), then /etc/ppp/ip-up.d/NAME/* (ip-down.d/NAME/*) in order, all with
-pppd's variables. /usr/lib/cablecar/ip-up has systemd start it, outside of the cage of the call; it knows neither the
-helper nor a bus, and it must not run what anybody but root could have written. What goes wrong with one script is
-told, in the journal and in the call's log, and hinders no other script and no call.
+First /etc/resolv.conf gets its servers (`resolver.py`), then the distribution's /etc/ppp/ip-up (ip-down), then
+/etc/ppp/ip-up.d/NAME/* (ip-down.d/NAME/*) in order, all with pppd's variables. /usr/lib/cablecar/ip-up has systemd
+start it, outside of the cage of the call; it knows neither the helper nor a bus, and it must not run what anybody but
+root could have written. What goes wrong with one script is told, in the journal and in the call's log, and hinders no
+other script and no call.
 
 /run/cablecar/NAME.hooks says what has come up and has not gone down; its lock is held as long as scripts run, so that
 those of one link never overlap. Whoever finds the record of a call that has died takes that down first. A script is

@@ -4,8 +4,9 @@ usage: python3 desktop/po/sentences.py COPY    (from the top of the repository, 
 
 The helper speaks English and knows nothing of languages: whoever changes a sentence there writes it as it is said.
 Taken for sentences are what the errors and findings are made with, what else ends in a full stop, and the presets'
-paragraphs and sources; beside them what the system says of a file or a network that is out of order. What an f-string fills in becomes a {name} after the last word of its expression. The applet finds the
-sentence that has arrived by its form again (`said` in applet/i18n.py).
+paragraphs and sources; beside them what the system says of a file or a network that is out of order. What an f-string
+fills in becomes a {name} after the last word of its expression. The applet finds the sentence that has arrived by its
+form again (`said` in applet/i18n.py).
 """
 
 import ast
@@ -26,7 +27,7 @@ UNSEEN_ARGUMENTS = ("description", "help")
 # Speaks to whoever calls it in a terminal, and never on the bus.
 UNHEARD = ("install.py",)
 # Whose texts are put into other sentences: the settings' rules say only what is wrong with a value.
-FRAGMENTS = {"settings.py": ("ValueError",), "imports.py": ("_Stanza",)}
+FRAGMENTS = {"settings.py": ("ValueError",), "dialers.py": ("Stanza",)}
 # What may happen to a file, a socket or a route; the rarer ones stay in English.
 SYSTEM = (
     errno.EPERM, errno.ENOENT, errno.ESRCH, errno.EIO, errno.EACCES, errno.EBUSY, errno.EEXIST, errno.ENODEV,
