@@ -12,7 +12,7 @@ READY := $(VENV)/ready-$(shell sha256sum pyproject.toml | cut -c -12)
 help: ## Say what each target does (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
 
-check: setup-check venv deb ## Lint, type-check and test on this host, in under two minutes (options: PYTEST="-k NAME")
+check: setup-check venv deb ## Lint, type-check and test on this host, in a few minutes (options: PYTEST="-k NAME")
 	$(VENV)/bin/pytest $(PYTEST)
 
 test: ## All tests: `make check`, then the lab's suite in a virtual machine of each Debian
