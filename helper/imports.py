@@ -68,7 +68,7 @@ class Foreign:
         sources = self._sources()
         if peer not in sources:
             raise NoSuchPeer("There is nothing of this name to import. The method ListPeers says what there is.")
-        line = _line(peer, sources[peer])
+        line = _line_of(peer, sources[peer])
         if line.options:
             peers.take_secret(self._root, line)
         name = self._free_name(line.title)
@@ -148,17 +148,17 @@ class Foreign:
                 )
 
 
-def _line(peer: str, text: bytes) -> Line:
+def _line_of(peer: str, text: bytes) -> Line:
     if peer.startswith(networkmanager.PROFILE):
-        return networkmanager.line(peer, text)
-    return xl2tpd.line(peer, text) if peer.startswith(xl2tpd.LAC) else peers.line(peer, text)
+        return networkmanager.line_of(peer, text)
+    return xl2tpd.line_of(peer, text) if peer.startswith(xl2tpd.LAC) else peers.line_of(peer, text)
 
 
 def _usable(sources: Mapping[str, bytes]) -> dict[str, Line]:
     lines = {}
     for peer, text in sources.items():
         with contextlib.suppress(PeerNotUsable):
-            lines[peer] = _line(peer, text)
+            lines[peer] = _line_of(peer, text)
     return lines
 
 

@@ -34,7 +34,7 @@ def sources(root: Path) -> dict[str, bytes]:
     return {profile: text for profile, path in paths.items() if (text := read(path)) is not None}
 
 
-def line(peer: str, text: bytes) -> Line:
+def line_of(peer: str, text: bytes) -> Line:
     """Return what a profile says.
 
     Raises:

@@ -114,7 +114,7 @@ def sources(root: Path) -> dict[str, bytes]:
     return {name: text for name, path in paths.items() if not name.endswith("~") and (text := read(path)) is not None}
 
 
-def line(name: str, text: bytes) -> Line:
+def line_of(name: str, text: bytes) -> Line:
     """Return what a peer file says.
 
     Raises:

@@ -40,7 +40,7 @@ def _options_of(lines: Iterable[str], kept: Mapping[str, Path]) -> bytes:
     return (read(kept[named[1]]) or b"") if named and named[1] in kept else b""
 
 
-def line(lac: str, text: bytes) -> Line:
+def line_of(lac: str, text: bytes) -> Line:
     """Return what a LAC says.
 
     Raises:
