@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from namespaces import unshare
+
 PPPD = Path("/usr/sbin/pppd")
 PATIENCE = 10.0
 
@@ -105,8 +107,7 @@ def _copy_pppd(folder: Path) -> None:
 
 
 def _in_namespaces(script: str, *arguments: str) -> list[str]:
-    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-    return ["unshare", *as_root, "--mount", "sh", "-c", _STAGE + script, "sh", *arguments]
+    return [*unshare("--mount"), "sh", "-c", _STAGE + script, "sh", *arguments]
 
 
 def _options(dump: bytes) -> list[Option]:

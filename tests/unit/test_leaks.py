@@ -10,6 +10,7 @@ from typing import Any
 import leaks
 import pytest
 import sharing
+from namespaces import unshare
 
 DHCP = f"{leaks.ROUTER} 17 67"
 CALL = [f"{leaks.SERVER} 47 0", f"{leaks.SERVER} 6 1723"]
@@ -21,7 +22,7 @@ def told(program: str, folder: Path) -> Any:
     """Return what a program says in a network of its own."""
     path = os.pathsep.join([entry for entry in sys.path if Path(entry).is_dir()])
     done = subprocess.run(
-        ["unshare", "--map-root-user", "--net", sys.executable, program, str(folder)],
+        [*unshare("--net"), sys.executable, program, str(folder)],
         check=False,
         capture_output=True,
         text=True,

@@ -5,6 +5,7 @@ import subprocess
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
+from namespaces import unshare
 
 from cablecar.helper import share, strict
 from cablecar.helper.l2tp import L2TP
@@ -80,14 +81,7 @@ def test_the_kernel_takes_the_rules(local: list[IPv4Network]) -> None:
     wanted = {"home": UP, "office": Wanted(SERVERS[:1], passages=L2TP.passages), "dsl": Wanted()}
     text = strict.chains(wanted, local) + share.chains(wanted, {}, {"eth1", "br-lan"})
     # In a network of its own.
-    command = [
-        "unshare",
-        "--map-root-user",
-        "--net",
-        shutil.which("nft", path="/usr/sbin:/usr/bin") or "nft",
-        "-f",
-        "-",
-    ]
+    command = [*unshare("--net"), shutil.which("nft", path="/usr/sbin:/usr/bin") or "nft", "-f", "-"]
     done = subprocess.run(
         command, input=f"table inet cablecar {{\n{text}}}\n", text=True, capture_output=True, check=False
     )
