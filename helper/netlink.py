@@ -82,11 +82,13 @@ class ifinfmsg(nlmsg):  # type: ignore[misc]
 
     fields = (("family", "B"), ("__pad", "x"), ("ifi_type", "H"), ("index", "i"), ("flags", "I"), ("change", "I"))
     nla_map = (
+        (1, "IFLA_ADDRESS", "cdata"),
         (3, "IFLA_IFNAME", "asciiz"),
         (4, "IFLA_MTU", "uint32"),
         (23, "IFLA_STATS64", "statistics"),
         (26, "IFLA_AF_SPEC", "cdata"),
         (33, "IFLA_CARRIER", "uint8"),
+        (54, "IFLA_PERM_ADDRESS", "cdata"),
     )
     statistics = _Statistics
 

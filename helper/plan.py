@@ -91,18 +91,23 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A network interface, as far as routes care."""
+    """A network interface, as far as routes care.
+
+    Attributes:
+        hardware: Its address on the wire, the one that it was made with where that is known.
+    """
 
     index: int
     name: str
     has_carrier: bool
     addresses: tuple[IPv4Address, ...] = ()
     is_ethernet: bool = False
+    hardware: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the kernel had at one moment."""
+    """What the kernel had at one moment; an interface may stand under a former name too (`by_name`)."""
 
     interfaces: Mapping[str, Interface]
     foreign: tuple[Route, ...]  # of the main table, not ours
@@ -151,6 +156,21 @@ class Goal:
     reached: frozenset[IPv4Address]
     cables: frozenset[Interface] = frozenset()
     doubts: frozenset[str] = frozenset()
+
+
+def by_name(interfaces: Collection[Interface], former: Mapping[str, Interface]) -> dict[str, Interface]:
+    """Return interfaces by their names, and by those in `former` that nobody has any more.
+
+    Such a name leads to the interface of the same index or, where that is gone too, of the same hardware: who renames a
+    cable, or plugs it into another socket, need not change the settings.
+    """
+    found = {one.name: one for one in interfaces}
+    for name, before in former.items():
+        same = [one for one in interfaces if one.is_ethernet and before.hardware and one.hardware == before.hardware]
+        same = [one for one in same if one.index == before.index] or same
+        if name not in found and len(same) == 1:
+            found[name] = same[0]
+    return found
 
 
 def goal(
@@ -248,7 +268,7 @@ def doubt(address: IPv4Address, own: Iterable[IPv4Address]) -> str:
 
 def ethernets(snapshot: Snapshot) -> list[str]:
     """Return the Ethernet interfaces that have a carrier."""
-    return sorted(one.name for one in snapshot.interfaces.values() if one.is_ethernet and one.has_carrier)
+    return sorted({one.name for one in snapshot.interfaces.values() if one.is_ethernet and one.has_carrier})
 
 
 def own_addresses(snapshot: Snapshot) -> frozenset[IPv4Address]:
@@ -329,9 +349,10 @@ def _named(lease: Lease) -> Iterator[tuple[IPv4Address, str]]:
 
 
 def _standing(snapshot: Snapshot, addresses: Iterable[IPv4Address]) -> set[Route]:
-    # Without a way there is nothing to pin to; what still stands is left until there is one.
+    # Without a way there is nothing to pin to; what still stands is left until there is one. After a flush of `main` that
+    # is table 5199 alone, and while a tunnel is up its own packets need it.
     hosts = {IPv4Network(address) for address in addresses}
-    return {route for route in snapshot.ours if route.table == MAIN and route.destination in hosts}
+    return {route for route in snapshot.ours if route.table in (MAIN, PINS_TABLE) and route.destination in hosts}
 
 
 def _best(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Route | None:

@@ -85,6 +85,8 @@ class Routes:
         self._cables: frozenset[Interface] = frozenset()  # the interfaces that led to them
         self._leases: dict[str, Lease] = {}  # the last known ones of cables in use
         self._others: frozenset[Route | Interface] = frozenset()  # what there was then that is not ours
+        self._named: set[str] = set()  # the cables that links have named
+        self._former: dict[str, Interface] = {}  # what was last seen under these names
         self._doubts: frozenset[str] = frozenset()  # what the log has been told
 
     async def begin(self, on_loss: Callable[[], None] = lambda: None) -> None:
@@ -159,6 +161,7 @@ class Routes:
         async with self._lock:
             # Copies: the worker thread must not see a change in the middle.
             wanted = dict(self._wanted)
+            self._named.update(one.cable for one in wanted.values())
             slots = {link: self._slot(link) for link in wanted if wanted[link].through}
             local = {network for networks in self._strict.values() for network in networks} if self._strict else None
             lost = await self._in_thread(lambda: self._reconcile(wanted, slots, local))
@@ -185,11 +188,11 @@ class Routes:
 
     async def way(self, address: IPv4Address, cable: str) -> Way:
         """Return how packets to `address` go when no tunnel of ours exists, by `cable` if one is named."""
-        return plan.way(await self._look(), address, cable, self._tunnels)
+        return plan.way(await self._look(cable), address, cable, self._tunnels)
 
     async def cable(self, named: str, server: IPv4Address | None = None) -> Cable | None:
         """Return the interface that is named, else the one that leads to the server, or out while that is not known."""
-        interface = plan.cable_of(await self._look(), named, server, self._tunnels)
+        interface = plan.cable_of(await self._look(named), named, server, self._tunnels)
         return None if interface is None else Cable(interface, await self._lease_of(interface))
 
     async def ethernets(self) -> list[str]:
@@ -208,8 +211,9 @@ class Routes:
     def _tunnels(self) -> list[str]:
         return [one.tunnel for one in self._wanted.values() if one.tunnel]
 
-    async def _look(self) -> Snapshot:
+    async def _look(self, cable: str = "") -> Snapshot:
         async with self._lock:
+            self._named.add(cable)
             return await self._in_thread(self._snapshot)
 
     @property
@@ -296,6 +300,7 @@ class Routes:
                 addresses.setdefault(message["index"], []).append(IPv4Address(local))
         bare = [_interface(message) for message in self._netlink.links()]
         interfaces = [replace(one, addresses=tuple(addresses.get(one.index, ()))) for one in bare]
+        self._former |= {one.name: one for one in interfaces if one.name in self._named}
         routes = [
             (message["proto"], _route(message))
             for message in self._netlink.routes()
@@ -303,7 +308,7 @@ class Routes:
         ]
         rules = self._netlink.rules()
         return Snapshot(
-            {interface.name: interface for interface in interfaces},
+            plan.by_name(interfaces, self._former),
             tuple(route for protocol, route in routes if protocol != PROTOCOL and route.table == MAIN),
             frozenset(route for protocol, route in routes if protocol == PROTOCOL),
             frozenset(_rule(rule) for rule in rules if rule.get_attr("FRA_PROTOCOL") == PROTOCOL),
@@ -393,6 +398,7 @@ def _interface(message: Any) -> Interface:
         message.get_attr("IFLA_IFNAME"),
         carrier is None or bool(carrier),
         is_ethernet=message["ifi_type"] == _ETHERNET,
+        hardware=bytes(message.get_attr("IFLA_PERM_ADDRESS") or message.get_attr("IFLA_ADDRESS") or b""),
     )
 
 

@@ -18,7 +18,9 @@ from cablecar.helper.plan import (
     Snapshot,
     Wanted,
     Way,
+    by_name,
     cable_of,
+    ethernets,
     goal,
     past_the_tunnels,
     underlay,
@@ -93,6 +95,13 @@ def test_a_pin_stays_while_there_is_no_cable_to_pin_to() -> None:
     seen = Snapshot({"eth0": ETH0}, (), frozenset({old}), frozenset())
     found = goal(seen, {"home": Wanted((SERVER,))}, {})
     assert found == Goal(frozenset({old}), frozenset(), frozenset())
+
+
+def test_after_a_flush_of_main_the_copy_of_the_pin_stays_while_a_tunnel_is_up() -> None:
+    copy = replace(pin(ETH0, GATEWAY), table=PINS_TABLE)
+    seen = Snapshot({"eth0": ETH0, "ppp0": PPP0}, (), frozenset({copy}), frozenset())
+    found = goal(seen, {"home": Wanted((SERVER,), "", "ppp0", (ANYWHERE,))}, {"home": 0})
+    assert found.routes == {copy, Route(ANYWHERE, 5200, PPP0.index)}
 
 
 HOME = Interface(2, "eth0", True, (IPv4Address("10.20.30.145"),))
@@ -193,6 +202,38 @@ def test_half_routes_past_the_tunnels_are_seen() -> None:
     half = route("128.0.0.0/1", HOME, GATEWAY)
     seen = Snapshot({"eth0": HOME, "ppp0": PPP0}, (LAN, OUT, half, route("0.0.0.0/1", PPP0)), frozenset(), frozenset())
     assert past_the_tunnels(seen, ["ppp0"]) == [half.destination]
+
+
+MADE = bytes.fromhex("020000000001")
+SEEN = Interface(2, "eth0", True, is_ethernet=True, hardware=MADE)
+RENAMED, REPLUGGED = replace(SEEN, name="usb0"), replace(SEEN, name="usb0", index=7)
+OTHER = Interface(3, "eth1", True, is_ethernet=True, hardware=bytes.fromhex("020000000002"))
+BRIDGE = replace(SEEN, name="br0", index=4)
+
+
+@pytest.mark.parametrize(
+    ("present", "cable"),
+    [
+        ([SEEN, OTHER], SEEN),
+        ([RENAMED, OTHER], RENAMED),
+        ([REPLUGGED, OTHER], REPLUGGED),
+        ([RENAMED, BRIDGE], RENAMED),
+        ([REPLUGGED, BRIDGE], None),
+        ([OTHER], None),
+        ([OTHER, replace(REPLUGGED, hardware=b"")], None),
+    ],
+    ids=["as it was", "renamed", "replugged", "beside its bridge", "two of them", "gone", "of no hardware"],
+)
+def test_a_cable_is_followed_by_index_and_hardware(present: list[Interface], cable: Interface | None) -> None:
+    found = by_name(present, {"eth0": SEEN})
+    assert found.get("eth0") == cable
+    assert {one.name for one in present} <= found.keys()
+    seen = Snapshot(found, (), frozenset(), frozenset())
+    assert cable_of(seen, "eth0", SERVER, ()) == cable
+
+
+def test_a_cable_under_two_names_is_one_way_out() -> None:
+    assert ethernets(Snapshot(by_name([RENAMED], {"eth0": SEEN}), (), frozenset(), frozenset())) == ["usb0"]
 
 
 class PlayedKernel(Routes):
