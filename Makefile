@@ -7,7 +7,7 @@ VENV := .venv
 READY := $(VENV)/ready-$(shell sha256sum pyproject.toml | cut -c -12)
 
 .DEFAULT_GOAL := help
-.PHONY: help check test soak demo screenshots bench pip deb docs release venv clean setup-check setup-deb setup-release
+.PHONY: help check test soak storm demo screenshots bench pip deb docs release venv clean setup-check setup-deb setup-release
 
 help: ## Say what each target does (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
@@ -30,14 +30,23 @@ soak: deb ## Kill the helper 108 times, connect 200 times, in a virtual machine 
 	done; \
 	if [ -n "$$failed" ]; then echo "make soak: failed:$$failed" >&2; exit 1; fi
 
+storm: deb ## An hour of random faults with traffic, in a virtual machine of each Debian (STORM=SECONDS, SEED=NUMBER)
+	@failed=; \
+	for guest in $(GUESTS); do \
+		tests/lab/run --guest $$guest --timeout 0 --env LAB_STORM=$(or $(STORM),3600) $(if $(SEED),--env LAB_SEED=$(SEED)) \
+			tests/lab/storm || failed="$$failed $$guest"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make storm: failed:$$failed" >&2; exit 1; fi
+
 demo: deb ## Watch a click on the tray icon bring up a real link in a virtual machine; pictures in build/demo/ (PROTOCOL=l2tp)
 	tests/lab/demo
 
 screenshots: deb ## Picture every window, menu and notification: light, dark, Hebrew, at 200 %; pictures in build/screenshots/
 	tests/lab/run --results build/screenshots tests/lab/screenshots $(LOOKS)
 
-bench: deb ## Measure calls, memory, wake-ups and the icon's start beside pppd, NetworkManager and other applets
+bench: deb ## Measure calls, faults, memory, wake-ups and the icon's start beside pppd, NetworkManager, other applets
 	tests/lab/run tests/lab/bench
+	tests/lab/run --timeout 7200 tests/lab/bench-faults
 	tests/lab/run --desktop tests/lab/bench-applet
 
 pip: venv deb ## Build the wheel into build/wheel/; in a virtual machine of each Debian install and purge packages, then the wheel

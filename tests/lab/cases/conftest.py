@@ -39,9 +39,10 @@ def configured(line: Line) -> Iterator[None]:
     lab.add_link(**line.settings)
     lab.link("SetPassword", "s", lab.PASSWORD)
     yield
+    oracle.check_files(lab.PASSWORD)
     lab.isp("reset")
     lab.manager("RemoveLink", "s", lab.LINK)
-    oracle.check_down(before)
+    oracle.check_removed(before)
     oracle.check_log(lab.PASSWORD)
 
 

@@ -13,6 +13,26 @@ def pss(pid: int) -> int:
     return int(found[1])
 
 
+def resident(pid: int) -> int:
+    """Resident memory in KiB, with all that is shared."""
+    found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert found
+    return int(found[1])
+
+
+def zombies(pid: int) -> list[int]:
+    """The children of a process that have ended and that it has not asked how."""
+    lists = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(child) for children in lists for child in children if _has_ended(int(child))]
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
+
+
 def descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
@@ -29,9 +49,9 @@ def wakeups(pid: int) -> int:
 
 def processes(unit: str) -> list[int]:
     """The processes in the unit's cgroup; none when it does not run."""
-    group = lab.run("systemctl", "show", "--value", "--property=ControlGroup", unit).output.strip()
-    listed = Path(f"/sys/fs/cgroup{group}/cgroup.procs")
-    return [int(line) for line in listed.read_text().split()] if group and listed.exists() else []
+    root = Path("/sys/fs/cgroup/system.slice")  # units of a template have a slice of their own in it
+    listed = [*root.glob(f"{unit}/cgroup.procs"), *root.glob(f"*/{unit}/cgroup.procs")]
+    return [int(line) for path in listed for line in path.read_text().split()]
 
 
 def call_units() -> list[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import lab
 import pytest
+from holders import DHCP_SERVER, DNS, HOLDERS, Holder
 
-DHCP_SERVER, DNS = "10.99.0.1", "10.99.0.53"
 LEASES = Path("/var/lib/dhcp/dhclient.eth0.leases")
 NEW_LEASE = "systemctl restart cable-lease.service"
 
@@ -43,46 +43,22 @@ def distant(configured: None) -> Iterator[None]:
     lab.run("sh", "-c", NEW_LEASE)
 
 
-def hold_by_networkd() -> None:
-    Path("/etc/systemd/network/10-cable.network").write_text("[Match]\nName=eth0\n[Network]\nDHCP=ipv4\n")
-    lab.run("systemctl", "unmask", "systemd-networkd.service")
-    lab.run("systemctl", "start", "systemd-networkd.service")
-
-
-def hold_by_network_manager() -> None:
-    Path("/etc/NetworkManager/NetworkManager.conf").write_text("[main]\nplugins=keyfile\ndns=none\n")
-    lab.run("systemctl", "unmask", "NetworkManager.service")
-    lab.run("systemctl", "start", "NetworkManager.service")
-    lab.run("nmcli", "device", "set", "eth0", "managed", "yes")  # else udev's rules keep it off veth pairs
-    profile = ("type", "ethernet", "ifname", "eth0", "con-name", "cable", "ipv6.method", "ignore")
-    lab.run("nmcli", "connection", "add", *profile)
-    lab.run("nmcli", "connection", "up", "cable")
-
-
-HOLDERS = {"systemd-networkd": hold_by_networkd, "NetworkManager": hold_by_network_manager}
-
-
-@pytest.fixture(params=HOLDERS)
-def holder(configured: None, request: pytest.FixtureRequest) -> Iterator[str]:
+@pytest.fixture(params=["systemd-networkd", "NetworkManager"])
+def holder(configured: None, request: pytest.FixtureRequest) -> Iterator[Holder]:
     """Another DHCP client than dhclient holds a lease of the distant server; afterwards dhclient does again."""
     lab.isp("relay")
-    lab.run("systemctl", "stop", "cable-lease.service")
-    HOLDERS[request.param]()
-    lease = ["ip", "-4", "route", "show", "default", "dev", "eth0"]
-    lab.eventually(lambda: lab.run(*lease).output, 40, "there is a lease", pause=0.5)
-    yield request.param
+    holder = HOLDERS[request.param]
+    holder.take()
+    yield holder
     lab.link("Disconnect")
-    lab.run("systemctl", "stop", f"{request.param}.service")
-    lab.run("systemctl", "mask", f"{request.param}.service")
-    lab.run("ip", "-4", "address", "flush", "dev", "eth0")  # its IPv6 address nobody would give back
     lab.isp("reset")
-    lab.run("systemctl", "start", "cable-lease.service")
+    holder.leave()
 
 
-def test_whoever_holds_the_lease_is_understood(holder: str) -> None:
+def test_whoever_holds_the_lease_is_understood(holder: Holder) -> None:
     lab.link("Connect")
     assert pins() == dict.fromkeys((lab.SERVER, DHCP_SERVER, DNS), "10.20.30.1")
-    assert f"from {holder}; the router is 10.20.30.1" in findings()["lease"]
+    assert f"from {holder.name}; the router is 10.20.30.1" in findings()["lease"]
 
 
 @pytest.mark.usefixtures("distant")
@@ -138,6 +114,24 @@ def test_the_name_is_asked_of_the_cables_dns_while_a_tunnel_is_up() -> None:
     assert findings()["server-name"] == f"good: The server is {lab.SERVER}."
     assert "query[A] pptp.provider.example from 10.20.30." in lab.journal("-u", "isp-metro.service", "--since", begin)
     assert list(Path("/run/cablecar").glob("*.resolv")) == []
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_cable_under_another_name_is_followed() -> None:
+    lab.link("Update", "a{sv}", "1", "interface", "s", "eth0")
+    lab.link("Connect")
+    lab.run("sh", "-c", "systemctl stop cable-lease.service; ip link set eth0 down name usb0; ip link set usb0 up")
+    client = ("dhclient", "-4", "-pf", "/run/usb0.pid", "-lf", "/var/lib/dhcp/dhclient.usb0.leases", "usb0")
+    lab.run("sh", "-c", f"{' '.join(client)} >/dev/null 2>&1")
+    try:
+        back = lab.eventually(lambda: lab.prop("State") == "up" and lab.reaches(), 40, "traffic flows by the new name")
+        print(f"traffic flows {back:.1f} s after the lease")
+        assert lab.device_to(lab.SERVER) == "usb0"
+        assert findings()["cable"] == "good: The cable is usb0, and it has a carrier."
+    finally:
+        lab.run("sh", "-c", f"dhclient -r {' '.join(client[1:])} >/dev/null 2>&1; ip link set usb0 down name eth0")
+        lab.run("sh", "-c", "ip link set eth0 up; systemctl start cable-lease.service")
+    lab.eventually(lambda: lab.prop("State") == "up" and lab.reaches(), 40, "and by the old one")
 
 
 @pytest.mark.usefixtures("configured")

@@ -1,0 +1,101 @@
+"""Who may hold the lease of `eth0`: dhclient, as the lab starts, and the two managers that desktops and servers have."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import lab
+
+DHCP_SERVER, DNS = "10.99.0.1", "10.99.0.53"  # after `isp relay`
+LEASE_WITHIN = 40.0  # seconds
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A DHCP client.
+
+    Attributes:
+        name: As the helper calls it.
+        unit: The service that it is.
+        configure: Has it take `eth0` when it starts.
+        again: A command by which a person has it set `eth0` up anew.
+        taken: What it has to be told once it runs.
+    """
+
+    name: str
+    unit: str
+    configure: Callable[[], object]
+    again: tuple[tuple[str, ...], ...]
+    taken: Callable[[], object] = lambda: None
+
+    def take(self) -> None:
+        """Have it hold the lease, and dhclient no longer; return when there is one."""
+        if self.name != "dhclient":
+            lab.run("systemctl", "stop", "cable-lease.service")
+        self.configure()
+        lab.run("systemctl", "unmask", self.unit)
+        lab.run("systemctl", "start", self.unit)
+        self.taken()
+        self.wait()
+
+    def wait(self) -> float:
+        """Return when there is a lease, and after how many seconds."""
+        route = ("ip", "-4", "route", "show", "default", "dev", "eth0")
+        return lab.eventually(lambda: lab.run(*route).output, LEASE_WITHIN, f"{self.name} has a lease", pause=0.2)
+
+    def restart(self) -> None:
+        """Restart it; return when there is a lease."""
+        lab.run("systemctl", "restart", self.unit)
+        self.wait()
+
+    def set_up_anew(self) -> None:
+        """Have it set `eth0` up anew; return when there is a lease."""
+        for command in self.again:
+            lab.run(*command)
+        self.wait()
+
+    def leave(self) -> None:
+        """Have dhclient hold the lease again."""
+        if self.name != "dhclient":
+            lab.run("systemctl", "stop", self.unit)
+            lab.run("systemctl", "mask", self.unit)
+            lab.run("ip", "-4", "address", "flush", "dev", "eth0")  # its IPv6 address nobody would give back
+            lab.run("systemctl", "start", "cable-lease.service")
+
+
+def _configure_networkd() -> None:
+    Path("/etc/systemd/network/10-cable.network").write_text("[Match]\nName=eth0\n[Network]\nDHCP=ipv4\n")
+
+
+def _configure_network_manager() -> None:
+    Path("/etc/NetworkManager/NetworkManager.conf").write_text("[main]\nplugins=keyfile\ndns=none\n")
+
+
+def _give_to_network_manager() -> None:
+    lab.run("nmcli", "device", "set", "eth0", "managed", "yes")  # else udev's rules keep it off veth pairs
+    if "cable" not in lab.run("nmcli", "--get-values", "NAME", "connection", "show").output.split():
+        profile = ("type", "ethernet", "ifname", "eth0", "con-name", "cable", "ipv6.method", "ignore")
+        lab.run("nmcli", "connection", "add", *profile)
+    lab.run("nmcli", "connection", "up", "cable")
+
+
+DHCLIENT = Holder(
+    "dhclient",
+    "cable-lease.service",
+    lambda: None,
+    (("systemctl", "restart", "cable-lease.service"),),
+)
+NETWORKD = Holder(
+    "systemd-networkd",
+    "systemd-networkd.service",
+    _configure_networkd,
+    (("networkctl", "reconfigure", "eth0"),),
+)
+MANAGER = Holder(
+    "NetworkManager",
+    "NetworkManager.service",
+    _configure_network_manager,
+    (("nmcli", "connection", "down", "cable"), ("nmcli", "connection", "up", "cable")),
+    _give_to_network_manager,
+)
+HOLDERS = {holder.name: holder for holder in (DHCLIENT, NETWORKD, MANAGER)}
