@@ -46,6 +46,7 @@ class Holder:
     def restart(self) -> None:
         """Restart it; return when there is a lease."""
         lab.run("systemctl", "restart", self.unit)
+        self.taken()
         self.wait()
 
     def set_up_anew(self) -> None:

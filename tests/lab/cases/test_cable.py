@@ -47,6 +47,7 @@ def distant(configured: None) -> Iterator[None]:
 def holder(configured: None, request: pytest.FixtureRequest) -> Iterator[Holder]:
     """Another DHCP client than dhclient holds a lease of the distant server; afterwards dhclient does again."""
     lab.isp("relay")
+    lab.isp("renew", "5")
     holder = HOLDERS[request.param]
     holder.take()
     yield holder
@@ -55,10 +56,21 @@ def holder(configured: None, request: pytest.FixtureRequest) -> Iterator[Holder]
     holder.leave()
 
 
-def test_whoever_holds_the_lease_is_understood(holder: Holder) -> None:
+def test_whoever_holds_the_lease_is_understood_and_followed(holder: Holder) -> None:
     lab.link("Connect")
     assert pins() == dict.fromkeys((lab.SERVER, DHCP_SERVER, DNS), "10.20.30.1")
     assert f"from {holder.name}; the router is 10.20.30.1" in findings()["lease"]
+    for what, work in (("restarted", holder.restart), ("told to set the cable up anew", holder.set_up_anew)):
+        work()
+        print(
+            f"{holder.name} was {what}: traffic {lab.eventually(lab.reaches, 30, 'traffic flows'):.1f} s after the lease"
+        )
+    lab.isp("router", "10.20.30.2")
+    begin = time.monotonic()
+    everywhere = dict.fromkeys((lab.SERVER, DHCP_SERVER, DNS), "10.20.30.2")
+    lab.eventually(lambda: pins() == everywhere, 30, "the pins have moved")
+    assert lab.reaches()
+    print(f"another router, in a lease that is due every 5 s: traffic by it after {time.monotonic() - begin:.1f} s")
 
 
 @pytest.mark.usefixtures("distant")
