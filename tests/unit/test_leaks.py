@@ -1,4 +1,4 @@
-"""Strict mode and sharing before the real kernel, stage by stage (tests/shared/leaks.py, tests/shared/sharing.py)."""
+"""What the real kernel makes of it, stage by stage: strict mode, sharing, a cable that changes its name (tests/shared)."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from typing import Any
 
 import leaks
 import pytest
+import replug
 import sharing
 from namespaces import unshare
 
@@ -68,3 +69,8 @@ def test_another_machine_uses_the_link_while_it_is_up_and_nothing_else(tmp_path:
     # The link's address and MTU: 1400 less 40, and less 12 for TCP's timestamps.
     on = {"forwards": ["eth0", "eth1", "ppp0"], "from home": f"{sharing.OWN} 1348", **closed}
     assert seen == {"before": off, "up": on, "up, strict": on, "after": off, "left": ["", []]}
+
+
+def test_a_named_cable_is_followed_when_it_is_renamed_or_plugged_in_again(tmp_path: Path) -> None:
+    seen = told(replug.__file__, tmp_path)
+    assert seen == {"as it was": "eth0", "renamed": "usb0", "another one": "", "replugged": "usb2"}
