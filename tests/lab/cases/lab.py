@@ -100,6 +100,11 @@ def prop(name: str, path: str = PATH) -> Any:
     return _properties.get(path, "org.cablecar1.Link", name)
 
 
+def version() -> str:
+    """The helper's version: what is the same whatever it does."""
+    return str(_properties.get("/org/cablecar1", "org.cablecar1.Manager", "Version"))
+
+
 def add_link(**settings: str) -> None:
     """Add the link with these settings; where they do not say what it dials, that is the provider's PPTP server."""
     values = {"user": USER, "title": "Yosefcom", **(settings or {"server": SERVER})}

@@ -43,8 +43,7 @@ _STORED = ("/etc/cablecar/links/*.toml", "/run/cablecar/*.json", "/var/lib/cable
 _READABLE = ("/etc/cablecar", "/etc/ppp", "/run", "/tmp", "/var/lib/cablecar", "/var/log", "/var/tmp")
 _PROVIDERS = "/run/isp"  # where the password is known anyway
 _MOST = 1 << 20  # bytes of a file that is searched
-_ANSWERS_WITHIN = 1.0  # seconds, beside those that a process takes on an emulated processor
-_PROCESS = 1.5  # seconds
+_ANSWERS_WITHIN = 2.0  # seconds on an emulated processor, for one on a real one
 _MEMORY = 120 << 10  # KiB
 _DESCRIPTORS = 64
 # systemd says this of a helper that nobody stopped; tests kill it by SIGKILL.
@@ -110,8 +109,8 @@ def check_helper() -> None:
     """The helper is one process, without a child that nobody waits for; it answers, and is small."""
     (pid,) = footprint.processes("cablecar-helper.service")
     begin = time.monotonic()
-    lab.bus("org.cablecar1", "/org/cablecar1", "org.freedesktop.DBus.Peer", "Ping")
-    assert time.monotonic() - begin < _ANSWERS_WITHIN + _PROCESS
+    assert lab.version()
+    assert time.monotonic() - begin < _ANSWERS_WITHIN
     assert footprint.descriptors(pid) < _DESCRIPTORS
     assert footprint.resident(pid) < _MEMORY
     assert footprint.zombies(pid) == []
