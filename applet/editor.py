@@ -35,6 +35,7 @@ from cablecar.applet.fields import (
     ServiceField,
     SomeField,
     TextField,
+    VlanField,
     plain_label,
     question,
     weakness,
@@ -46,7 +47,7 @@ from cablecar.applet.wire import variant_dict
 from cablecar.helper import names
 
 # What a provider's preset fills in where it is left out.
-_FILLED: Final = ("protocol", "server", "authentication", "encryption", "mtu")
+_FILLED: Final = ("protocol", "server", "vlan", "authentication", "encryption", "mtu")
 # What holds at once; all else holds from the next dial on.
 _AT_ONCE: Final = frozenset({"title", "autoconnect", "reconnect"})
 _USUAL: Final = (
@@ -239,7 +240,8 @@ class Editor(QDialog):
             return
         if field.value() == self._loaded.get("provider"):
             for key in _FILLED:
-                self.fields[key].set_value(self._loaded[key])
+                if key in self._loaded:  # else it is none of an older helper's
+                    self.fields[key].set_value(self._loaded[key])
         elif (provider := self._providers.get(field.value())) is not None:
             self._fill_in(provider)
 
@@ -253,7 +255,8 @@ class Editor(QDialog):
 
     def _fill_in(self, provider: Provider) -> None:
         protocol = next((p for p in provider.protocols if self._offers.takes("protocol", p)), "pptp")
-        for key, value in (("protocol", protocol), ("authentication", []), ("encryption", "no"), ("mtu", 0)):
+        left_to_it = {"protocol": protocol, "vlan": 0, "authentication": [], "encryption": "no", "mtu": 0}
+        for key, value in left_to_it.items():
             self.fields[key].set_value(value)
             self._filled[key] = self.fields[key].value()
         del self._filled["protocol"]  # is said, for it decides which server is meant
@@ -264,8 +267,9 @@ class Editor(QDialog):
         """Return the settings as the form has them; what the chosen preset shall fill in is left out."""
         # What the helper has not told of is none of its settings.
         shown = {key: field.value() for key, field in self.fields.items() if key in self._loaded}
-        if self.fields["service"].isHidden() and "service" in shown:
-            shown["service"] = ""
+        for key, nothing in (("service", ""), ("vlan", 0)):
+            if self.fields[key].isHidden() and key in shown:
+                shown[key] = nothing
         if shown.get("provider") and shown["provider"] != self._loaded.get("provider", ""):
             shown = {
                 key: value for key, value in shown.items() if key not in self._filled or value != self._filled[key]
@@ -293,7 +297,7 @@ class Editor(QDialog):
         protocol = str(self.fields["protocol"].value())
         self._weakness.setText(weakness(protocol))
         for field in self.fields.values():
-            if isinstance(field, ServerField | ServiceField | InterfaceField):
+            if isinstance(field, ServerField | ServiceField | InterfaceField | VlanField):
                 field.ask_for(protocol)
         if self._loaded:
             self._said.setVisible(self._said.isVisible() and not self._is_changed)
@@ -447,6 +451,7 @@ def _fields() -> dict[str, Field]:
             _ENCRYPTION,
         ),
         "interface": InterfaceField(),
+        "vlan": VlanField(),
         "mtu": NumberField(
             _("MTU"), _("The largest packet, in bytes. Smaller when pages load only halfway."), _("automatic")
         ),

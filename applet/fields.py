@@ -360,6 +360,17 @@ class NumberField(Field):
             self.changed.emit()
 
 
+class VlanField(NumberField):
+    """Which VLAN of the cable to call on."""
+
+    def __init__(self) -> None:
+        super().__init__(_("VLAN"), _("Its number on the cable, when the provider has given you one."), _("none"))
+
+    def ask_for(self, protocol: str) -> None:
+        """Be there for a protocol that calls on the cable itself."""
+        self.show_row(protocol == _WITHOUT_ADDRESSES)
+
+
 class ChoiceField(Field):
     """One of several values, and perhaps a list of own ones in their place."""
 

@@ -35,6 +35,7 @@ from cablecar.applet.fields import (
     ServerField,
     ServiceField,
     TextField,
+    VlanField,
     plain_label,
     weakness,
 )
@@ -69,6 +70,7 @@ _FACTS: Final = {
     "authentication": _("Ways of logging in"),
     "encryption": _("Encryption (MPPE)"),
     "mtu": "MTU",
+    "vlan": "VLAN",
     "redial_minimum": _("Seconds between two calls, at least"),
     "peer_is_server": _("The far end of the tunnel has the server's own address"),
     "needs_option_121": _("The server is reached by routes out of the lease"),
@@ -374,6 +376,7 @@ class Account(QWidget):
             "autoconnect": FlagField(_("Connect when the computer starts"), _("Even before anybody has logged in.")),
             "service": ServiceField(),
             "interface": InterfaceField(),
+            "vlan": VlanField(),
         }
         self._page = Page(self.fields.values())
         self.concentrators = Concentrators()
@@ -400,7 +403,8 @@ class Account(QWidget):
         protocol = next((p for p in provider.protocols if self._offers.takes("protocol", p)), "pptp")
         self._field("protocol").set_value(protocol)
         server = provider.server(protocol)
-        for key, value in (("server", "" if "{" in server else server), ("service", ""), ("interface", "")):
+        there = {"server": "" if "{" in server else server, "service": "", "interface": "", "vlan": 0}
+        for key, value in there.items():
             self.fields[key].touched = False
             self.fields[key].set_value(value)
         example = (provider.login or "{user}").replace("{user}", "customer").replace("{domain}", "domain")
@@ -423,6 +427,8 @@ class Account(QWidget):
     def values(self) -> dict[str, Any]:
         """Return the settings; what the preset knows beside them is filled in by the helper."""
         left_out = {"password", *(() if self._offers.takes("protocol", "pppoe") else ("service",))}
+        if not self.fields["vlan"].touched or self.fields["vlan"].isHidden():
+            left_out.add("vlan")
         values = {key: field.value() for key, field in self.fields.items() if key not in left_out}
         if "service" in values and self.fields["service"].isHidden():
             values["service"] = ""
@@ -505,8 +511,8 @@ class Account(QWidget):
 
     def _ask_for(self, protocol: str) -> None:
         server, service, interface = self.fields["server"], self.fields["service"], self.fields["interface"]
-        for field in (server, service, interface):
-            assert isinstance(field, ServerField | ServiceField | InterfaceField)
+        for field in (server, service, interface, self.fields["vlan"]):
+            assert isinstance(field, ServerField | ServiceField | InterfaceField | VlanField)
             field.ask_for(protocol)
         interface.show_row(not service.isHidden())
         if self.concentrators.isHidden() and not service.isHidden():

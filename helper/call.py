@@ -185,6 +185,7 @@ class Call:
         self._machinery = machinery
         self._listener = listener
         self._pins: tuple[IPv4Address, ...] = ()
+        self._line = ""  # the interface that it goes by, where it calls no address
         self._by_hand = by_hand
         self._slept = slept()  # by then
         self._preparing = False
@@ -214,8 +215,11 @@ class Call:
         if self._by_hand is not None:
             self._by_hand.follow(lambda: self.unit_ended(None))
         try:
-            server = pppfiles.dialled_server(self._link, self._machinery.peers) if self._carrier.over_ip else None
-            self._pins = (server,) if server is not None else ()
+            target = pppfiles.dialled(self._link, self._machinery.peers)
+            if self._carrier.over_ip:
+                self._pins = _addresses(target)
+            else:
+                self._line = target
             self._reading_back = True  # what an older call has said into the same file is not to be acted on
             self.log.begin(fresh=False)
         except (CablecarError, OSError) as error:
@@ -289,6 +293,7 @@ class Call:
             inside,
             self._carrier.passages,
             self._settings.share,
+            self._line,
         )
 
     async def _run(self, work: Coroutine[None, None, Reason]) -> None:
@@ -389,7 +394,13 @@ class Call:
         cable = await self._machinery.routes.cable(self._settings.interface)
         if cable is None or not cable.interface.has_carrier:
             raise CallFailed(reasons.NO_CABLE)
-        return cable.interface.name
+        line = cable.interface
+        if number := self._settings.vlan:
+            line = await self._machinery.routes.vlan(self._link, self._wanted(), line, number)
+        if not line.has_carrier:
+            raise CallFailed(reasons.NO_CABLE)
+        self._line = line.name
+        return line.name
 
     def _watch_for_an_answer(self, *, fresh: bool) -> None:
         """Begin to look for the control connection; one that stands before a fresh call is another's."""

@@ -69,6 +69,12 @@ _INET_CONF: Final = 1  # linux/if_link.h, IFLA_INET_CONF
 _FORWARDING: Final = 1  # linux/ip.h, IPV4_DEVCONF_FORWARDING
 _GET_CONFIGURATION: Final = 82  # linux/rtnetlink.h, RTM_GETNETCONF
 _NEW_CONFIGURATION: Final = 80  # RTM_NEWNETCONF
+_UP: Final = 1  # netdevice(7), IFF_UP
+_INFO_KIND, _INFO_DATA = 1, 2  # linux/if_link.h, IFLA_INFO_KIND, IFLA_INFO_DATA
+_VLAN_ID, _VLAN_PROTOCOL = 1, 5  # IFLA_VLAN_ID, IFLA_VLAN_PROTOCOL
+_VLAN: Final = b"vlan"
+_SHORT: Final = struct.Struct("=H")
+_TAG_PROTOCOL: Final = struct.pack("!H", 0x8100)  # IEEE 802.1Q, and not 802.1ad
 
 
 class _Statistics(nla):  # type: ignore[misc]
@@ -85,9 +91,12 @@ class ifinfmsg(nlmsg):  # type: ignore[misc]
         (1, "IFLA_ADDRESS", "cdata"),
         (3, "IFLA_IFNAME", "asciiz"),
         (4, "IFLA_MTU", "uint32"),
+        (5, "IFLA_LINK", "uint32"),
+        (18, "IFLA_LINKINFO", "cdata"),
         (23, "IFLA_STATS64", "statistics"),
         (26, "IFLA_AF_SPEC", "cdata"),
         (33, "IFLA_CARRIER", "uint8"),
+        (37, "IFLA_LINK_NETNSID", "int32"),
         (54, "IFLA_PERM_ADDRESS", "cdata"),
     )
     statistics = _Statistics
@@ -151,6 +160,31 @@ class Netlink:
     def rules(self) -> list[Any]:
         """Return the IPv4 policy rules."""
         return self._dump(fibmsg(), RTM_GETRULE)
+
+    def vlan(self, link: Any) -> tuple[int, int] | None:
+        """Return the index of the interface that a VLAN, one of `links`, is on, and its number; None if it is none."""
+        info = _attributes(link.get_attr("IFLA_LINKINFO") or b"")
+        data = _attributes(info.get(_INFO_DATA, b""))
+        if info.get(_INFO_KIND, b"").rstrip(b"\0") != _VLAN or data.get(_VLAN_PROTOCOL) != _TAG_PROTOCOL:
+            return None
+        if link.get_attr("IFLA_LINK_NETNSID") is not None:
+            return None  # what it is on is in another network namespace, where that index means something else
+        return link.get_attr("IFLA_LINK"), _SHORT.unpack(data[_VLAN_ID])[0]
+
+    def add_vlan(self, name: str, index: int, number: int) -> None:
+        """Make a VLAN on an interface, up at once or not at all; `%d` in the name stands for the first number free."""
+        data = _attribute(_VLAN_ID, _SHORT.pack(number) + bytes(2))
+        info = _attribute(_INFO_KIND, _VLAN) + _attribute(_INFO_DATA, data)
+        message = ifinfmsg()
+        message["flags"] = message["change"] = _UP
+        message["attrs"] = [("IFLA_IFNAME", name), ("IFLA_LINK", index), ("IFLA_LINKINFO", info)]
+        self.change(message, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL)
+
+    def delete_link(self, index: int) -> None:
+        """Remove an interface."""
+        message = ifinfmsg()
+        message["index"] = index
+        self.change(message, RTM_DELLINK)
 
     def forwards(self, link: Any) -> bool:
         """Return whether packets that come by an interface, one of `links`, are forwarded."""

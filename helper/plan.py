@@ -14,10 +14,13 @@
     rule 31865+n    then the tables of links that take everything; when all are empty, the lookup goes on to `main` as
                     before
 
+    cablecarN.V     the VLAN V on a cable, while a call goes by it, unless somebody else has made one
+
 The cable's own default route is never touched. What its DHCP server said is a stranger's word: an address that cannot
 be what it is said to be gets no pin, and a sentence says why.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
@@ -37,6 +40,8 @@ FIRST_DEFAULT_RULE: Final = 31865
 SLOTS: Final = 64  # links that can be up at once
 ANYWHERE: Final = IPv4Network("0.0.0.0/0")
 _LARGE: Final = 8  # bits of a prefix; who has fewer owns no such network
+VLAN_NAME: Final = "cablecar%d.{}"  # the kernel puts a number in
+_VLAN_NAMES: Final = re.compile(r"cablecar[0-9]+\.[0-9]+")
 _NOWHERE: Final = IPv4Address(0)  # only a default route leads there
 _DHCP_SERVER: Final = "DHCP server"
 _PAST_THE_TUNNEL: Final = (
@@ -78,6 +83,7 @@ class Wanted:
         inside: What the peer said is in the tunnel: its own address and its name servers.
         passages: The packets of the call that leave by the cable.
         share: Internal interfaces whose hosts use the tunnel too.
+        line: The interface that the call goes by, where that is not for routes to say.
     """
 
     pins: tuple[IPv4Address, ...] = ()
@@ -87,6 +93,15 @@ class Wanted:
     inside: tuple[IPv4Address, ...] = ()
     passages: tuple[Passage, ...] = ()
     share: tuple[str, ...] = ()
+    line: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vlan:
+    """What makes an interface a VLAN: the index of the one that it is on, and its number there."""
+
+    on: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +118,12 @@ class Interface:
     addresses: tuple[IPv4Address, ...] = ()
     is_ethernet: bool = False
     hardware: bytes = b""
+    vlan: Vlan | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is a VLAN that was made for a call."""
+        return self.vlan is not None and _VLAN_NAMES.fullmatch(self.name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +187,8 @@ def by_name(interfaces: Collection[Interface], former: Mapping[str, Interface]) 
     """
     found = {one.name: one for one in interfaces}
     for name, before in former.items():
-        same = [one for one in interfaces if one.is_ethernet and before.hardware and one.hardware == before.hardware]
+        wired = [one for one in interfaces if one.is_ethernet and one.vlan is None and one.hardware]  # a VLAN has its cable's
+        same = [one for one in wired if one.hardware == before.hardware]
         same = [one for one in same if one.index == before.index] or same
         if name not in found and len(same) == 1:
             found[name] = same[0]
@@ -268,7 +290,23 @@ def doubt(address: IPv4Address, own: Iterable[IPv4Address]) -> str:
 
 def ethernets(snapshot: Snapshot) -> list[str]:
     """Return the Ethernet interfaces that have a carrier."""
-    return sorted({one.name for one in snapshot.interfaces.values() if one.is_ethernet and one.has_carrier})
+    return sorted({one.name for one in snapshot.interfaces.values() if _is_live(one)})
+
+
+def vlan_of(snapshot: Snapshot, wanted: Vlan) -> Interface | None:
+    """Return the interface that is this VLAN, whoever has made it."""
+    return next((one for one in snapshot.interfaces.values() if one.vlan == wanted), None)
+
+
+def vlans_left(snapshot: Snapshot, wanted: Iterable[Wanted]) -> list[Interface]:
+    """Return the VLANs of ours that no call goes by."""
+    used = {one.line for one in wanted}
+    return [one for one in snapshot.interfaces.values() if one.is_ours and one.name not in used]
+
+
+def _is_live(interface: Interface) -> bool:
+    # What was made for a call is no cable, but on one.
+    return interface.is_ethernet and interface.has_carrier and not interface.is_ours
 
 
 def own_addresses(snapshot: Snapshot) -> frozenset[IPv4Address]:
@@ -283,7 +321,7 @@ def others(snapshot: Snapshot, tunnels: Iterable[str]) -> frozenset[Route | Inte
     return frozenset(routes).union(
         one
         for one in snapshot.interfaces.values()
-        if (one.addresses or (one.is_ethernet and one.has_carrier)) and one.index not in indices
+        if (one.addresses or _is_live(one)) and one.index not in indices and not one.is_ours
     )
 
 

@@ -8,7 +8,6 @@ A file without our first line belongs to somebody else: it is never written to a
 """
 
 import re
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +35,7 @@ LCP_TRIES: Final = 18
 _REFUSE: Final = {"pap": "refuse-pap", "chap": "refuse-chap", "mschapv2": "refuse-mschap-v2", "eap": "refuse-eap"}
 # -128: a bare `require-mppe` is 40 bits alone to pppd 2.5.
 _ENCRYPTION: Final = {"no": "nomppe", "required": "require-mppe-128"}
-_SERVER: Final = re.compile(r"^# It dials ([0-9.]+)\.$", re.MULTILINE)
+_TARGET: Final = re.compile(r"^# It dials ([A-Za-z0-9_.-]+)\.$", re.MULTILINE)
 _FIXED: Final = (
     "noauth",
     "noipdefault",
@@ -144,12 +143,14 @@ def names(folder: Path = PEERS) -> list[str]:
         return []
 
 
-def dialled_server(name: str, folder: Path = PEERS) -> IPv4Address | None:
-    """Return the address that our peer file dials: how a restarted helper knows what a running call has to keep."""
+def dialled(name: str, folder: Path = PEERS) -> str:
+    """Return what our peer file dials, an address or an interface: how a restarted helper knows what a running call
+    has to keep. Empty when there is none.
+    """
     if not is_ours(name, folder):
-        return None
-    match = _SERVER.search(safefile.read(folder / name).decode("ascii", "replace"))
-    return IPv4Address(match[1]) if match else None
+        return ""
+    match = _TARGET.search(safefile.read(folder / name).decode("ascii", "replace"))
+    return match[1] if match else ""
 
 
 def remove(name: str, folder: Path = PEERS) -> None:

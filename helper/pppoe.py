@@ -33,6 +33,6 @@ PPPOE: Final = Carrier(
     mtu=1500,  # pppd makes it 1492 unless both the cable and the concentrator allow more (RFC 4638)
     options=_options,
     silence=reasons.PATH_LOST,
-    own_settings=frozenset({"service"}),
+    own_settings=frozenset({"service", "vlan"}),
     kernel="pppoe",
 )

@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 from cablecar.helper import safefile
 from cablecar.helper.carriers import PROTOCOLS
 from cablecar.helper.errors import CablecarError
-from cablecar.helper.settings import PRESET_KEYS, check, check_server_address
+from cablecar.helper.settings import PRESET_KEYS, check, check_server_address, meaningless
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class Provider:
         """
         chosen = protocol or self.protocols[0]
         values: dict[str, object] = {"protocol": chosen}
-        for key in PRESET_KEYS:
+        for key in (key for key in PRESET_KEYS if key not in meaningless(chosen)):
             fact = self.facts.get(f"server_{chosen}" if key == "server" else key)
             if fact and not fact.unverified and not (key == "server" and "{" in str(fact.value)):
                 values[key] = _plain(fact.value)
@@ -252,6 +252,7 @@ _FACTS: Final[Mapping[str, Callable[[object], Value]]] = {
     "login": _login,
     "authentication": partial(check, "authentication"),
     "encryption": partial(check, "encryption"),
+    "vlan": partial(check, "vlan"),
     "mtu": partial(check, "mtu"),
     "redial_minimum": _interval,
     "peer_is_server": _flag,

@@ -3,7 +3,8 @@
 What every link needs is kept as a wish (`Wanted`); `reconcile` dumps what the kernel has under our protocol number,
 adds what is missing and deletes what is too much (`plan.py` says which), and has our table of the firewall made
 accordingly (`strict.py`, `share.py`, `nft.py`, `forwarding.py`). So adding, removing, repairing after others
-and sweeping after a crash are one thing, and doing it twice changes nothing. Each time the leases of the cables in use
+and sweeping after a crash are one thing, and doing it twice changes nothing. Likewise a VLAN that was made for a call goes
+when no call needs it. Each time the leases of the cables in use
 are read again, so that a renewal is followed. The kernel is asked from one worker thread, because a socket blocks.
 """
 
@@ -34,7 +35,7 @@ from cablecar.helper.netlink import (
     rtmsg,
 )
 from cablecar.helper.nft import Nft
-from cablecar.helper.plan import MAIN, SLOTS, Cable, Interface, Route, Rule, Snapshot, Wanted, Way
+from cablecar.helper.plan import MAIN, SLOTS, Cable, Interface, Route, Rule, Snapshot, Vlan, Wanted, Way
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +111,17 @@ class Routes:
         await self.reconcile()
         self._insist()
         return [address for address in wanted.pins if address in self._reached]
+
+    async def vlan(self, link: str, wanted: Wanted, cable: Interface, number: int) -> Interface:
+        """Return the VLAN of this number on a cable, made for the link's call unless there is one.
+
+        Raises:
+            Failed: The kernel refuses.
+        """
+        async with self._lock:
+            found = await self._in_thread(lambda: self._vlan(Vlan(cable.index, number)))
+            self._wanted[link] = replace(wanted, line=found.name)
+            return found
 
     async def keep_in(self, link: str, local: tuple[IPv4Network, ...] | None) -> None:
         """Have strict mode hold for a link from now on, but for these networks; with None end it for that link.
@@ -261,6 +273,8 @@ class Routes:
             self._delete_rule(rule)
         for route in snapshot.ours - wished.routes:
             self._delete_route(route)
+        for vlan in plan.vlans_left(snapshot, wanted.values()):
+            self._delete_vlan(vlan)
         self._standing = wished.routes | wished.rules
         self._reached, self._cables = wished.reached, wished.cables
         self._others = plan.others(snapshot, {one.tunnel for one in wanted.values()})
@@ -298,7 +312,7 @@ class Routes:
         for message in self._netlink.addresses():
             if (local := message.get_attr("IFA_LOCAL")) is not None:
                 addresses.setdefault(message["index"], []).append(IPv4Address(local))
-        bare = [_interface(message) for message in self._netlink.links()]
+        bare = [_interface(message, self._netlink.vlan(message)) for message in self._netlink.links()]
         interfaces = [replace(one, addresses=tuple(addresses.get(one.index, ()))) for one in bare]
         self._former |= {one.name: one for one in interfaces if one.name in self._named}
         routes = [
@@ -332,6 +346,20 @@ class Routes:
     def _delete_rule(self, rule: Rule) -> None:
         _attempt(lambda: self._netlink.change(_rule_message(rule), RTM_DELRULE), errno.ENOENT)
 
+    def _vlan(self, wanted: Vlan) -> Interface:
+        if (found := plan.vlan_of(self._snapshot(), wanted)) is None:
+            try:
+                self._netlink.add_vlan(plan.VLAN_NAME.format(wanted.number), wanted.on, wanted.number)
+            except NetlinkError as error:
+                raise Failed(f"The VLAN {wanted.number} of the cable could not be made: {error}") from None
+            found = plan.vlan_of(self._snapshot(), wanted)
+        if found is None:
+            raise Failed(f"The VLAN {wanted.number} of the cable is gone again.")
+        return found
+
+    def _delete_vlan(self, vlan: Interface) -> None:
+        _attempt(lambda: self._netlink.delete_link(vlan.index), errno.ENODEV)
+
     def _ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
         # pppd gives it the addresses first, and until it is up no route can lead there.
         links = self._netlink.links()
@@ -359,7 +387,7 @@ def _attempt(change: Callable[[], object], *harmless: int) -> None:
         change()
     except NetlinkError as error:
         if error.code not in harmless:
-            log.warning("a route or rule could not be changed: %s", error)
+            log.warning("a route, rule or VLAN could not be changed: %s", error)
 
 
 def _message(route: Route) -> Any:
@@ -391,7 +419,7 @@ def _rule_message(rule: Rule) -> Any:
     return message
 
 
-def _interface(message: Any) -> Interface:
+def _interface(message: Any, vlan: tuple[int, int] | None) -> Interface:
     carrier = message.get_attr("IFLA_CARRIER")
     return Interface(
         message["index"],
@@ -399,6 +427,7 @@ def _interface(message: Any) -> Interface:
         carrier is None or bool(carrier),
         is_ethernet=message["ifi_type"] == _ETHERNET,
         hardware=bytes(message.get_attr("IFLA_PERM_ADDRESS") or message.get_attr("IFLA_ADDRESS") or b""),
+        vlan=Vlan(*vlan) if vlan is not None else None,
     )
 
 

@@ -25,12 +25,13 @@ MAX_TITLE: Final = 64  # characters; longer ones do not fit a menu
 MAX_PPPOE_NAME: Final = 255  # bytes of the name of a concentrator or a service; what a word of pppd's files holds
 MAX_CREDENTIAL: Final = 255  # bytes; one length byte in PAP (RFC 1334) and pppd's MAXNAMELEN, MAXSECRETLEN
 MTU_RANGE: Final = (576, 1500)  # bytes; RFC 791's minimum to Ethernet
+MAX_VLAN: Final = 4094  # IEEE 802.1Q, without the reserved 0 and 4095
 MAX_PREFIXES: Final = 64  # of `route`, and of `strict`
 MAX_SHARED: Final = 16  # interfaces of `share`
 DNS: Final = ("peer", "cable", "none")
 MAX_SERVERS: Final = 3  # of `dns`; resolv.conf(5) has no use for more
 MAX_OPTIONS: Final = 32  # of `ppp_options`
-PRESET_KEYS: Final = ("protocol", "server", "authentication", "encryption", "mtu")  # what a provider's preset fills in
+PRESET_KEYS: Final = ("protocol", "server", "vlan", "authentication", "encryption", "mtu")  # what a preset fills in
 # pppd options can run programs as root, and a secret never comes out again: only who can edit root's file sets them.
 FILE_ONLY: Final = ("ppp_options", "tunnel_secret")
 
@@ -40,6 +41,7 @@ _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _INTERFACE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")  # IFNAMSIZ is 16 with the final NUL
 _NO_CABLE: Final = ("lo", "all", "default")
+_OF_CALLS: Final = re.compile(r"(?:ppp|cablecar)[0-9]")  # pppd's, and the VLANs that are made for a call (`plan.py`)
 # Private (RFC 1918), of a provider's own (RFC 6598), link-local.
 _LOCAL: Final = tuple(
     map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"))
@@ -64,6 +66,7 @@ class Settings:
         user: The name at the provider, its suffix (`@C012`) included.
         protocol: `pptp`, `l2tp` or `pppoe`.
         service: The name of the PPPoE service that is asked for; empty means any.
+        vlan: The number of the VLAN (IEEE 802.1Q) on the cable that PPPoE calls on; 0 means none.
         title: Free text shown to people; empty means the link's name.
         provider: The id of the preset that filled in what was left out; empty means none.
         authentication: The methods that the server may ask for; asking for another ends the call. Empty means
@@ -92,6 +95,7 @@ class Settings:
     user: str
     protocol: str = "pptp"
     service: str = ""
+    vlan: int = 0
     title: str = ""
     provider: str = ""
     authentication: tuple[str, ...] = ()
@@ -128,7 +132,7 @@ class Settings:
         return values
 
     def _filled(self, key: str) -> bool:
-        return bool(self.provider) and key in PRESET_KEYS
+        return bool(self.provider) and key in PRESET_KEYS and key not in meaningless(self.protocol)
 
 
 def full_dict(settings: Settings) -> dict[str, Any]:
@@ -271,7 +275,7 @@ def parse(values: Mapping[str, Any]) -> Settings:
     checked = {key: check(key, value, protocol) for key, value in values.items()}
     if not BY_PROTOCOL[protocol].over_ip:
         checked.setdefault("server", "")
-    for key in _OTHERS[protocol] & checked.keys():
+    for key in meaningless(protocol) & checked.keys():
         if checked[key]:
             raise InvalidSetting(
                 f"The setting `{key}` means nothing to {BY_PROTOCOL[protocol].title}. Make it empty.", key
@@ -289,6 +293,12 @@ def parse(values: Mapping[str, Any]) -> Settings:
     if settings.interface and settings.interface in settings.share:
         raise InvalidSetting("The setting `share` must not name the cable: only interfaces of the inside.", "share")
     return settings
+
+
+def meaningless(protocol: str) -> frozenset[str]:
+    """Return the settings that have a meaning by another protocol only."""
+    carrier = BY_PROTOCOL[protocol]
+    return frozenset[str]().union(*(other.own_settings for other in BY_PROTOCOL.values() if other is not carrier))
 
 
 def _shown(key: object) -> str:
@@ -383,7 +393,7 @@ def _interface(value: object) -> str:
 
 def _is_cable(name: str) -> bool:
     """Return whether an interface that is none of ours can be called so."""
-    return _INTERFACE.fullmatch(name) is not None and name not in _NO_CABLE and not re.match(r"ppp[0-9]", name)
+    return _INTERFACE.fullmatch(name) is not None and name not in _NO_CABLE and not _OF_CALLS.match(name)
 
 
 def _authentication(value: object) -> tuple[str, ...]:
@@ -505,12 +515,19 @@ def _mtu(value: object) -> int:
     return value
 
 
+def _vlan(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_VLAN:
+        raise ValueError(f"must be from 1 to {MAX_VLAN}, or 0 for none")
+    return value
+
+
 _CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
     "title": _title,
     "provider": _provider,
     "protocol": _one_of(*PROTOCOLS),
     "server": _pppoe_name,
     "service": _pppoe_name,
+    "vlan": _vlan,
     "user": _user,
     "authentication": _authentication,
     "encryption": _encryption,
@@ -527,9 +544,4 @@ _CHECKS: Final[Mapping[str, Callable[[object], Any]]] = {
     "debug": _flag,
     "ppp_options": _ppp_options,
     "tunnel_secret": _tunnel_secret,
-}
-# What has a meaning by another protocol only.
-_OTHERS: Final = {
-    protocol: frozenset[str]().union(*(other.own_settings for other in BY_PROTOCOL.values() if other is not carrier))
-    for protocol, carrier in BY_PROTOCOL.items()
 }

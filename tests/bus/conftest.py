@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -154,6 +154,7 @@ class FakeRoutes:
     reconciled: list[set[str]] = field(default_factory=list)
     strict: dict[str, tuple[IPv4Network, ...]] = field(default_factory=dict)
     refusal: Failed | None = None
+    vlan_has_carrier: bool = True
     surroundings: object = None
     point_to_point: dict[str, tuple[IPv4Address, IPv4Address]] = field(default_factory=dict)
 
@@ -193,6 +194,13 @@ class FakeRoutes:
 
     async def cable(self, named: str, server: IPv4Address | None = None) -> Cable | None:
         return self.cable_ if self.reached else None
+
+    async def vlan(self, link: str, wanted: Wanted, cable: Interface, number: int) -> Interface:
+        if self.refusal is not None:
+            raise self.refusal
+        made = replace(cable, index=9, name=f"cablecar0.{number}", has_carrier=self.vlan_has_carrier)
+        self.wanted[link] = replace(wanted, line=made.name)
+        return made
 
     async def ethernets(self) -> list[str]:
         return ["eth0", "eth0.35", "--evil"] if self.reached else []

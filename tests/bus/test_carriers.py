@@ -11,6 +11,7 @@ from dbus_next.constants import MessageType
 from dbus_next.message import Message
 from dbus_next.signature import Variant
 
+from cablecar.helper.errors import Failed
 from cablecar.helper.pppd import Exit
 from tests.bus.test_restart import another
 
@@ -21,12 +22,13 @@ pytestmark = pytest.mark.asyncio
 LINK = "yosefcom"
 
 
-async def begin(stage: Stage, protocol: str, server: str) -> asyncio.Task[Message]:
+async def begin(stage: Stage, protocol: str, server: str, **more: Variant) -> asyncio.Task[Message]:
     stage.units.protocol = protocol
     values: dict[str, Any] = {
         "protocol": Variant("s", protocol),
         "server": Variant("s", server),
         "reconnect": Variant("b", False),
+        **more,
     }
     assert (await stage.client.add_link(**values)).message_type is MessageType.METHOD_RETURN
     await stage.client.link("SetPassword", "s", "secret")
@@ -96,6 +98,31 @@ async def test_pppoe_wants_a_cable_and_neither_a_name_nor_a_pin(stage: Stage) ->
     stage.units.end(LINK, Exit(code=15))
     await stage.until(lambda: ended(stage))
     assert ended(stage) == ["path-lost"]
+
+
+async def test_a_vlan_is_what_is_dialed_and_kept_over_a_restart(stage: Stage) -> None:
+    dialing = await begin(stage, "pppoe", "", vlan=Variant("u", 35))
+    assert "nic-cablecar0.35\n" in (stage.peers / LINK).read_text()
+    stage.units.say(LINK, *stage.up_lines)
+    await dialing
+    # What is dialed next is another matter.
+    await stage.client.link("Update", "a{sv}", {"vlan": Variant("u", 0)})
+    await stage.links.get(LINK).dialer.unfollow()
+    stage.routes.wanted.clear()
+    async with another(stage):
+        assert stage.routes.wanted[LINK].line == "cablecar0.35"
+    stage.units.end(LINK, Exit(code=15))
+
+
+@pytest.mark.parametrize(("refusal", "error"), [(Failed("no 802.1Q"), "ConnectionFailed"), (None, "NoCable")])
+async def test_a_vlan_that_is_not_to_be_had_is_not_dialed(stage: Stage, refusal: Failed | None, error: str) -> None:
+    stage.routes.refusal, stage.routes.vlan_has_carrier = refusal, False
+    values: dict[str, Any] = {"protocol": Variant("s", "pppoe"), "server": Variant("s", ""), "vlan": Variant("u", 35)}
+    await stage.client.add_link(**values)
+    await stage.client.link("SetPassword", "s", "secret")
+    assert (await stage.client.link("Connect")).error_name == f"org.cablecar1.Error.{error}"
+    assert not stage.units.active
+    assert not stage.routes.wanted
 
 
 async def test_pppoe_without_a_cable_waits_for_one(stage: Stage) -> None:

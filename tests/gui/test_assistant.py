@@ -367,7 +367,7 @@ def labels(assistant: Assistant) -> list[str]:
 
 def test_each_protocol_asks_for_what_it_needs(newer: Assistant) -> None:
     ask = ["User name", "Password", "Title", "Connect when the computer starts"]
-    assert labels(newer) == ["Access concentrator", *ask, "Service", "Cable's interface"]
+    assert labels(newer) == ["Access concentrator", *ask, "Service", "Cable's interface", "VLAN"]
     assert newer.account.fields["user"].control.hasFocus()
     assert edit(newer, "server").accessibleName() == "Access concentrator"
     assert said(newer).count("PPPoE opens your account") == 1

@@ -11,7 +11,7 @@ from cablecar.helper.errors import InvalidSetting
 from cablecar.helper.l2tp import L2TP
 from cablecar.helper.pppd import Facts
 from cablecar.helper.pppoe import PPPOE
-from cablecar.helper.settings import Settings, check_from_bus, faults, full_dict, merge, parse
+from cablecar.helper.settings import Settings, check_from_bus, faults, fill, full_dict, merge, parse
 from cablecar.helper.words import words
 
 NAMES = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")), min_size=1, max_size=60)
@@ -75,6 +75,22 @@ def test_a_form_is_told_by_the_protocol_that_it_names() -> None:
     check_from_bus({"server": "a b"}, changes=True)  # the link may be one by PPPoE
     with pytest.raises(InvalidSetting, match="`server`"):
         check_from_bus({"server": "a b", "protocol": "l2tp"}, changes=True)
+
+
+def test_a_vlan_is_a_matter_of_pppoe_alone() -> None:
+    preset = {"isp": Isp()}
+    pppoe = parse(fill({"provider": "isp", "protocol": "pppoe", "user": "u"}, preset))
+    assert (pppoe.vlan, parse(pppoe.as_dict())) == (35, pppoe)
+    assert parse(merge(pppoe, {"vlan": 0}, preset)).as_dict()["vlan"] == 0, "which no preset is to fill in again"
+    l2tp = parse(merge(pppoe, {"protocol": "l2tp", "server": "y.example"}, preset))
+    assert "vlan" not in l2tp.as_dict()
+    with pytest.raises(InvalidSetting, match="`vlan`"):
+        parse({"protocol": "l2tp", "server": "x.example", "user": "u", "vlan": 35})
+
+
+class Isp:
+    def defaults(self, protocol: str) -> dict[str, object]:
+        return {"protocol": protocol, "vlan": 35}
 
 
 def test_xl2tpd_gets_an_address_and_nothing_of_what_people_type() -> None:

@@ -4,6 +4,7 @@ import errno
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,30 @@ def test_what_cannot_be_decoded_does_not_spoil_the_next_answer(
         patch.setattr(netlink, "_CLASSES", {})
         kernel.rules()
     assert {message["family"] for message in kernel.rules()} == {socket.AF_INET}
+
+
+def test_a_vlan_is_read_as_it_is_made(kernel: Netlink, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+
+    def change(message: Any, kind: int, flags: int = 0) -> None:
+        assert (kind, flags) == (netlink.RTM_NEWLINK, netlink.NLM_F_CREATE | netlink.NLM_F_EXCL)
+        message["header"] = {"type": kind, "flags": flags, "sequence_number": 0, "pid": 0}
+        message.encode()
+        sent.append(bytes(message.data))
+
+    monkeypatch.setattr(kernel, "change", change)
+    kernel.add_vlan("cablecar%d.35", 2, 35)
+    assert b"cablecar%d.35\0" in sent[0]
+    tagged = b"\x06\0\x05\0\x81\0\0\0"  # what the kernel says of its own accord
+    told = b"\x06\0\x01\0\x23\0\0\0"
+    for tag, number, elsewhere in ((tagged, (2, 35), []), (b"", None, []), (tagged, None, [("IFLA_LINK_NETNSID", 0)])):
+        data = told + tag
+        info = b"\x09\0\x01\0vlan\0\0\0\0" + bytes([4 + len(data), 0, 2, 0]) + data
+        link = netlink.ifinfmsg()
+        link["attrs"] = [("IFLA_LINK", 2), ("IFLA_LINKINFO", info), *elsewhere]
+        link.encode()
+        assert kernel.vlan(netlink._decode(netlink.RTM_NEWLINK, bytes(link.data))) == number
+    assert [kernel.vlan(link) for link in kernel.links() if link.get_attr("IFLA_IFNAME") == "lo"] == [None]
 
 
 def test_events_of_one_kind_are_heard(kernel: Netlink) -> None:

@@ -225,6 +225,13 @@ def test_what_nobody_confirmed_is_shown_but_not_filled_in(tmp_path: Path) -> Non
     assert provider.as_dict()["server_pptp"] == "vpn.example.net"
 
 
+def test_a_vlan_is_filled_in_by_pppoe_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(SOURCES + preset(protocols=fact('["pppoe", "l2tp", "pptp"]'), vlan=fact("35")))
+    provider = load(tmp_path)["xx_good"]
+    assert provider.defaults("") == {"protocol": "pppoe", "vlan": 35}
+    assert provider.defaults("l2tp") == {"protocol": "l2tp"}
+
+
 def refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> str:
     """Load with a sound file behind the broken one; return the only complaint."""
     (tmp_path / "zz.toml").write_text(SOURCES + preset())
@@ -305,6 +312,7 @@ def test_a_broken_file_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture
         ("xx_bad", {"encryption": fact("true")}, "encryption"),
         ("xx_bad", {"mtu": fact("9000")}, "mtu"),
         ("xx_bad", {"mtu": fact('"1460"')}, "mtu"),
+        ("xx_bad", {"vlan": fact("4095")}, "vlan"),
         ("xx_bad", {"redial_minimum": fact("-1")}, "redial_minimum"),
         ("xx_bad", {"redial_minimum": fact("true")}, "redial_minimum"),
         ("xx_bad", {"redial_minimum": fact("nan")}, "redial_minimum"),

@@ -5,7 +5,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from cablecar.helper.errors import Failed
 from cablecar.helper.leases import Lease
+from cablecar.helper.netlink import NetlinkError
 from cablecar.helper.plan import (
     ANYWHERE,
     MAIN,
@@ -16,14 +18,18 @@ from cablecar.helper.plan import (
     Route,
     Rule,
     Snapshot,
+    Vlan,
     Wanted,
     Way,
     by_name,
     cable_of,
     ethernets,
     goal,
+    others,
     past_the_tunnels,
     underlay,
+    vlan_of,
+    vlans_left,
     way,
 )
 from cablecar.helper.routes import Routes
@@ -321,3 +327,75 @@ def test_in_strict_mode_dhcp_keeps_its_way_and_distant_dns_goes_through_the_tunn
     found = goal(seen, wanted, {"home": 0}, ()).routes
     hosts = {str(one.destination.network_address) for one in found if one.table == PINS_TABLE}
     assert hosts == {str(SERVER), str(GATEWAY), "10.20.30.9"}
+
+
+OURS = Interface(7, "cablecar0.35", True, is_ethernet=True, vlan=Vlan(2, 35))
+THEIRS = Interface(8, "cablecar", True, is_ethernet=True, vlan=Vlan(2, 36))
+MODEM = Interface(2, "eth0", True, is_ethernet=True)
+
+
+def with_vlans() -> Snapshot:
+    faked = Interface(9, "cablecar1.35", True, is_ethernet=True)  # somebody's, by such a name
+    named = {one.name: one for one in (MODEM, OURS, THEIRS, faked)}
+    return Snapshot(named, (), frozenset(), frozenset())
+
+
+def test_a_vlan_that_no_call_goes_by_is_left_and_those_of_others_are_not_ours() -> None:
+    assert vlans_left(with_vlans(), []) == [OURS]
+    assert vlans_left(with_vlans(), [Wanted(line="eth0")]) == [OURS]
+    assert vlans_left(with_vlans(), [Wanted(line=OURS.name)]) == []
+    assert vlan_of(with_vlans(), Vlan(2, 36)) == THEIRS
+    assert vlan_of(with_vlans(), Vlan(3, 35)) is None
+
+
+def test_a_vlan_that_was_made_for_a_call_is_no_cable() -> None:
+    seen = Snapshot({"eth0": MODEM, OURS.name: OURS}, (), frozenset(), frozenset())
+    assert cable_of(seen, "", None, []) == MODEM
+    assert others(seen, []) == {MODEM}, "its coming is no news to who waits for a cable"
+
+
+class Switch:
+    """Plays the kernel's interfaces."""
+
+    def __init__(self) -> None:
+        self.has = {"eth0": MODEM, THEIRS.name: THEIRS}
+        self.refusal: Exception | None = None
+
+    def add_vlan(self, name: str, index: int, number: int) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.has[name % 0] = Interface(100 + number, name % 0, True, is_ethernet=True, vlan=Vlan(index, number))
+
+    def delete_link(self, index: int) -> None:
+        self.has = {name: one for name, one in self.has.items() if one.index != index}
+
+
+class Switched(Routes):
+    """Routes above played interfaces, and no routes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.switch = Switch()
+        self._socket = self.switch  # type: ignore[assignment]
+
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(dict(self.switch.has), (), frozenset(), frozenset())
+
+
+async def test_a_vlan_is_made_once_and_goes_with_the_last_call() -> None:
+    routes = Switched()
+    made = await routes.vlan("home", Wanted(), MODEM, 35)
+    assert await routes.vlan("office", Wanted(), MODEM, 35) == made
+    assert made.name == "cablecar0.35"
+    assert (await routes.vlan("tv", Wanted(), MODEM, 36)) == THEIRS
+    for link, left in (("home", True), ("office", False), ("tv", False)):
+        await routes.release(link)
+        assert (made.name in routes.switch.has) == left
+    assert set(routes.switch.has) == {"eth0", THEIRS.name}
+
+
+async def test_a_vlan_that_cannot_be_made_is_told() -> None:
+    routes = Switched()
+    routes.switch.refusal = NetlinkError(95, "Operation not supported")
+    with pytest.raises(Failed, match="VLAN 35 "):
+        await routes.vlan("home", Wanted(), MODEM, 35)

@@ -66,6 +66,7 @@ def test_interfaces_that_cannot_be_the_cable_are_refused(value: str) -> None:
         ("share", ["ppp0"]), ("share", ["lo"]), ("share", [""]), ("share", ["eth1\" drop"]), ("share", ["*"]), ("share", ["e"] * 17), ("firewall", "drop"),
         ("ipv6", "yes"), ("provider", "../x"), ("provider", "A"), ("ppp_options", "debug"), ("ppp_options", ["a\nb"]),
         ("ppp_options", ["user \"open"]), ("ppp_options", ["a # b"]), ("ppp_options", ["a\\"]), ("ppp_options", [""]), ("mtu", -1), ("mtu", 67), ("mtu", 575), ("mtu", 65536), ("mtu", True),
+        ("vlan", -1), ("vlan", 4095), ("vlan", "35"), ("vlan", True), ("vlan", 35.0), ("interface", "cablecar0.35"),
         ("mtu", "1400 plugin x"), ("debug", []), ("title", "a" * 65), ("title", "a\nb"), ("server", 5), ("user", ["u"]),
     ],
 )  # fmt: skip

@@ -68,8 +68,9 @@ def foreign_files() -> Facts:
 
 
 def check_down(before: Facts) -> None:
-    """Nothing of a call is left: no process, no route, no rule of routing or of the firewall, no failed unit."""
+    """Nothing of a call is left: no process, interface, route, rule of routing or of the firewall, no failed unit."""
     assert lab.call_processes() == []
+    assert list(Path("/sys/class/net").glob("cablecar*")) == []
     *routing, to_host, to_server = lab.routing(lab.HOST, lab.SERVER)
     assert [line for line in routing if "proto 201" in line] == []
     assert " dev eth0 " in to_host

@@ -1,7 +1,10 @@
 """One call, from connect to disconnect, and each way in which it fails."""
 
+import os
+import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import lab
@@ -45,6 +48,69 @@ def test_the_machines_own_xl2tpd_and_a_call_leave_each_other_alone(line: Line) -
     finally:
         lab.run("systemctl", "stop", "xl2tpd.service")
         lab.run("systemctl", "mask", "xl2tpd.service")
+
+
+@pytest.mark.parametrize("line", ["l2tp"], indirect=True)
+@pytest.mark.usefixtures("configured")
+def test_a_tunnel_that_wants_a_secret_gets_the_right_one_only() -> None:
+    lab.isp("secret", "s3cret!")
+    file = Path(f"/etc/cablecar/links/{lab.LINK}.toml")
+    settings = file.read_text()
+    for secret, error in (("wr0ng", "L2tpRefused"), ("s3cret!", "")):
+        file.write_text(f'{settings}tunnel_secret = "{secret}"\n')
+        lab.manager("Reload")
+        if error:
+            assert error_name("Connect") == f"org.cablecar1.Error.{error}"
+        else:
+            lab.link("Connect")
+        lab.link("Disconnect")
+
+
+def vlans() -> list[str]:
+    """The VLANs that the cable has."""
+    return [line.split("@")[0] for line in lab.run("ip", "-br", "link", "show", "type", "vlan").output.splitlines()]
+
+
+@pytest.fixture
+def wide_cable() -> Iterator[None]:
+    """A cable whose frames carry 1508 bytes, without VLANs."""
+    lab.run("ip", "link", "set", "eth0", "mtu", "1508")
+    yield
+    lab.run("ip", "link", "del", "theirs", check=False)
+    lab.run("ip", "link", "set", "eth0", "mtu", "1500")
+
+
+@pytest.mark.parametrize("line", ["pppoe"], indirect=True)
+@pytest.mark.usefixtures("wide_cable", "configured")
+def test_a_vlan_is_made_for_the_call_and_carries_as_much_as_ethernet() -> None:
+    lab.link("Update", "a{sv}", "1", "vlan", "i", "35")
+    lab.link("Connect")
+    assert vlans() == ["cablecar0.35"]
+    assert lab.run("ping", "-c", "1", "-M", "do", "-s", str(1500 - 28), lab.HOST).ok
+    helper = lab.helper_pid()
+    os.kill(helper, signal.SIGKILL)
+    lab.eventually(lambda: lab.helper_pid() not in (0, helper), 20, "systemd starts it again")
+    assert lab.prop("State") == "up"
+    lab.isp("unplug")
+    lab.eventually(lambda: lab.prop("Reason") == "no-cable", 15, "it waits for the cable")
+    assert vlans() == []
+    lab.isp("plug")
+    lab.eventually(lambda: lab.prop("State") == "up", 40, "the cable's return dials")
+    lab.link("Disconnect")
+    assert vlans() == []
+
+
+@pytest.mark.parametrize("line", ["pppoe"], indirect=True)
+@pytest.mark.usefixtures("wide_cable", "configured")
+def test_a_vlan_of_somebody_else_is_used_and_left_and_one_of_ours_is_swept() -> None:
+    lab.run("ip", "link", "add", "cablecar7.99", "link", "eth0", "type", "vlan", "id", "99")
+    lab.run("ip", "link", "add", "theirs", "link", "eth0", "type", "vlan", "id", "35")
+    lab.link("Update", "a{sv}", "1", "vlan", "i", "35")
+    assert error_name("Connect") == "org.cablecar1.Error.NoCable"
+    lab.run("ip", "link", "set", "theirs", "up")
+    lab.eventually(lambda: lab.prop("State") == "up", 30, "it dials when they have it up")
+    lab.link("Disconnect")
+    assert vlans() == ["theirs"]
 
 
 @pytest.mark.usefixtures("up")

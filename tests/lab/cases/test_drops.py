@@ -49,6 +49,8 @@ def test_pppd_is_killed() -> None:
     lab.eventually(lambda: lab.redialed(first), 20, "back by itself")
     print(f"path restored after {restored:.2f} s, link up after {time.monotonic() - begin:.2f} s")
     assert lab.reaches()
+    # By PPPoE because the server was told (PADT): it sends no echo requests that would go unanswered.
+    lab.eventually(lambda: len(lab.run("isp", "calls").output.splitlines()) == 1, 10, "the old session is over")
     lab.link("Disconnect")
     assert lab.our_routes_and_rules() == []
     assert lab.call_processes() == []
