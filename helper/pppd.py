@@ -101,6 +101,9 @@ _ROWS: Final[tuple[tuple[str, Reason], ...]] = (
     (_PPTP + r"Result code is \d+ '(?:Lost Carrier|General Error|Unknown)", reasons.TERMINATED_BY_PEER),
     (r"LCP terminated by peer", reasons.TERMINATED_BY_PEER),
     (_PPTP + r"Received Stop Control Connection Request", reasons.TERMINATED_BY_PEER),
+    # What xl2tpd says where either end misses the tunnel's secret, or has another.
+    (_XL2TPD + r"No secret for authenticating to ", reasons.NOT_ADMITTED),
+    (_XL2TPD + r"Connection closed to \S+, port \d+ \(Invalid challenge authentication\)", reasons.NOT_ADMITTED),
     # xl2tpd itself ends pppd then.
     (_XL2TPD + r"Connection closed to ", reasons.TERMINATED_BY_PEER),
     (r"Terminating on signal (?:2|15)\b|Hangup \(SIGHUP\)", reasons.HUNG_UP_HERE),

@@ -147,7 +147,8 @@ NOT_ADMITTED: Final = Reason(
     "not-admitted",
     "NotAdmitted",
     "The provider's server takes no calls from this line, whatever the password. Check the server's address, and ask "
-    "the provider whether the line is enabled for such calls.",
+    "the provider whether the line is enabled for such calls, and by L2TP whether the tunnel has a secret "
+    "(`tunnel_secret`).",
     pause=60.0,
 )
 NO_CONCENTRATOR: Final = Reason(

@@ -67,6 +67,20 @@ ROWS: list[tuple[str, str | list[str], Reason]] = [
         reasons.NOT_ADMITTED,
     ),
     ("10", PPTP + "Reply result code is 7 'Do Not Accept'. Error code is 0", reasons.NOT_ADMITTED),
+    (
+        "10.2",
+        [
+            "xl2tpd[7]: control_finish: No secret for authenticating to 'LNS'",
+            "xl2tpd[7]: Connection 1 closed to 203.0.113.7, port 1701 (No secret key on our side)",
+        ],
+        reasons.NOT_ADMITTED,
+    ),
+    (
+        "10.2",
+        "xl2tpd[7]: control_finish: Connection closed to 203.0.113.7, port 1701 (Invalid challenge authentication), "
+        "Local: 1, Remote: 2",
+        reasons.NOT_ADMITTED,
+    ),
     ("11", PPTP + "Negative reply received to our Start Control Connection Request", reasons.SERVER_REFUSED),
     (
         "11",

@@ -56,7 +56,7 @@ def test_a_tunnel_that_wants_a_secret_gets_the_right_one_only() -> None:
     lab.isp("secret", "s3cret!")
     file = Path(f"/etc/cablecar/links/{lab.LINK}.toml")
     settings = file.read_text()
-    for secret, error in (("wr0ng", "L2tpRefused"), ("s3cret!", "")):
+    for secret, error in (("wr0ng", "NotAdmitted"), ("s3cret!", "")):
         file.write_text(f'{settings}tunnel_secret = "{secret}"\n')
         lab.manager("Reload")
         if error:
