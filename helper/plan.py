@@ -186,8 +186,9 @@ def by_name(interfaces: Collection[Interface], former: Mapping[str, Interface]) 
     cable, or plugs it into another socket, need not change the settings.
     """
     found = {one.name: one for one in interfaces}
+    # A VLAN has the hardware address of its cable.
+    wired = [one for one in interfaces if one.is_ethernet and one.vlan is None and one.hardware]
     for name, before in former.items():
-        wired = [one for one in interfaces if one.is_ethernet and one.vlan is None and one.hardware]  # a VLAN has its cable's
         same = [one for one in wired if one.hardware == before.hardware]
         same = [one for one in same if one.index == before.index] or same
         if name not in found and len(same) == 1:
