@@ -347,6 +347,9 @@ class Call:
         return await self._outcome()
 
     async def _adopt(self) -> Reason:
+        if self._settings.firewall == "open" and self._pins and self._by_hand is None:
+            cable = (await self._machinery.routes.way(self._pins[0], self._settings.interface)).interface
+            self._machinery.openings.expect(self._link, cable, self._pins[0], self._carrier.passages)
         if not self.facts.is_up:
             self._watch_for_an_answer(fresh=False)
         if self._by_hand is None and not await self._machinery.units.is_running(self._link):
@@ -385,8 +388,8 @@ class Call:
         server = pinned[turn % len(pinned)]
         self._pins = (server, *(address for address in self._pins if address != server))
         if self._settings.firewall == "open":
-            way = await self._machinery.routes.way(server, self._settings.interface)
-            await self._machinery.openings.open(self._link, way.interface, server, self._carrier.passages)
+            cable = (await self._machinery.routes.way(server, self._settings.interface)).interface
+            await self._machinery.openings.open(self._link, cable, server, self._carrier.passages)
         return str(server)
 
     async def _interface(self) -> str:
@@ -510,6 +513,8 @@ class Call:
             self.hang_up()
             return
         await self._name_servers()
+        if not self._over:
+            self._machinery.spawn(self._machinery.openings.join(self._link, self.facts.interface))
         if not self._over and not self._stopping:
             log.info("link %s: up on %s", self._link, self.facts.interface)
             if not self.dialed.up_since:

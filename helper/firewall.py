@@ -11,7 +11,7 @@ import json
 import subprocess
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from cablecar.helper.carrier import Passage
@@ -20,6 +20,7 @@ from cablecar.helper.nft import NFT, TABLE
 LIMIT: Final = 5.0  # seconds
 MAX_RULES: Final = 1 << 22  # bytes
 PASSES, STOPPED, OPEN = "passes", "stopped", "open"
+COMMENT: Final = "cablecar "  # and a link's name: of a rule of ours in a chain of others
 _ON, _RETURN = "on", "return"
 _ANY: Final = (PASSES, STOPPED, _ON)
 _VERDICTS: Final = {"accept": PASSES, "drop": STOPPED, "reject": STOPPED, "return": _RETURN}
@@ -71,10 +72,12 @@ def packets(cable: str, server: str, passages: Iterable[Passage]) -> tuple[Packe
 
 def _both_ways(cable: str, server: str, passage: Passage) -> tuple[Packet, Packet]:
     out = {"oifname": cable, "daddr": server, "protocol": passage.number, "state": "new"}
-    back = {"iifname": cable, "saddr": server, "protocol": passage.number, "state": "established"}
+    # conntrack takes GRE there and back for two connections, unless its PPTP helper has been told of the call: the keys
+    # in the packets differ, and only that helper knows them for a pair.
+    back = {"iifname": cable, "saddr": server, "protocol": passage.number, "state": "new"}
     if passage.port:
         out |= {"dport": passage.port}
-        back |= {"sport": passage.port}
+        back |= {"sport": passage.port, "state": "established"}
     return Packet(passage.what, "output", out), Packet(passage.what, "input", back)
 
 
@@ -110,7 +113,14 @@ def _listed() -> bytes:
 def outcomes(ruleset: Any, wanted: Iterable[Packet]) -> list[Outcome]:
     """Return what becomes of each packet."""
     chains = _chains(ruleset)
-    return [_outcome(chains, packet) for packet in wanted]
+    helped = any(entry.get("ct helper", {}).get("type") == "pptp" for entry in ruleset["nftables"])
+    return [_outcome(chains, _doubtful(packet) if helped else packet) for packet in wanted]
+
+
+def _doubtful(packet: Packet) -> Packet:
+    """Return the packet without what conntrack's PPTP helper, which somebody uses, may make of it."""
+    known = {key: value for key, value in packet.values.items() if key != "state" or value != "new"}
+    return packet if packet.hook == "output" else replace(packet, values=known)
 
 
 def _chains(ruleset: Any) -> _Chains:
@@ -124,8 +134,21 @@ def _chains(ruleset: Any) -> _Chains:
             if "hook" in chain:
                 found.base[key] = chain["hook"], chain.get("policy", "accept")
         elif (rule := entry.get("rule")) and rule["family"] in _FAMILIES:
-            found.rules.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(rule)
+            found.rules.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(_readable(rule))
     return found
+
+
+def _readable(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a rule of ours without its look at TCP's flags, by which it takes every answer."""
+    if not str(rule.get("comment", "")).startswith(COMMENT):
+        return rule
+    expression = [one for one in rule["expr"] if not _is_masked(one)]
+    return {**rule, "expr": expression}
+
+
+def _is_masked(statement: Mapping[str, Any]) -> bool:
+    left = statement.get("match", {}).get("left", {})
+    return "&" in left or left == {"payload": {"protocol": "tcp", "field": "flags"}}
 
 
 def _outcome(chains: _Chains, packet: Packet) -> Outcome:

@@ -94,7 +94,7 @@ class Links:
         for name in openings.names - set(but_for):
             try:
                 await openings.close(name)
-            except (CablecarError, OSError, ValueError) as error:
+            except (CablecarError, CallError, OSError, ValueError) as error:
                 log.error("link %s: what was opened for it in the firewall could not be closed: %s", name, error)
 
     def _expect_strict(self) -> None:
@@ -382,6 +382,9 @@ class Links:
         if await self._machinery.routes.reconcile():
             self._repairs.append(clock())
             log.info("routes or rules of ours were missing and have been put back")
+        if await self._machinery.openings.renew():
+            self._repairs.append(clock())
+            log.info("openings in the firewall were missing and have been put back")
         self._machinery.spawn(self._repair_name_servers())
         await self._find_calls_of_others()
         # Our own deeds call us too: a link that its own fall woke would dial without end.

@@ -18,6 +18,7 @@ from cablecar.helper.cable import Leases
 from cablecar.helper.call import Machinery
 from cablecar.helper.calllog import FOLDER
 from cablecar.helper.errors import StorageFailed
+from cablecar.helper.firewalld import Firewalld
 from cablecar.helper.history import History
 from cablecar.helper.installed import Pppd
 from cablecar.helper.links import Links
@@ -105,11 +106,21 @@ async def _sweep() -> int:
     await routes.begin()
     await routes.reconcile()
     await routes.close()
-    openings = Openings()
+    openings = Openings(firewalld=await _firewalld())
     for link in openings.names:
         await openings.close(link)
     Resolver(log.warning).restore()
     return 0
+
+
+async def _firewalld() -> Firewalld | None:
+    try:
+        bus = Bus()
+        await bus.connect()
+    except (OSError, ValueError) as error:
+        log.warning("the system bus cannot be reached, nor firewalld on it: %s", error)
+        return None
+    return Firewalld(bus)
 
 
 async def _serve() -> int:
@@ -138,6 +149,7 @@ async def _serve() -> int:
         providers.load,
         bus.spawn,
         name_servers,
+        openings=Openings(firewalld=Firewalld(bus)),
     )
     links = Links(machinery)
     leases.follow(links.network_changed)
@@ -157,6 +169,7 @@ async def _serve() -> int:
         mark = FOLDER / STARTED_MARK
         await sleep.begin()
         await resolved.begin()
+        await machinery.openings.begin(links.network_changed)
         await links.begin(at_boot=not mark.exists())
         mark.touch(mode=0o600)
         Manager(bus, links, machinery).export()

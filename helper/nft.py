@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,9 +28,81 @@ _NONE: Final = f"table inet {TABLE}\ndelete table inet {TABLE}\n"  # made first:
 _HEADER: Final = struct.Struct("=IHHII")  # netlink(7): length, type, flags, sequence number, port
 _NETFILTER: Final = 12  # linux/netlink.h, NETLINK_NETFILTER
 _EVENTS: Final = 1 << 6  # linux/netfilter/nfnetlink.h, NFNLGRP_NFTABLES
-_GONE: Final = {10 << 8 | kind for kind in (2, 5, 8)}  # NFT_MSG_DELTABLE, -CHAIN, -RULE of NFNL_SUBSYS_NFTABLES
+_SUBSYSTEM: Final = 10 << 8  # NFNL_SUBSYS_NFTABLES
+_MADE: Final = {_SUBSYSTEM | kind for kind in (0, 3, 6)}  # NFT_MSG_NEWTABLE, -CHAIN, -RULE
+_GONE: Final = {_SUBSYSTEM | kind for kind in (2, 5, 8)}  # NFT_MSG_DELTABLE, -CHAIN, -RULE
 # The first attribute of each names the table.
 _OURS: Final = struct.pack("=HH", 4 + len(TABLE) + 1, 1) + TABLE.encode() + b"\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A table, chain or rule was made or taken away, by whomever.
+
+    Attributes:
+        is_loss: It was taken away; true also where more was changed than could be heard.
+        is_ours: It is our table, or in it; likewise.
+        is_others: It is another table, or in one; likewise.
+        sender: The process that did it, where that is an nft of ours.
+    """
+
+    is_loss: bool
+    is_ours: bool
+    is_others: bool
+    sender: int
+
+
+class Ear:
+    """Hears by netlink of changes in the firewall, while somebody wants to.
+
+    Args:
+        on_change: Called in the event loop with what has changed.
+    """
+
+    def __init__(self, on_change: Callable[[list[Change]], None]) -> None:
+        self._on_change = on_change
+        self._socket: socket.socket | None = None
+
+    @property
+    def hears(self) -> bool:
+        """Whether changes are heard."""
+        return self._socket is not None
+
+    def listen(self, wanted: bool) -> None:
+        """Hear from now on, or no longer; call in the event loop."""
+        if wanted == self.hears:
+            return
+        loop = asyncio.get_running_loop()
+        if self._socket is not None:
+            loop.remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+            return
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        self._socket = socket.socket(socket.AF_NETLINK, kind, _NETFILTER)
+        self._socket.bind((0, _EVENTS))
+        loop.add_reader(self._socket, self._heard)
+
+    def _heard(self) -> None:
+        if changes := [*self._changes()]:
+            self._on_change(changes)
+
+    def _changes(self) -> Iterator[Change]:
+        assert self._socket is not None
+        while True:
+            try:
+                data = self._socket.recv(1 << 16)
+            except BlockingIOError:
+                return
+            except OSError:
+                yield Change(is_loss=True, is_ours=True, is_others=True, sender=0)  # more than the socket could hold
+                continue
+            while data:
+                length, kind, _, _, sender = _HEADER.unpack_from(data)
+                if kind in _MADE | _GONE:
+                    is_ours = data[20 : 20 + len(_OURS)] == _OURS
+                    yield Change(kind in _GONE, is_ours, not is_ours, sender)
+                data = data[(length + 3) & ~3 :]
 
 
 class Nft:
@@ -45,7 +118,7 @@ class Nft:
         self._program = program
         self._made: str | None = None  # what the table is; None while that is not known
         self._child = 0  # the last nft of ours: its messages' sender
-        self._socket: socket.socket | None = None
+        self._ear = Ear(self._heard)
         self._on_lost: Callable[[], None] = lambda: None
 
     def follow(self, on_lost: Callable[[], None]) -> None:
@@ -54,18 +127,7 @@ class Nft:
 
     def listen(self) -> None:
         """Hear what others do to the table, as long as there is one; call in the event loop."""
-        if bool(self._made) == (self._socket is not None):
-            return
-        loop = asyncio.get_running_loop()
-        if self._socket is not None:
-            loop.remove_reader(self._socket)
-            self._socket.close()
-            self._socket = None
-            return
-        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-        self._socket = socket.socket(socket.AF_NETLINK, kind, _NETFILTER)
-        self._socket.bind((0, _EVENTS))
-        loop.add_reader(self._socket, self._heard)
+        self._ear.listen(bool(self._made))
 
     def make(self, chains: str) -> bool:
         """Have the table be these chains, or none; return whether it had been lost.
@@ -73,7 +135,7 @@ class Nft:
         Raises:
             Failed: nft refuses; the table is as it was.
         """
-        lost = self._made is None and bool(chains) and self._socket is not None
+        lost = self._made is None and bool(chains) and self._ear.hears
         if chains == self._made or (not chains and self._made is None and not self._note.exists()):
             return False
         if chains:
@@ -88,27 +150,11 @@ class Nft:
     def _note_child(self, pid: int) -> None:
         self._child = pid
 
-    def _heard(self) -> None:
-        if any([*self._losses()]):
+    def _heard(self, changes: list[Change]) -> None:
+        if any(one.is_loss and one.is_ours and one.sender != self._child for one in changes):
             log.warning("somebody has taken away rules of Cablecar's in the firewall")
             self._made = None
             self._on_lost()
-
-    def _losses(self) -> Iterator[bool]:
-        """Yield of each message that has come whether it tells of a loss by somebody else."""
-        assert self._socket is not None
-        while True:
-            try:
-                data = self._socket.recv(1 << 16)
-            except BlockingIOError:
-                return
-            except OSError:
-                yield True  # more than the socket could hold: who knows
-                continue
-            while data:
-                length, kind, _, _, sender = _HEADER.unpack_from(data)
-                yield kind in _GONE and sender != self._child and data[20 : 20 + len(_OURS)] == _OURS
-                data = data[(length + 3) & ~3 :]
 
 
 def run(text: str, *options: str, program: str = NFT, on_start: Callable[[int], None] = lambda pid: None) -> None:

@@ -1,27 +1,36 @@
 """Openings in this machine's own firewall for a call: rules that let its packets through, towards its server alone.
 
-Where `firewall.py` finds a chain of nftables (iptables-nft's are among them) that stops a packet of the call, a rule is
-put before all others there. The firewall stays as it is otherwise, whoever made it. Each rule has the link's name in its
-comment, and is taken away by that: a note of the links with openings outlives the helper. The rules are such as
-iptables understands, so that nobody's own tools stumble over them.
+Where `firewall.py` finds a chain of nftables (iptables-nft's and so ufw's are among them) that stops a packet of the
+call, a rule is put before all others there; in its own table firewalld is asked instead (`firewalld.py`). The firewall
+stays as it is otherwise, whoever made it. Each rule has the link's name in its comment, and is taken away by that: a note
+of the links with openings outlives the helper. The rules are such as iptables understands, so that nobody's own tools
+stumble over them. While there is a call, changes that others make are heard of, and what is missing is put back.
 """
 
 import asyncio
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Final
 
 from cablecar.helper import firewall, nft, safefile
+from cablecar.helper.bus import CallError
 from cablecar.helper.carrier import Passage
-from cablecar.helper.errors import Failed
-from cablecar.helper.firewall import Key, Packet
+from cablecar.helper.errors import CablecarError, Failed
+from cablecar.helper.firewall import COMMENT, Key, Packet
+from cablecar.helper.firewalld import TABLE, Firewalld
 
 log = logging.getLogger(__name__)
 
 NOTE: Final = Path("/run/cablecar/openings")
+PAUSE: Final = 0.5  # seconds; a firewall's reload is hundreds of changes, and each look takes its time
+_CHILDREN: Final = 32
+# It cannot be read or changed, or says what nobody understands.
+_REFUSALS: Final = (CablecarError, CallError, OSError, ValueError, LookupError, TypeError, AttributeError)
 _PORTS: Final = {6: "tcp", 17: "udp"}
 # An answer, and no connection from there; what conntrack says of it iptables could not show.
 _NO_SYN: Final = {
@@ -33,59 +42,149 @@ _NO_SYN: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    cable: str
+    server: IPv4Address
+    passages: tuple[Passage, ...]
+
+
 class Openings:
     """What is open.
 
     Args:
         note: The file with the names of the links that something is open for; there while there are any.
         program: `nft`.
+        firewalld: firewalld, where there is a bus to find it on.
     """
 
-    def __init__(self, note: Path = NOTE, program: str = nft.NFT) -> None:
+    def __init__(self, note: Path = NOTE, program: str = nft.NFT, firewalld: Firewalld | None = None) -> None:
         self._note = note
         self._program = program
+        self._firewalld = firewalld
         self._lock = asyncio.Lock()
+        self._calls: dict[str, _Call] = {}
+        self._tunnels: dict[str, str] = {}
+        self._ear = nft.Ear(self._heard)
+        self._children: deque[int] = deque(maxlen=_CHILDREN)  # the last nfts of ours: their messages' senders
+        self._is_stale = False
+        self._telling: asyncio.TimerHandle | None = None
+        self._on_loss: Callable[[], None] = lambda: None
+
+    async def begin(self, on_loss: Callable[[], None]) -> None:
+        """Have `on_loss` called in the event loop when a `renew` may have something to do; call once."""
+        self._on_loss = on_loss
+        if self._firewalld is not None:
+            await self._firewalld.begin(self._doubt)
 
     async def open(self, link: str, cable: str, server: IPv4Address, passages: Iterable[Passage]) -> None:
         """Let a call through, where anything is in its way; a firewall that cannot be read or changed stays."""
         async with self._lock:
-            await self._close(link)
             try:
-                rules = await firewall.ruleset()
-                found = missing(rules, firewall.packets(cable, str(server), passages))
-                if not found:
-                    return
-                self._write(self.names | {link})
-                await self._change({"insert": {"rule": _rule(key, packet, link)}} for key, packet in found)
-            except (Failed, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-                log.warning("link %s: the firewall could not be opened: %s", link, error)
-                return
-        for (family, table, chain), packet in found:
-            log.info("link %s: %s may pass chain %s of table %s %s", link, packet.what, chain, family, table)
+                await self._close(link)
+            except _REFUSALS as error:
+                log.warning("link %s: what was opened for an earlier call stays: %s", link, error)
+            self._calls[link] = _Call(cable, server, tuple(passages))
+            self._ear.listen(wanted=True)  # before the look: what is changed after it is heard
+            await self._open(link)
+
+    def expect(self, link: str, cable: str, server: IPv4Address, passages: Iterable[Passage]) -> None:
+        """Note what was opened for a call that runs already; the next `renew` sees to it."""
+        self._calls[link] = _Call(cable, server, tuple(passages))
+        self._ear.listen(wanted=True)
+        self._doubt()
+
+    async def join(self, link: str, tunnel: str) -> None:
+        """Tell firewalld, where it runs, that a call's interface leads outside; until `close`."""
+        self._tunnels[link] = tunnel
+        async with self._lock:
+            await self._join(link)
+
+    async def renew(self) -> bool:
+        """Put back what others have taken away of what is open; return whether anything was missing."""
+        if not self._is_stale:
+            return False
+        async with self._lock:
+            self._is_stale = False
+            for link in [*self._tunnels]:
+                await self._join(link)
+            return any([await self._open(link) for link in [*self._calls]])
 
     async def close(self, link: str) -> None:
         """Take a link's openings away, if it has any.
 
         Raises:
-            Failed, OSError, ValueError: The firewall could not be read or changed.
+            Failed, CallError, OSError, ValueError: The firewall could not be read or changed.
         """
         async with self._lock:
             await self._close(link)
 
+    async def _join(self, link: str) -> None:
+        if self._firewalld is not None and (tunnel := self._tunnels.get(link)) is not None:
+            await self._firewalld.join(link, tunnel)
+
+    async def _open(self, link: str) -> bool:
+        call = self._calls[link]
+        try:
+            rules = await firewall.ruleset()
+            found = missing(rules, firewall.packets(call.cable, str(call.server), call.passages))
+            if not found:
+                return False
+            asked = await self._askable(found)
+            if self._firewalld is not None and asked:
+                await self._firewalld.let(link, call.cable, call.server, [packet for _, packet in asked])
+            if written := [one for one in found if one not in asked]:
+                self._write(self._noted | {link})
+                await self._change({"insert": {"rule": _rule(key, packet, link)}} for key, packet in written)
+        except _REFUSALS as error:
+            log.warning("link %s: the firewall could not be opened: %s", link, error)
+            return False
+        for (family, table, chain), packet in written:
+            log.info("link %s: %s may pass chain %s of table %s %s", link, packet.what, chain, family, table)
+        return True
+
+    async def _askable(self, found: list[tuple[Key, Packet]]) -> list[tuple[Key, Packet]]:
+        """Return those that stand in the table of a firewalld that runs."""
+        of_firewalld = [one for one in found if one[0][1] == TABLE]
+        runs = bool(of_firewalld) and self._firewalld is not None and await self._firewalld.runs()
+        return of_firewalld if runs else []
+
     async def _close(self, link: str) -> None:
-        if link not in self.names:
-            return
-        for rule in _ours(await firewall.ruleset(), link):
-            place = {key: rule[key] for key in ("family", "table", "chain", "handle")}
-            try:
-                await self._change([{"delete": {"rule": place}}])
-            except Failed:
-                log.warning("link %s: an opening has gone by itself", link)
-        self._write(self.names - {link})
+        self._calls.pop(link, None)
+        self._tunnels.pop(link, None)
+        self._ear.listen(wanted=bool(self._calls))
+        if link in self._noted:
+            for rule in _ours(await firewall.ruleset(), link):
+                place = {key: rule[key] for key in ("family", "table", "chain", "handle")}
+                try:
+                    await self._change([{"delete": {"rule": place}}])
+                except Failed:
+                    log.warning("link %s: an opening has gone by itself", link)
+            self._write(self._noted - {link})
+        if self._firewalld is not None:
+            await self._firewalld.leave(link)
+
+    def _heard(self, changes: list[nft.Change]) -> None:
+        if any(one.is_others and one.sender not in self._children for one in changes):
+            self._doubt()
+
+    def _doubt(self) -> None:
+        """Somebody has changed something: tell when the burst is over, or has lasted for as long as we wait."""
+        self._is_stale = True
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(PAUSE, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = None
+        self._on_loss()
 
     @property
     def names(self) -> set[str]:
         """The links that something is open for."""
+        return self._noted | (self._firewalld.names if self._firewalld is not None else set())
+
+    @property
+    def _noted(self) -> set[str]:
         try:
             return set(safefile.read(self._note).decode().split())
         except FileNotFoundError:
@@ -99,7 +198,7 @@ class Openings:
 
     async def _change(self, commands: Iterable[Mapping[str, Any]]) -> None:
         text = json.dumps({"nftables": list(commands)})
-        await asyncio.to_thread(nft.run, text, "-j", program=self._program)
+        await asyncio.to_thread(nft.run, text, "-j", program=self._program, on_start=self._children.append)
 
 
 def missing(ruleset: Any, wanted: Iterable[Packet]) -> list[tuple[Key, Packet]]:
@@ -110,23 +209,23 @@ def missing(ruleset: Any, wanted: Iterable[Packet]) -> list[tuple[Key, Packet]]:
         (outcome,) = firewall.outcomes(rules, [packet])
         while outcome.verdict != firewall.PASSES and (outcome.chain, packet) not in found:
             found.append((outcome.chain, packet))
-            rules["nftables"].insert(0, {"rule": _rule(outcome.chain, packet, "", is_played=True)})
+            rules["nftables"].insert(0, {"rule": _rule(outcome.chain, packet, "")})
             (outcome,) = firewall.outcomes(rules, [packet])
     return found
 
 
-def _rule(key: Key, packet: Packet, link: str, is_played: bool = False) -> dict[str, Any]:
+def _rule(key: Key, packet: Packet, link: str) -> dict[str, Any]:
     values = packet.values
     side, port = ("daddr", "dport") if packet.hook == "output" else ("saddr", "sport")
     expression = [_match("ip", side, values[side])]
     if protocol := _PORTS.get(values["protocol"] if isinstance(values["protocol"], int) else 0):
         expression.append(_match(protocol, port, values[port]))
-        if protocol == "tcp" and packet.hook == "input" and not is_played:
+        if protocol == "tcp" and packet.hook == "input":
             expression.append(_NO_SYN)
     else:
         expression.append(_match("ip", "protocol", values["protocol"]))
     place = dict(zip(("family", "table", "chain"), key, strict=True))
-    return {**place, "expr": [*expression, {"accept": None}], "comment": f"cablecar {link}"}
+    return {**place, "expr": [*expression, {"accept": None}], "comment": COMMENT + link}
 
 
 def _match(protocol: str, field: str, value: object) -> dict[str, Any]:
@@ -136,4 +235,4 @@ def _match(protocol: str, field: str, value: object) -> dict[str, Any]:
 
 def _ours(ruleset: Any, link: str) -> list[Mapping[str, Any]]:
     rules = [entry["rule"] for entry in ruleset["nftables"] if "rule" in entry]
-    return [rule for rule in rules if rule.get("comment") == f"cablecar {link}"]
+    return [rule for rule in rules if rule.get("comment") == COMMENT + link]

@@ -24,12 +24,14 @@ from cablecar.helper.bus import Bus
 from cablecar.helper.call import Machinery
 from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.errors import Failed
+from cablecar.helper.firewalld import Firewalld
 from cablecar.helper.history import History
 from cablecar.helper.imports import Foreign
 from cablecar.helper.leases import Lease
 from cablecar.helper.links import Links
 from cablecar.helper.lookup import Lookup
 from cablecar.helper.nameservers import NameServers
+from cablecar.helper.opening import Openings
 from cablecar.helper.plan import Cable, Interface, Wanted, Way
 from cablecar.helper.pppd import Exit
 from cablecar.helper.resolved import Resolved
@@ -373,6 +375,7 @@ async def stage(private_bus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         tmp_path / "peers",
         tmp_path / "run",
         [tmp_path / "run"],
+        Openings(tmp_path / "run/openings", "/nonexistent/nft", Firewalld(bus, tmp_path / "run/firewalld")),
     )
     links = Links(machinery)
     await links.begin(at_boot=False)

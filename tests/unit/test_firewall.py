@@ -36,6 +36,7 @@ def field(protocol: str, name: str) -> dict[str, Any]:
 ACCEPT, DROP = {"accept": None}, {"drop": None}
 COUNTER = {"counter": {"packets": 0, "bytes": 0}}
 ESTABLISHED = match({"ct": {"key": "state"}}, ["established", "related"], "in")
+MASKED = match({"&": [field("tcp", "flags"), ["fin", "syn", "rst", "ack"]]}, "syn", "!=")
 GRE = match(meta("l4proto"), "gre")
 PPTP = match(field("tcp", "dport"), 1723)
 
@@ -57,7 +58,13 @@ def test_no_rules_stop_nothing() -> None:
     ("entries", "expected"),
     [
         ([chain("in", "input", "drop")], [PASSES, STOPPED, PASSES, STOPPED]),
-        ([chain("in", "input", "drop"), rule("in", ESTABLISHED, COUNTER, ACCEPT)], [PASSES] * 4),
+        ([chain("in", "input", "drop"), rule("in", ESTABLISHED, COUNTER, ACCEPT)], [PASSES, PASSES, PASSES, STOPPED]),
+        ([chain("in", "input", "drop"), rule("in", ESTABLISHED, ACCEPT), {"ct helper": {"name": "x", "type": "pptp"}}],
+         [PASSES, PASSES, PASSES, OPEN]),
+        ([chain("in", "input", "drop"), {"rule": {**rule("in", MASKED, ACCEPT)["rule"], "comment": "cablecar home"}},
+          rule("in", GRE, ACCEPT)], [PASSES] * 4),
+        ([chain("in", "input", "drop"), rule("in", MASKED, ACCEPT), rule("in", GRE, ACCEPT)],
+         [PASSES, OPEN, PASSES, PASSES]),
         ([chain("in", "input"), rule("in", GRE, DROP)], [PASSES, PASSES, PASSES, STOPPED]),
         ([chain("out", "output"), rule("out", PPTP, {"reject": {"type": "tcp reset"}})], [STOPPED, PASSES, PASSES, PASSES]),
         ([chain("out", "output", "drop"), rule("out", PPTP, ACCEPT)], [PASSES, PASSES, STOPPED, PASSES]),

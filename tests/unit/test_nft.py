@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cablecar.helper.errors import Failed
-from cablecar.helper.nft import Nft
+from cablecar.helper.nft import Change, Ear, Nft
 
 CHAINS = "  chain x {\n  }\n"
 
@@ -78,13 +78,13 @@ def message(kind: int, name: bytes = b"cablecar\0", sender: int = 4711) -> bytes
 def kernel(table: Nft, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     ours, kernels = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     ours.setblocking(False)
-    monkeypatch.setattr(table, "_socket", ours)
+    monkeypatch.setattr(table._ear, "_socket", ours)
     yield kernels
     ours.close()
     kernels.close()
 
 
-NEWTABLE, DELTABLE, DELRULE = 0, 2, 8
+NEWTABLE, DELTABLE, DELRULE, NEWSET = 0, 2, 8, 9
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_loss_is_heard_and_mended(
     table.follow(lambda: heard.append(True))
     table.make(CHAINS)
     kernel.send(data)
-    table._heard()
+    table._ear._heard()
     assert bool(heard) is is_lost
     assert table.make(CHAINS) is is_lost
     assert len(told(tmp_path)) == 1 + is_lost
@@ -114,4 +114,23 @@ def test_our_own_doing_is_no_loss(table: Nft, kernel: socket.socket) -> None:
     table.follow(lambda: pytest.fail("nobody else was there"))
     table.make(CHAINS)
     kernel.send(message(DELTABLE, sender=table._child))
-    table._heard()
+    table._ear._heard()
+
+
+def test_an_ear_tells_whose_table_it_was_and_of_a_burst(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[Change] = []
+    ear = Ear(heard.extend)
+    ours, kernels = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.setblocking(False)
+    with ours, kernels:
+        monkeypatch.setattr(ear, "_socket", ours)
+        kernels.send(message(NEWSET) + message(NEWTABLE) + message(DELRULE, b"filter\0", 7))
+        ear._heard()
+    assert heard == [Change(False, True, False, 4711), Change(True, False, True, 7)]
+
+
+async def test_an_ear_hears_the_kernel_only_while_it_is_to() -> None:
+    ear = Ear(lambda changes: None)
+    for wanted in (False, True, True, False, False):
+        ear.listen(wanted)
+        assert ear.hears is wanted

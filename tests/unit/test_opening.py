@@ -1,17 +1,20 @@
 """Where a firewall has to be opened, with which rules, and that they go again; nft itself judges."""
 
+import asyncio
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from namespaces import AS_ROOT, unshare
 
 from cablecar.helper import firewall, opening
 from cablecar.helper.l2tp import L2TP
+from cablecar.helper.nft import Change
 from cablecar.helper.opening import Openings
 from cablecar.helper.pptp import PPTP
 
@@ -51,10 +54,12 @@ def program(tmp_path: Path) -> Iterator[Path]:
         network.kill()
 
 
-@pytest.fixture
-def openings(tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch) -> Openings:
+@pytest_asyncio.fixture
+async def openings(tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Openings]:
     monkeypatch.setattr(firewall, "NFT", str(program))
-    return Openings(tmp_path / "openings", str(program))
+    openings = Openings(tmp_path / "openings", str(program))
+    yield openings
+    openings._ear.listen(wanted=False)
 
 
 def told(program: Path) -> str:
@@ -80,7 +85,7 @@ async def test_each_chain_in_the_way_is_opened_and_left_as_it_was(openings: Open
         "ip saddr 203.0.113.7 tcp sport 1723 tcp flags != syn / fin,syn,rst,ack",
     ]
     rules = await firewall.ruleset()
-    assert opening.missing(rules, firewall.packets("eth0", str(SERVER), PPTP.passages[1:])) == []
+    assert opening.missing(rules, firewall.packets("eth0", str(SERVER), PPTP.passages)) == []
     await openings.open("office", "eth0", IPv4Address("203.0.113.8"), L2TP.passages)
     assert openings.names == {"home", "office"}
     await openings.close("home")
@@ -112,6 +117,80 @@ async def test_a_firewall_that_was_emptied_meanwhile_needs_no_closing(openings: 
     build(program, "flush ruleset")
     await openings.close("home")
     assert openings.names == set()
+
+
+STATEFUL = """
+table inet filter {
+  chain input {
+    type filter hook input priority 0; policy drop
+    ct state established,related accept
+    ct state invalid drop
+  }
+}
+"""
+
+
+async def test_conntrack_knows_no_answer_of_gre_so_that_is_let_in_and_nothing_else(
+    openings: Openings, program: Path
+) -> None:
+    build(program, STATEFUL)
+    await openings.open("home", "eth0", SERVER, PPTP.passages)
+    added = [line.strip() for line in told(program).splitlines() if "cablecar" in line]
+    assert added == ['ip saddr 203.0.113.7 ip protocol gre accept comment "cablecar home"']
+
+
+async def test_what_others_take_away_while_a_call_is_up_is_put_back_once(openings: Openings, program: Path) -> None:
+    before = build(program, WALL)
+    await openings.open("home", "eth0", SERVER, PPTP.passages)
+    opened = told(program)
+    theirs, ours = (Change(False, False, True, sender) for sender in (1, openings._children[-1]))
+    openings._heard([ours])
+    assert not await openings.renew(), "our own doing"
+    openings._heard([theirs, theirs])
+    openings._heard([theirs])
+    assert not await openings.renew(), "nothing is missing"
+    assert told(program) == opened
+    build(program, "flush ruleset")
+    build(program, WALL)
+    assert not await openings.renew(), "nobody has told yet"
+    openings._heard([theirs])
+    assert await openings.renew()
+    assert told(program) == opened
+    build(program, "insert rule inet filter input drop")
+    openings._heard([theirs])
+    assert await openings.renew(), "one that stands before ours is in the way"
+    await openings.close("home")
+    assert told(program) == before.replace("policy drop;\n", "policy drop;\n\t\tdrop\n", 1)
+    openings._heard([theirs])
+    assert not await openings.renew() and not openings._ear.hears
+
+
+async def test_a_burst_of_changes_is_told_once(openings: Openings) -> None:
+    told: list[bool] = []
+    await openings.begin(lambda: told.append(True))
+    for _ in range(100):
+        openings._heard([Change(False, False, True, 1)])
+    await asyncio.sleep(opening.PAUSE + 0.2)
+    assert told == [True]
+
+
+async def test_a_call_that_was_taken_over_is_seen_to_without_being_closed(
+    openings: Openings, program: Path, tmp_path: Path
+) -> None:
+    build(program, WALL)
+    await openings.open("home", "eth0", SERVER, PPTP.passages)
+    opened = told(program)
+    after = Openings(tmp_path / "openings", str(program))
+    after.expect("home", "eth0", SERVER, PPTP.passages)
+    assert not await after.renew()
+    assert told(program) == opened
+    build(program, "flush ruleset")
+    build(program, WALL)
+    after.expect("home", "eth0", SERVER, PPTP.passages)
+    assert await after.renew()
+    assert told(program) == opened
+    await after.close("home")
+    await openings.close("home")
 
 
 async def test_a_firewall_that_cannot_be_read_stays(
