@@ -266,7 +266,7 @@ class Diagnosis:
         for verdict in (firewall.STOPPED, firewall.OPEN):
             for one in found:
                 if one.verdict == verdict:
-                    return _hindrance(one)
+                    return _hindrance(one, self._link.settings.firewall == "open")
         passages = " and ".join(passage.what for passage in self._by.passages)
         return Finding(GOOD, f"The firewall lets {passages} through.")
 
@@ -369,9 +369,12 @@ class Diagnosis:
         return not (way.is_local or way.is_pinned or str(address) in self._link.dialer.facts.dns)
 
 
-def _hindrance(one: firewall.Outcome) -> Finding:
+def _hindrance(one: firewall.Outcome, may_open: bool) -> Finding:
     what, place = one.packet.what, one.place
-    advice = f"Let {what} through there, to the server and from it."
+    if may_open:
+        advice = f"Let {what} through there, to the server and from it."
+    else:
+        advice = f"Set the link's `firewall` to `open`, or let {what} through there, to the server and from it."
     match one.verdict, one.packet.hook:
         case firewall.STOPPED, "output":
             return Finding(BAD, f"The firewall stops {what} to the server: {place}.", advice)
