@@ -12,6 +12,7 @@ import subprocess
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final
 
 from cablecar.helper.carrier import Passage
@@ -27,8 +28,9 @@ _VERDICTS: Final = {"accept": PASSES, "drop": STOPPED, "reject": STOPPED, "retur
 _POLICIES: Final = {"accept": PASSES, "drop": STOPPED}
 _HARMLESS: Final = ("counter", "log", "mangle", "notrack", "ct helper", "comment", "continue", "quota")
 _DEPTH: Final = 16  # jumps, as the kernel has it
+_NEW: Final = {"state": "new", "status": "none"}  # of conntrack's
 _FAMILIES: Final = ("ip", "inet")
-_PROTOCOLS: Final = {"gre": 47, "tcp": 6, "udp": 17, "icmp": 1}
+_PROTOCOLS: Final = {"gre": 47, "tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "ipv6-icmp": 58, "ip6": -1}
 
 Rules = list[Mapping[str, Any]]
 Key = tuple[str, str, str]  # family, table, chain
@@ -71,13 +73,16 @@ def packets(cable: str, server: str, passages: Iterable[Passage]) -> tuple[Packe
 
 
 def _both_ways(cable: str, server: str, passage: Passage) -> tuple[Packet, Packet]:
-    out = {"oifname": cable, "daddr": server, "protocol": passage.number, "state": "new"}
+    both = {"nfproto": "ipv4", "protocol": passage.number}
+    out = {**both, **_NEW, "oifname": cable, "daddr": server}
     # conntrack takes GRE there and back for two connections, unless its PPTP helper has been told of the call: the keys
     # in the packets differ, and only that helper knows them for a pair.
-    back = {"iifname": cable, "saddr": server, "protocol": passage.number, "state": "new"}
+    back = {**both, "iifname": cable, "saddr": server}
     if passage.port:
         out |= {"dport": passage.port}
         back |= {"sport": passage.port, "state": "established"}
+    else:
+        back |= _NEW
     return Packet(passage.what, "output", out), Packet(passage.what, "input", back)
 
 
@@ -119,8 +124,9 @@ def outcomes(ruleset: Any, wanted: Iterable[Packet]) -> list[Outcome]:
 
 def _doubtful(packet: Packet) -> Packet:
     """Return the packet without what conntrack's PPTP helper, which somebody uses, may make of it."""
-    known = {key: value for key, value in packet.values.items() if key != "state" or value != "new"}
-    return packet if packet.hook == "output" else replace(packet, values=known)
+    if packet.hook == "output" or packet.values["state"] != "new":
+        return packet
+    return replace(packet, values={key: value for key, value in packet.values.items() if key not in _NEW})
 
 
 def _chains(ruleset: Any) -> _Chains:
@@ -224,9 +230,10 @@ def _key(left: Any) -> tuple[str, int | None]:
     if "ct" in left:
         return left["ct"].get("key", ""), None
     payload = left.get("payload", {})
-    if payload.get("protocol") in ("ip", "th"):
-        return payload.get("field", ""), None
-    return payload.get("field", ""), _PROTOCOLS.get(payload.get("protocol", ""))
+    protocol, name = payload.get("protocol", ""), payload.get("field", "")
+    if protocol in ("ip", "th"):
+        return name, None
+    return (name, _PROTOCOLS[protocol]) if protocol in _PROTOCOLS else ("", None)
 
 
 def _choices(right: Any) -> list[Any]:
@@ -235,12 +242,19 @@ def _choices(right: Any) -> list[Any]:
     return right if isinstance(right, list) else [right]
 
 
+def _is_within(prefix: Mapping[str, Any], address: object) -> bool | None:
+    try:
+        return IPv4Address(address) in IPv4Network((prefix["addr"], prefix["len"]), strict=False)
+    except (LookupError, ValueError):
+        return None  # a range of addresses, or a set
+
+
 def _is(one: Any, value: object) -> bool | None:
     if isinstance(one, dict):
         low, high = one.get("range", (None, None))
         if isinstance(low, int) and isinstance(high, int) and isinstance(value, int):
             return bool(low <= value <= high)
-        return None
+        return _is_within(one.get("prefix", {}), value)
     if isinstance(one, str) and one.startswith("@"):
         return None  # a named set
     return bool((_PROTOCOLS.get(one, one) if isinstance(one, str) else one) == value)

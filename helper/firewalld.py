@@ -58,20 +58,21 @@ class Firewalld:
         """Return whether there is one."""
         return await self._bus.has_owner(NAME)
 
-    async def let(self, link: str, cable: str, server: IPv4Address, packets: Iterable[Packet]) -> None:
-        """Let these packets through between the cable and the server.
+    async def let(self, link: str, cable: str, server: IPv4Address, packets: Iterable[Packet]) -> bool:
+        """Let these packets through between the cable and the server; return whether it did not do so already.
 
         Raises:
             CallError, StorageFailed: It does not.
         """
         zone = await self._zone(cable, server)
+        items: list[Item] = []
         for packet in packets:
             rule = rich_rule(packet)
             if packet.hook == "input":
-                await self._have(link, (RULE, zone, rule))
+                items.append((RULE, zone, rule))
             else:
-                for policy in await self._policies(zone):
-                    await self._have(link, (POLICY, policy, rule))
+                items += [(POLICY, policy, rule) for policy in await self._policies(zone)]
+        return any([await self._have(link, item) for item in items])
 
     async def join(self, link: str, interface: str) -> None:
         """Put a call's interface into the zone `external`, unless somebody has chosen one for it."""
@@ -122,9 +123,9 @@ class Firewalld:
             if _HERE in zones.get("ingress_zones", []) and {zone, _ANY} & set(zones.get("egress_zones", []))
         ]
 
-    async def _have(self, link: str, item: Item) -> None:
+    async def _have(self, link: str, item: Item) -> bool:
         if await self._has(item):
-            return
+            return False
         items = self._items(link)
         if item not in items:
             self._write({**self._read(), link: [*items, item]})
@@ -136,6 +137,7 @@ class Firewalld:
         else:
             await self._bus.ask(_ZONE, "addInterface", "ss", [place, what], LIMIT)
         log.info("link %s: firewalld has for its %s %s: %s", link, "policy" if kind == POLICY else "zone", place, what)
+        return True
 
     async def _has(self, item: Item) -> bool:
         kind, place, what = item

@@ -131,8 +131,10 @@ class Openings:
             if not found:
                 return False
             asked = await self._askable(found)
+            asked_anew = False
             if self._firewalld is not None and asked:
-                await self._firewalld.let(link, call.cable, call.server, [packet for _, packet in asked])
+                packets = [packet for _, packet in asked]
+                asked_anew = await self._firewalld.let(link, call.cable, call.server, packets)
             if written := [one for one in found if one not in asked]:
                 self._write(self._noted | {link})
                 await self._change({"insert": {"rule": _rule(key, packet, link)}} for key, packet in written)
@@ -141,7 +143,7 @@ class Openings:
             return False
         for (family, table, chain), packet in written:
             log.info("link %s: %s may pass chain %s of table %s %s", link, packet.what, chain, family, table)
-        return True
+        return asked_anew or bool(written)
 
     async def _askable(self, found: list[tuple[Key, Packet]]) -> list[tuple[Key, Packet]]:
         """Return those that stand in the table of a firewalld that runs."""

@@ -179,6 +179,8 @@ async def test_the_calls_packets_are_let_through_where_they_are_judged(
     assert wall.policies["to-home"]["rich_rules"] == [TCP_OUT, GRE_OUT]
     assert wall.policies["to-public"]["rich_rules"] == wall.policies["forward"]["rich_rules"] == []
     assert openings.names == {LINK}
+    openings._doubt()
+    assert not await openings.renew(), "it has all of that"
     after = another(stage, tmp_path)  # a kill
     assert after.names == {LINK}
     await after.close(LINK)

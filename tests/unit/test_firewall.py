@@ -59,6 +59,8 @@ def test_no_rules_stop_nothing() -> None:
     [
         ([chain("in", "input", "drop")], [PASSES, STOPPED, PASSES, STOPPED]),
         ([chain("in", "input", "drop"), rule("in", ESTABLISHED, COUNTER, ACCEPT)], [PASSES, PASSES, PASSES, STOPPED]),
+        ([chain("in", "input", "drop"), rule("in", match({"ct": {"key": "status"}}, "dnat", "in"), ACCEPT)],
+         [PASSES, OPEN, PASSES, STOPPED]),
         ([chain("in", "input", "drop"), rule("in", ESTABLISHED, ACCEPT), {"ct helper": {"name": "x", "type": "pptp"}}],
          [PASSES, PASSES, PASSES, OPEN]),
         ([chain("in", "input", "drop"), {"rule": {**rule("in", MASKED, ACCEPT)["rule"], "comment": "cablecar home"}},
@@ -80,6 +82,14 @@ def test_no_rules_stop_nothing() -> None:
         ([chain("in", "input", "drop"), rule("in", {"xt": {"type": "match", "name": "conntrack"}}, ACCEPT)],
          [PASSES, OPEN, PASSES, OPEN]),
         ([chain("fwd", "forward", "drop")], [PASSES] * 4),
+        ([chain("out", "output"), rule("out", match(field("ip6", "daddr"), {"prefix": {"addr": "::", "len": 96}}), DROP),
+          rule("out", match(meta("nfproto"), "ipv6"), DROP)], [PASSES] * 4),
+        ([chain("out", "output"), rule("out", match(field("ip", "daddr"), {"prefix": {"addr": "203.0.0.0", "len": 8}}), DROP)],
+         [STOPPED, PASSES, STOPPED, PASSES]),
+        ([chain("out", "output"), rule("out", match(field("ip", "daddr"), {"set": [{"prefix": {"addr": "10.0.0.0", "len": 8}}]}),
+          DROP)], [PASSES] * 4),
+        ([chain("in", "input"), rule("in", match(field("ether", "saddr"), "00:11:22:33:44:55"), DROP)],
+         [PASSES, OPEN, PASSES, OPEN]),
     ],
 )  # fmt: skip
 def test_a_chain(entries: list[dict[str, Any]], expected: list[str]) -> None:

@@ -1,0 +1,103 @@
+"""firewalld and ufw, the real ones, as they come and dropping what they can: they are opened for a call, and only for it."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import lab
+import pytest
+from test_cable import findings
+
+TUNNEL = "ppp0"
+FIREWALLD = {
+    # So that what may pass the cable is not what may pass the tunnel, which would be in this zone too.
+    "zones/public.xml": '<zone><service name="ssh"/><interface name="eth0"/></zone>',
+    "policies/silent.xml": """<policy target="DROP"><ingress-zone name="HOST"/><egress-zone name="public"/>
+<rule><port port="67" protocol="udp"/><accept/></rule></policy>""",
+}
+
+
+def ours() -> list[str]:
+    """The rules that there are for the call alone."""
+    rules = lab.run("nft", "list", "ruleset").output.splitlines()
+    return sorted(line.strip() for line in rules if lab.SERVER in line or f'"{TUNNEL}"' in line)
+
+
+@pytest.fixture
+def firewalld(configured: None) -> Iterator[None]:
+    folder = Path("/etc/firewalld")
+    for name, text in FIREWALLD.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    lab.run("systemctl", "unmask", "firewalld.service")
+    lab.run("systemctl", "start", "firewalld.service")
+    yield
+    lab.link("Disconnect")
+    lab.run("systemctl", "stop", "firewalld.service")
+    lab.run("systemctl", "mask", "firewalld.service")
+    for name in FIREWALLD:
+        (folder / name).unlink()
+
+
+@pytest.fixture
+def ufw(configured: None) -> Iterator[None]:
+    lab.run("ufw", "--force", "enable")
+    yield
+    lab.link("Disconnect")
+    lab.run("ufw", "disable")
+    lab.run("nft", "flush", "ruleset")  # its chains stay, and let everything through
+
+
+def kill_helper_and_call() -> None:
+    helper = lab.helper_pid()
+    os.kill(helper, signal.SIGKILL)
+    os.kill(lab.pppd_pid(), signal.SIGKILL)
+    lab.eventually(lambda: lab.helper_pid() not in (0, helper), 20, "the next helper")
+
+
+def open_the_firewall() -> None:
+    lab.link("Update", "a{sv}", "2", "firewall", "s", "open", "reconnect", "b", "false")
+
+
+@pytest.mark.usefixtures("firewalld")
+def test_firewalld_is_asked_and_asked_again_after_a_reload() -> None:
+    stopped = "The firewall stops TCP port 1723 to the server: chain filter_OUTPUT of table inet firewalld."
+    assert findings()["firewall"] == f"bad: {stopped}"
+    open_the_firewall()
+    lab.link("Connect")
+    lab.eventually(lambda: any("filter_IN_external" in rule for rule in ours()), 10, "the tunnel is in its zone")
+    assert lab.reaches()
+    opened = ours()
+    assert len([rule for rule in opened if lab.SERVER in rule]) == 3
+    lab.run("firewall-cmd", "--reload")
+    again = lab.eventually(lambda: ours() == opened, 5, "what the reload has forgotten is there again")
+    print(f"open again {again:.2f} s after a reload")
+    assert lab.prop("State") == "up" and lab.reaches()
+    kill_helper_and_call()
+    lab.eventually(lambda: not ours(), 20, "the next helper has taken all of it back")
+
+
+@pytest.mark.usefixtures("ufw")
+def test_ufw_is_opened_and_opened_again_when_somebody_closes_it() -> None:
+    place = "chain OUTPUT of table ip filter"
+    assert findings()["firewall"] == f"unknown: The firewall may stop TCP port 1723 to the server: {place}."
+    open_the_firewall()
+    lab.link("Connect")
+    assert lab.reaches()
+    opened = ours()
+    gre = ("-s", lab.SERVER, "-p", "gre", "-m", "comment", "--comment", f"cablecar {lab.LINK}", "-j", "ACCEPT")
+    helper = lab.helper_pid()
+    os.kill(helper, signal.SIGSTOP)
+    try:
+        lab.run("iptables", "-D", "INPUT", *gre)
+        assert not lab.reaches(), "conntrack takes none of GRE for an answer"
+    finally:
+        os.kill(helper, signal.SIGCONT)
+    again = lab.eventually(lambda: ours() == opened, 5, "it is open again")
+    lab.run("ufw", "reload")
+    print(f"open again {again:.2f} s after somebody closed it")
+    lab.eventually(lambda: ours() == opened, 5, "and after a reload")
+    assert lab.prop("State") == "up" and lab.reaches()
+    kill_helper_and_call()
+    lab.eventually(lambda: not ours(), 20, "the next helper has closed it")
