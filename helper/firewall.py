@@ -28,7 +28,7 @@ _VERDICTS: Final = {"accept": PASSES, "drop": STOPPED, "reject": STOPPED, "retur
 _POLICIES: Final = {"accept": PASSES, "drop": STOPPED}
 _HARMLESS: Final = ("counter", "log", "mangle", "notrack", "ct helper", "comment", "continue", "quota")
 _DEPTH: Final = 16  # jumps, as the kernel has it
-_NEW: Final = {"state": "new", "status": "none"}  # of conntrack's
+_NEW: Final[dict[str, object]] = {"state": "new", "status": "none"}  # of conntrack's
 _FAMILIES: Final = ("ip", "inet")
 _PROTOCOLS: Final = {"gre": 47, "tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "ipv6-icmp": 58, "ip6": -1}
 
@@ -73,7 +73,7 @@ def packets(cable: str, server: str, passages: Iterable[Passage]) -> tuple[Packe
 
 
 def _both_ways(cable: str, server: str, passage: Passage) -> tuple[Packet, Packet]:
-    both = {"nfproto": "ipv4", "protocol": passage.number}
+    both: dict[str, object] = {"nfproto": "ipv4", "protocol": passage.number}
     out = {**both, **_NEW, "oifname": cable, "daddr": server}
     # conntrack takes GRE there and back for two connections, unless its PPTP helper has been told of the call: the keys
     # in the packets differ, and only that helper knows them for a pair.

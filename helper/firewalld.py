@@ -26,6 +26,8 @@ NOTE: Final = Path("/run/cablecar/firewalld")
 TABLE: Final = "firewalld"  # of nftables; its own, and where it says so nobody else may write there
 EXTERNAL: Final = "external"
 LIMIT: Final = 10.0  # seconds for an answer
+START_LIMIT: Final = 90.0  # systemd's
+_MAIN: Final = (NAME, PATH, NAME)
 _ZONE: Final = (NAME, PATH, f"{NAME}.zone")
 _POLICY: Final = (NAME, PATH, f"{NAME}.policy")
 _PROTOCOLS: Final = {47: "gre", 6: "tcp", 17: "udp"}
@@ -51,8 +53,20 @@ class Firewalld:
 
     async def begin(self, on_loss: Callable[[], None]) -> None:
         """Call `on_loss` each time that it may have forgotten what it was asked for; call once."""
-        await self._bus.follow_owner(NAME, on_loss)
+
+        def on_start() -> None:
+            self._bus.spawn(self._tell_when_started(on_loss))
+
+        await self._bus.follow_owner(NAME, on_start)
         await self._bus.follow(NAME, PATH, NAME, "Reloaded", lambda _: on_loss())
+
+    async def _tell_when_started(self, on_loss: Callable[[], None]) -> None:
+        # It has its name before its rules, and answers when it has both.
+        try:
+            await self._bus.ask(_MAIN, "getDefaultZone", timeout=START_LIMIT)
+        except CallError as error:
+            log.warning("firewalld has started, and does not answer: %s", error)
+        on_loss()
 
     async def runs(self) -> bool:
         """Return whether there is one."""
@@ -107,7 +121,7 @@ class Firewalld:
         for zone, members in zones.items():
             if any(_contains(source, server) for source in members.get("sources", [])):
                 return zone
-        (default,) = await self._bus.ask((NAME, PATH, NAME), "getDefaultZone", timeout=LIMIT)
+        (default,) = await self._bus.ask(_MAIN, "getDefaultZone", timeout=LIMIT)
         return _zone_of_interface(zones, cable) or str(default)
 
     async def _active_zones(self) -> dict[str, dict[str, list[str]]]:
