@@ -58,6 +58,8 @@ class Firewalld:
             self._bus.spawn(self._tell_when_started(on_loss))
 
         await self._bus.follow_owner(NAME, on_start)
+        if await self.runs():
+            on_start()  # at boot it may be on its way yet
         await self._bus.follow(NAME, PATH, NAME, "Reloaded", lambda _: on_loss())
 
     async def _tell_when_started(self, on_loss: Callable[[], None]) -> None:

@@ -214,6 +214,8 @@ async def test_what_a_reload_has_forgotten_is_asked_for_again(stage: Stage, wall
     openings = stage.machinery.openings
     lost: list[bool] = []
     await openings.begin(lambda: lost.append(True))
+    await stage.until(lambda: lost)
+    lost.clear()
     await openings.open(LINK, "eth0", SERVER, PPTP.passages)
     await openings.join(LINK, "ppp0")
     spoofer = await MessageBus(bus_type=BusType.SYSTEM).connect()
