@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 from dbus_next._private.unmarshaller import Unmarshaller
 from dbus_next.aio import MessageBus
@@ -55,8 +55,7 @@ class CallError(Exception):
         self.name = name
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who called a method.
 
     Attributes:
@@ -359,8 +358,7 @@ class _Descriptors:
         return data
 
 
-@dataclass(frozen=True, slots=True)
-class _PatientSocket:
+class _PatientSocket(NamedTuple):
     """What dbus-next's writer writes to. It takes a full socket for a broken one; of this one it waits for the room."""
 
     socket: socket.socket
@@ -373,8 +371,7 @@ class _PatientSocket:
             return 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(NamedTuple):
     """A message as it came: all of it, or a header that promises no body, and how many bytes of body were dropped."""
 
     data: bytes

@@ -11,7 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -338,7 +338,7 @@ class Call:
         finally:
             self._preparing = False
         log.info("link %s: dialing", self._link)
-        self._note(replace(self.dialed, dialed_at=time.time()))
+        self._note(self.dialed._replace(dialed_at=time.time()))
         self.log.begin(fresh=True)
         self._in_unit = True
         self._listener.progress(names.CONNECTING)
@@ -518,7 +518,7 @@ class Call:
         if not self._over and not self._stopping:
             log.info("link %s: up on %s", self._link, self.facts.interface)
             if not self.dialed.up_since:
-                self._note(replace(self.dialed, connected_at=time.time(), up_since=clock()))
+                self._note(self.dialed._replace(connected_at=time.time(), up_since=clock()))
             self._listener.answered(self.facts.interface, self.dialed.up_since)
 
     def _note(self, dialed: Dialed) -> None:

@@ -6,8 +6,7 @@ which protocol it is. Pure: text out, no file and no process.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cablecar.helper.reasons import Reason
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from cablecar.helper.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(NamedTuple):
     """A kind of packets that a firewall has to let through, both ways.
 
     Attributes:
@@ -30,8 +28,7 @@ class Passage:
     port: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Carrier:
+class Carrier(NamedTuple):
     """One way to carry PPP.
 
     Attributes:

@@ -11,9 +11,9 @@ import json
 import subprocess
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cablecar.helper.carrier import Passage
 from cablecar.helper.nft import NFT, TABLE
@@ -36,8 +36,7 @@ Rules = list[Mapping[str, Any]]
 Key = tuple[str, str, str]  # family, table, chain
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """One kind of packet of a call.
 
     Attributes:
@@ -51,8 +50,7 @@ class Packet:
     values: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What becomes of a packet, and by which chain."""
 
     verdict: str

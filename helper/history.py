@@ -4,12 +4,10 @@ A record is written when a call has ended; the file is always whole and holds th
 be read counts as empty: nothing depends on it.
 """
 
-import dataclasses
 import json
 import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from cablecar.helper import safefile
 from cablecar.helper.errors import StorageFailed
@@ -19,8 +17,7 @@ log = logging.getLogger(__name__)
 KEPT: Final = 300  # records of one link; they fit safefile.MAX_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One call that is over. Times are microseconds since the epoch.
 
     Attributes:
@@ -55,7 +52,7 @@ class History:
         records = [*self.read(link, KEPT - 1), record]
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            safefile.replace(self._path(link), json.dumps([dataclasses.astuple(one) for one in records]).encode())
+            safefile.replace(self._path(link), json.dumps(records).encode())
         except (OSError, StorageFailed) as error:
             log.error("link %s: its history could not be written: %s", link, error)
 

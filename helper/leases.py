@@ -11,9 +11,8 @@ from it, and whether an address can be believed is `plan.py`'s business.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from ipaddress import AddressValueError, IPv4Address
-from typing import Final
+from typing import Final, NamedTuple
 
 MOST: Final = 8  # addresses of one kind; nobody needs more, and each becomes a route
 
@@ -26,8 +25,7 @@ _PAD, _END = 0, 255
 _ROUTERS, _DNS, _DOMAIN, _SERVER = 3, 6, 15, 54
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """What an interface was given.
 
     Attributes:
@@ -62,7 +60,7 @@ def of_dhclient(text: str, interface: str) -> Lease | None:
         last.get("option domain-name", ""),
     )
     earlier = _addresses(" ".join(values.get("option routers", "") for values in own[:-1]))
-    return lease and replace(lease, former=tuple(router for router in earlier if router not in lease.routers))
+    return lease and lease._replace(former=tuple(router for router in earlier if router not in lease.routers))
 
 
 def of_networkd(text: str) -> Lease | None:

@@ -11,9 +11,8 @@ then is the next one dialed. What follows a call that is being stopped is kept i
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from cablecar.helper import reasons
 from cablecar.helper.names import (
@@ -36,8 +35,7 @@ NO_CABLE_PAUSE: Final = 60.0  # seconds; netlink tells sooner when the cable is 
 AWAKE_LIMIT: Final = 60.0  # seconds awake, after which a sleep that was told has not come
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """What the world may know about a link. Times are seconds of the machine's clock; 0 means none."""
 
     state: str = DOWN
@@ -141,7 +139,7 @@ class Link:
     def progress(self, phase: str) -> None:
         """The call has come as far as `phase`."""
         if self.status.state == DIALING and phase != self.status.phase:
-            self._publish(replace(self.status, phase=phase))
+            self._publish(self.status._replace(phase=phase))
 
     def answered(self, interface: str, since: float | None = None) -> None:
         """The call is up on `interface`, and the routes lead through it; since now, unless it was adopted."""

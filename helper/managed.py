@@ -8,9 +8,9 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Network
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from cablecar.helper import names, reasons
 from cablecar.helper.call import Dialer, Machinery, clock
@@ -47,8 +47,7 @@ class Audience(Protocol):
         """The link has new settings."""
 
 
-@dataclass(frozen=True, slots=True)
-class Details:
+class Details(NamedTuple):
     """What only those who may view details are told. Byte counts are of the present call."""
 
     server: str
@@ -290,5 +289,5 @@ class ManagedLink:
 
 def plain_details(details: Details) -> dict[str, Any]:
     """Return the details that are known, by name, as plain values."""
-    known = {key: value for key in Details.__slots__ if (value := getattr(details, key)) not in ("", (), 0)}
+    known = {key: value for key, value in details._asdict().items() if value not in ("", (), 0)}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in known.items()}

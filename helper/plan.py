@@ -22,9 +22,9 @@ be what it is said to be gets no pin, and a sentence says why.
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
-from typing import Final
+from typing import Final, NamedTuple
 
 from cablecar.helper.carrier import Passage
 from cablecar.helper.leases import Lease
@@ -50,8 +50,7 @@ _PAST_THE_TUNNEL: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """A route as the kernel has it."""
 
     destination: IPv4Network
@@ -62,8 +61,7 @@ class Route:
     source: IPv4Address | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """A policy rule without a selector: at `priority`, look in `table`."""
 
     priority: int
@@ -71,8 +69,7 @@ class Rule:
     suppress_defaults: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What one link needs of the network.
 
     Attributes:
@@ -137,8 +134,7 @@ class Snapshot:
     leases: Mapping[str, Lease] = field(default_factory=dict)  # the known ones of cables in use, by interface
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(NamedTuple):
     """How an address is reached.
 
     Attributes:
@@ -152,16 +148,14 @@ class Way:
     is_local: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Cable:
+class Cable(NamedTuple):
     """The interface that the calls of a link go by, and the lease that it has, if a program is known to hold one."""
 
     interface: Interface
     lease: Lease | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
+class Goal(NamedTuple):
     """What the kernel should have of ours.
 
     Attributes:
@@ -237,7 +231,7 @@ def goal(
             if ANYWHERE in one.through and strict is None:
                 doubts |= {_PAST_THE_TUNNEL.format(network) for network in past_the_tunnels(snapshot, tunnels)}
     if rules:
-        routes |= {replace(route, table=PINS_TABLE) for route in routes if route.table == MAIN}
+        routes |= {route._replace(table=PINS_TABLE) for route in routes if route.table == MAIN}
         rules.add(Rule(PINS_RULE, PINS_TABLE))
         if strict is None:
             rules.add(Rule(MAIN_RULE, MAIN, True))
@@ -345,7 +339,7 @@ def _kept(
         is_local = any(route.destination.subnet_of(network) for network in strict)
         is_inside = route.output in internal and route.destination.prefixlen >= _LARGE
         if route.output not in indices and (is_local or is_inside):
-            found[route.destination] = replace(route, table=PINS_TABLE, metric=0)
+            found[route.destination] = route._replace(table=PINS_TABLE, metric=0)
     return set(found.values())
 
 
@@ -414,7 +408,7 @@ def _renewed(snapshot: Snapshot, route: Route) -> Route:
         return route
     router = lease.routers[0]
     local = (one for one in snapshot.foreign if one.output == route.output and _is_local(one))
-    return replace(route, gateway=router) if any(router in one.destination for one in local) else route
+    return route._replace(gateway=router) if any(router in one.destination for one in local) else route
 
 
 def _pin(address: IPv4Address, best: Route) -> Route:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
 from cablecar.helper import names, reasons
 from cablecar.helper.reasons import Reason
@@ -277,8 +277,7 @@ class Facts:
         self._told[fact] = line
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(NamedTuple):
     """How pppd ended.
 
     Attributes:

@@ -10,10 +10,9 @@ import logging
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from cablecar.helper import safefile
 from cablecar.helper.carriers import PROTOCOLS
@@ -33,8 +32,7 @@ _SHIPPED: Final = Path(__file__).with_name("providers.toml")
 Value = str | int | bool | tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """One value, and who said so.
 
     Attributes:
@@ -50,8 +48,7 @@ class Fact:
     unverified: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(NamedTuple):
     """A preset. The head of `providers.toml` says what each fact means.
 
     Attributes:

@@ -6,12 +6,10 @@ or the D-Bus error name that `Connect` fails with. Sentences carry no address, u
 user may read them.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """One cause of a link being down.
 
     Attributes:

@@ -8,9 +8,8 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cablecar.helper.bus import Bus, CallError
 
@@ -23,8 +22,7 @@ _TRIES: Final = 10  # it hears of an interface from the kernel, as we do, and ma
 _PAUSE: Final = 0.1  # seconds between them
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(NamedTuple):
     interface: str
     servers: tuple[IPv4Address, ...]
 

@@ -273,7 +273,7 @@ class LinkObject(ServiceInterface):
     def history(self, entries: DBusUInt32) -> DBusDicts:
         """Return past calls."""
         records = self._links.history(self._present().name, entries)
-        return [variants(dataclasses.asdict(record), _RECORD) for record in records]
+        return [variants(record._asdict(), _RECORD) for record in records]
 
     @dbus_method("Log", names.ACTION_VIEW_DETAILS, _at_most(MAX_LOG_LINES))
     def log(self, lines: DBusUInt32) -> DBusStrings:

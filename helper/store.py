@@ -16,9 +16,9 @@ import logging
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from cablecar.helper import safefile
 from cablecar.helper.errors import CablecarError, InvalidSetting, StorageFailed
@@ -59,8 +59,7 @@ class Loaded:
     broken: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Dialed:
+class Dialed(NamedTuple):
     """The call of a link that runs.
 
     Attributes:
@@ -76,8 +75,7 @@ class Dialed:
     up_since: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Rest:
+class Rest(NamedTuple):
     """What a link without a call was last known to be; times as in `link.Status`."""
 
     state: str
@@ -168,7 +166,7 @@ class Store:
         Raises:
             StorageFailed: It could not be written.
         """
-        values = asdict(what) | ({"settings": what.settings.as_dict()} if isinstance(what, Dialed) else {})
+        values = what._asdict() | ({"settings": what.settings.as_dict()} if isinstance(what, Dialed) else {})
         safefile.replace(self.run / f"{name}.json", json.dumps({type(what).__name__.lower(): values}).encode())
 
     def dialed(self, name: str) -> Dialed | None:

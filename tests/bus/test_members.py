@@ -351,21 +351,21 @@ async def test_diagnose_judges_the_lease(stage: Stage, healthy: dict[str, Any]) 
     lease = stage.routes.cable_.lease
     assert lease is not None
     for server, verdict in (("10.20.30.1", "good"), ("127.0.0.1", "bad"), ("10.20.30.145", "bad")):
-        wrong = replace(lease, server=IPv4Address(server), dns=(IPv4Address(server),))
-        stage.routes.cable_ = replace(stage.routes.cable_, lease=wrong)
+        wrong = lease._replace(server=IPv4Address(server), dns=(IPv4Address(server),))
+        stage.routes.cable_ = stage.routes.cable_._replace(lease=wrong)
         findings = await diagnosed(stage)
         assert {findings["dhcp-server"]["verdict"], findings["dns"]["verdict"]} == {verdict}, server
     far = IPv4Address("10.99.0.9")
-    stage.routes.cable_ = replace(stage.routes.cable_, lease=replace(lease, server=far, dns=(far,)))
+    stage.routes.cable_ = stage.routes.cable_._replace(lease=lease._replace(server=far, dns=(far,)))
     stage.routes.loose = frozenset({far})
     findings = await diagnosed(stage)
     assert [findings[name]["advice"] for name in ("dhcp-server", "dns")] == ["Call Reconnect."] * 2
-    stage.routes.cable_ = replace(stage.routes.cable_, lease=None)
+    stage.routes.cable_ = stage.routes.cable_._replace(lease=None)
     findings = await diagnosed(stage)
     assert "no DHCP client was found" in findings["lease"]["seen"]
     assert findings["dhcp-server"]["verdict"] == "unknown"
     nothing = replace(stage.routes.cable_.interface, addresses=(), has_carrier=False)
-    stage.routes.cable_ = replace(stage.routes.cable_, interface=nothing)
+    stage.routes.cable_ = stage.routes.cable_._replace(interface=nothing)
     findings = await diagnosed(stage)
     assert (findings["cable"]["verdict"], findings["lease"]["verdict"]) == ("bad", "bad")
 
@@ -392,8 +392,8 @@ async def test_diagnose_remembers_what_calls_have_shown(stage: Stage) -> None:
     stage.machinery.history.add(LINK, record)
     findings = await diagnosed(stage)
     assert (findings["gre"]["verdict"], findings["kernel"]["verdict"]) == ("good", "unknown")
-    stage.machinery.history.add(LINK, replace(record, connected=0, reason="gre-blocked"))
-    stage.machinery.history.add(LINK, replace(record, connected=0, reason="no-kernel-support"))
+    stage.machinery.history.add(LINK, record._replace(connected=0, reason="gre-blocked"))
+    stage.machinery.history.add(LINK, record._replace(connected=0, reason="no-kernel-support"))
     findings = await diagnosed(stage)
     assert (findings["gre"]["verdict"], findings["kernel"]["verdict"]) == ("bad", "bad")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
@@ -45,7 +44,7 @@ async def test_a_call_that_goes_on_is_as_old_as_it_was(stage: Stage) -> None:
     await come_up(stage)
     old = stage.links.get(LINK)
     async with another(stage) as link:
-        assert link.status == replace(old.status, attempt=0)
+        assert link.status == old.status._replace(attempt=0)
         assert link.dialer.call is not None
         assert old.dialer.call is not None
         assert link.dialer.call.dialed == old.dialer.call.dialed

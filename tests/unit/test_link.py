@@ -1,7 +1,7 @@
 """The state machine, driven by a fake clock: every state meets every event."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -289,7 +289,7 @@ def test_a_link_goes_on_as_the_helper_before_left_it() -> None:
     play.link.wake()
     assert (play.link.status.attempt, play.world.dials) == (4, 1)
     play = Play()
-    play.link.resume(replace(left, next_retry=950.0))
+    play.link.resume(left._replace(next_retry=950.0))
     assert play.world.alarm == 1000.0
     play = Play()
     play.link.resume(Status("failed", reason=reasons.NO_PASSWORD, since=900.0))

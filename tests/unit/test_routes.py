@@ -1,6 +1,5 @@
 """Which way a packet to the server takes when no tunnel exists: pure, from a snapshot."""
 
-from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -82,7 +81,7 @@ def test_chosen_prefixes_come_before_everything_else() -> None:
     found = goal(seen, wanted, {"home": 0, "office": 1})
     assert found.routes == {
         pin(ETH0, GATEWAY),
-        replace(pin(ETH0, GATEWAY), table=PINS_TABLE),
+        pin(ETH0, GATEWAY)._replace(table=PINS_TABLE),
         Route(ANYWHERE, 5200, PPP0.index),
         Route(office, 5201, ppp1.index),
     }
@@ -147,7 +146,7 @@ def test_pins_follow_the_cables_router() -> None:
     ],
 )
 def test_a_router_that_the_client_has_not_taken_over_is_followed(router: str, former: str, via: str) -> None:
-    lease = replace(LEASE, routers=(IPv4Address(router),), former=(IPv4Address(former),))
+    lease = LEASE._replace(routers=(IPv4Address(router),), former=(IPv4Address(former),))
     assert {host.split()[-1] for host in pinned(lease, LAN, OUT)[0]} == {via}
 
 
@@ -271,7 +270,7 @@ async def test_leases_are_read_at_each_reconcile_and_forgotten_with_the_last_wis
     kernel = PlayedKernel({"eth0": LEASE})
     assert await kernel.want("home", Wanted((SERVER,))) == [SERVER]
     assert kernel.hosts() == ["10.99.0.1", "10.99.0.53", "203.0.113.7"]
-    kernel.known["eth0"] = replace(LEASE, server=None, dns=(IPv4Address("10.99.0.54"),))
+    kernel.known["eth0"] = LEASE._replace(server=None, dns=(IPv4Address("10.99.0.54"),))
     assert not await kernel.reconcile(), "nothing was lost"
     assert kernel.hosts() == ["10.99.0.54", "203.0.113.7"]
     kernel.has = {LAN, OUT}
@@ -282,7 +281,7 @@ async def test_leases_are_read_at_each_reconcile_and_forgotten_with_the_last_wis
 
 
 async def test_a_doubt_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    kernel = PlayedKernel({"eth0": replace(LEASE, server=IPv4Address("127.0.0.1"))})
+    kernel = PlayedKernel({"eth0": LEASE._replace(server=IPv4Address("127.0.0.1"))})
     await kernel.want("home", Wanted((SERVER,)))
     await kernel.reconcile()
     assert [record.getMessage() for record in caplog.records] == [
@@ -317,7 +316,7 @@ def test_strict_mode_keeps_the_chosen_networks_and_the_inside() -> None:
     wanted = {"home": Wanted((SERVER,), "", "ppp0", (ANYWHERE,), share=("eth1",))}
     found = goal(seen, wanted, {"home": 0}, [LAN.destination]).routes
     kept = {one for one in found if one.table == PINS_TABLE and one.destination.prefixlen < 32}
-    assert kept == {replace(LAN, table=PINS_TABLE), replace(routes[3], table=PINS_TABLE)}
+    assert kept == {LAN._replace(table=PINS_TABLE), routes[3]._replace(table=PINS_TABLE)}
 
 
 def test_in_strict_mode_dhcp_keeps_its_way_and_distant_dns_goes_through_the_tunnel() -> None:
