@@ -124,7 +124,7 @@ def _doubtful(packet: Packet) -> Packet:
     """Return the packet without what conntrack's PPTP helper, which somebody uses, may make of it."""
     if packet.hook == "output" or packet.values["state"] != "new":
         return packet
-    return replace(packet, values={key: value for key, value in packet.values.items() if key not in _NEW})
+    return packet._replace(values={key: value for key, value in packet.values.items() if key not in _NEW})
 
 
 def _chains(ruleset: Any) -> _Chains:

@@ -163,13 +163,15 @@ async def _serve() -> int:
     blind = asyncio.Event()
     monitor = NetworkMonitor(network_changed, links.interface_gone, blind.set)
     try:
-        await units.begin()
-        await routes.begin(links.network_changed)
-        await monitor.begin()
+        await asyncio.gather(
+            units.begin(),
+            routes.begin(links.network_changed),
+            monitor.begin(),
+            sleep.begin(),
+            resolved.begin(),
+            machinery.openings.begin(links.network_changed),
+        )
         mark = FOLDER / STARTED_MARK
-        await sleep.begin()
-        await resolved.begin()
-        await machinery.openings.begin(links.network_changed)
         await links.begin(at_boot=not mark.exists())
         mark.touch(mode=0o600)
         Manager(bus, links, machinery).export()
