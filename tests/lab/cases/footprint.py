@@ -20,6 +20,13 @@ def resident(pid: int) -> int:
     return int(found[1])
 
 
+def own(pid: int) -> int:
+    """Memory in KiB that is the process's alone, on whatever terms others run the same program meanwhile."""
+    found = re.search(r"^Private_Dirty: +(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    assert found
+    return int(found[1])
+
+
 def zombies(pid: int) -> list[int]:
     """The children of a process that have ended and that it has not asked how."""
     lists = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
