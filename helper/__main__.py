@@ -4,7 +4,8 @@ import gc
 
 from cablecar.helper import lean
 
-gc.disable()  # nothing that is loaded is garbage: looking for some takes a twentieth of the time
+gc.disable()  # nothing that is loaded is garbage: looking for some takes a twenty-fifth of the time
+
 # asyncio and hashlib are made for systems without OpenSSL too; the helper speaks no TLS.
 lean.do_without("ssl", "_hashlib")
 lean.load("dbus_next", "aio")
