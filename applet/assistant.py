@@ -10,10 +10,10 @@ from itertools import count
 from typing import Any, Final
 
 from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QFontMetrics
+from PyQt6.QtGui import QCloseEvent
 from PyQt6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
-from cablecar.applet import pictures, words
+from cablecar.applet import pictures, room, words
 from cablecar.applet.client import BAD_REPLY, Client
 from cablecar.applet.fields import plain_label, question
 from cablecar.applet.i18n import _, said
@@ -165,8 +165,7 @@ class Assistant(QDialog):
         rows.addWidget(self._pages, 1)
         rows.addLayout(buttons)
         self.next_button.setDefault(True)  # only in its window does a button become that window's
-        em = QFontMetrics(self.font()).height()
-        self.resize(42 * em, 38 * em)
+        room.fit(self, 42, 38)
 
     def _turn_to(self, page: QWidget) -> None:
         self._pages.setCurrentWidget(page)
@@ -187,6 +186,7 @@ class Assistant(QDialog):
         self.back_button.setVisible(page is not self.providers and not is_up)
         self.back_button.setEnabled(not busy and not (page is self.account and self._path))
         self.cancel_button.setVisible(not (page is self.attempt and is_up))
+        self.next_button.setVisible(not (page is self.attempt and busy))
         self.providers.take_over.setEnabled(running and not busy)
         if page is self.providers:
             self.next_button.setText(_("Next"))

@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from cablecar.applet import colours, figures, labels, model, pictures, words
+from cablecar.applet import colours, figures, labels, model, pictures, room, words
 from cablecar.applet.client import Client
 from cablecar.applet.i18n import _, said
 from cablecar.applet.model import BAD, GOOD, UNKNOWN, CallError, Finding, Helper, Snapshot
@@ -51,6 +51,7 @@ _TITLES: Final = {
     "double-dialers": _("Other programs that dial"),
 }
 _VERDICTS: Final = {GOOD: _("In order"), BAD: _("Not in order"), UNKNOWN: _("Not known")}
+_ORDER: Final = (BAD, UNKNOWN, GOOD)
 
 
 def title(check: str) -> str:
@@ -121,8 +122,7 @@ class DiagnosisWindow(QDialog):
         layout.setStretchFactor(self._area, 1)
         if close := buttons.button(QDialogButtonBox.StandardButton.Close):
             close.setDefault(True)  # only now: a button outside a dialog is the default of none
-        em = self.fontMetrics().height()
-        self.resize(38 * em, 30 * em)
+        room.fit(self, 38, 30)
 
     def run(self) -> None:
         """Ask the helper to look."""
@@ -153,7 +153,8 @@ class DiagnosisWindow(QDialog):
             self._trouble = words.error(result)
         else:
             self._trouble = ""
-            self._findings = Finding.parse_all(result[0])
+            # What is to be mended stands first; among its like, what the helper looks at first.
+            self._findings = tuple(sorted(Finding.parse_all(result[0]), key=lambda one: _ORDER.index(one.verdict)))
             self._fill(self._findings)
         self._show()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QFontMetrics, QIcon
+from PyQt6.QtGui import QIcon
 from PyQt6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -17,7 +17,7 @@ from PyQt6.QtWidgets import (
     QVBoxLayout,
 )
 
-from cablecar.applet import figures, pictures, words
+from cablecar.applet import figures, pictures, room, words
 from cablecar.applet.client import Client
 from cablecar.applet.fields import (
     METHODS,
@@ -42,7 +42,7 @@ from cablecar.applet.fields import (
 )
 from cablecar.applet.i18n import _
 from cablecar.applet.model import CallError, Helper, Provider, Snapshot, Verb, link_name, parse_settings
-from cablecar.applet.questions import Checker, Offers, Reading
+from cablecar.applet.questions import Checker, Offers, Reading, beside, together
 from cablecar.applet.wire import variant_dict
 from cablecar.helper import names
 
@@ -149,8 +149,7 @@ class Editor(QDialog):
         for part in (self._note, self._tabs, self._whole, self._said, buttons):
             layout.addWidget(part)
         self._save_button.setDefault(True)  # only in its window does a button become that window's
-        em = QFontMetrics(self.font()).height()
-        self.resize(46 * em, 46 * em)
+        room.fit(self, 46, 46)
 
     def reject(self) -> None:
         """Close; what was typed and not saved is asked about first."""
@@ -318,8 +317,8 @@ class Editor(QDialog):
         faults = dict(faults)
         for key, field in self.fields.items():
             if key != "password":
-                field.set_error(faults.pop(key, ""))
-        self._whole.say(" ".join(faults.values()))
+                field.set_error(beside(faults.pop(key, "")))
+        self._whole.say(together(faults.values()))
         style = self.style()
         assert style is not None
         sign = style.standardIcon(QStyle.StandardPixmap.SP_MessageBoxWarning)

@@ -7,6 +7,7 @@ it) and changes its actions in place.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Final
 
 from PyQt6.QtGui import QAction, QIcon
 from PyQt6.QtWidgets import QMenu
@@ -25,6 +26,8 @@ class Command(Enum):
     TRY_AGAIN = "try-again"
     QUIT = "quit"
 
+
+_DISCONNECT: Final = {names.UP: _("Disconnect"), names.FAILED: _("Give up")}  # nobody tries a failed one any more
 
 Deed = Command | tuple[Verb | View, str]
 Click = Callable[[Deed], None]
@@ -108,6 +111,12 @@ def _lines_of(link: Link, usable: bool, details: Details | None) -> tuple[Item, 
     return (
         *_facts(link, usable, details),
         *_verbs(link, usable),
+        Item(
+            f"{link.path}#password",
+            _("Change password…"),
+            (View.PASSWORD, link.path),
+            visible=usable and link.state == names.FAILED and link.reason in words.ANOTHER_PASSWORD,
+        ),
         Item(f"{link.path}#separator", separator=True, visible=usable),
         Item(f"{link.path}#status", _("Status…"), (View.STATUS, link.path), visible=usable),
         Item(f"{link.path}#log", _("Log…"), (View.LOG, link.path), visible=usable),
@@ -131,7 +140,7 @@ def _facts(link: Link, usable: bool, details: Details | None) -> tuple[Item, ...
 def _verbs(link: Link, usable: bool) -> tuple[Item, ...]:
     state = link.state
     reconnect = _("Try now") if state == names.WAITING else _("Reconnect now")
-    disconnect = _("Disconnect") if state == names.UP else _("Stop trying")
+    disconnect = _DISCONNECT.get(state, _("Stop trying"))
     offered = (
         (Verb.CONNECT, _("Connect"), (names.DOWN, names.FAILED, UNKNOWN)),
         (Verb.RECONNECT, reconnect, (names.UP, names.WAITING)),

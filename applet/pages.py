@@ -46,7 +46,7 @@ from cablecar.applet.model import (
     Provider,
     clean,
 )
-from cablecar.applet.questions import Offers
+from cablecar.applet.questions import Offers, beside, together
 from cablecar.helper import names, reasons
 
 OWN: Final = Provider("", _("My provider is not in the list"))
@@ -84,9 +84,7 @@ _VALUES: Final = {"True": _("yes"), "False": _("no"), "no": _("no"), "required":
 
 # What a person can mend in the assistant: after which reason, which field.
 _MENDED_IN: Final = {
-    **dict.fromkeys(
-        (reasons.AUTHENTICATION_FAILED.id, reasons.NO_PASSWORD.id, reasons.PASSWORD_EXPIRED.id), "password"
-    ),
+    **dict.fromkeys(words.ANOTHER_PASSWORD, "password"),
     **dict.fromkeys(
         (
             reasons.SERVER_NOT_FOUND.id,
@@ -262,21 +260,24 @@ class Providers(QWidget):
 
     def _filter(self) -> None:
         wanted, country = self.search.text().casefold().split(), self.country.currentData()
-        for index in range(self.list.topLevelItemCount()):
-            item = self.list.topLevelItem(index)
-            provider = self._providers.get(item.data(0, Qt.ItemDataRole.UserRole)) if item is not None else None
-            if item is not None and provider is not None:
-                text = f"{provider.title} {provider.region} {said(provider.region)}".casefold()
-                shown = all(word in text for word in wanted) and country in ("", provider.country)
-                item.setHidden(not shown)
+        found = {provider.id for provider in self._providers.values() if _has(provider, wanted)}
+        here = {id for id in found if country in ("", self._providers[id].country)}
+        # What is searched for and is in another country only is shown all the same.
+        shown = here or (found if wanted else here)
+        for item in self._items():
+            item.setHidden(item.data(0, Qt.ItemDataRole.UserRole) not in ("", *shown))
         self._tell()
 
     def _search(self, text: str) -> None:
         self._filter()
         if text.strip():
-            items = [self.list.topLevelItem(index) for index in range(self.list.topLevelItemCount())]
-            found = [item for item in items[1:] if item is not None and not item.isHidden()]
-            self.list.setCurrentItem((found or items)[0])
+            own, *others = self._items()
+            found = [item for item in others if not item.isHidden()]
+            self.list.setCurrentItem((found or [own])[0])
+
+    def _items(self) -> list[QTreeWidgetItem]:
+        items = [self.list.topLevelItem(index) for index in range(self.list.topLevelItemCount())]
+        return [item for item in items if item is not None]
 
     def _tell(self) -> None:
         provider, text = self._current, ""
@@ -292,6 +293,11 @@ class Providers(QWidget):
     def _activate(self) -> None:
         if self.provider is not None:
             self.activated.emit()
+
+
+def _has(provider: Provider, words: Iterable[str]) -> bool:
+    text = f"{provider.title} {provider.region} {said(provider.region)}".casefold()
+    return all(word in text for word in words)
 
 
 def _text_box(name: str) -> QPlainTextEdit:
@@ -453,8 +459,8 @@ class Account(QWidget):
         for key, field in self.fields.items():
             fault = faults.pop(key, "")
             if key != "password":
-                field.set_error(fault if all_of_them or field.touched else "")
-        self.message.say(" ".join(faults.values()))
+                field.set_error(beside(fault) if all_of_them or field.touched else "")
+        self.message.say(together(faults.values()))
 
     def go_to(self, key: str) -> None:
         """Put the cursor into a field, ready for typing over what is there."""
@@ -606,7 +612,9 @@ class Try(QWidget):
         place = next((index for index, (phase, *_rest) in enumerate(self._steps) if phase == now), 0)
         for index, (_name, mark, text) in enumerate(self._steps):
             mark.setText("✓" if index < place else sign if index == place else "•")
-            text.setEnabled(index <= place)
+            font = text.font()
+            font.setBold(index == place)
+            text.setFont(font)
 
     def _show_buttons(self, *, in_trouble: bool) -> None:
         self.mend_button.setVisible(in_trouble and bool(self._field))

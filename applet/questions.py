@@ -3,7 +3,8 @@
 Owns when a question is asked (again) and which answer is still about what is shown. Decides nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
@@ -15,6 +16,7 @@ from cablecar.applet.wire import variant_dict
 from cablecar.helper import names
 
 _PAUSE_MS: Final = 250  # after the last key, before the helper is asked
+_FAULT: Final = re.compile(r"The setting `[a-z0-9_]+` (?P<fault>must .+)\.")
 
 # What the vocabulary of settings has and a version of the helper may refuse: it is asked, all of one line at once.
 _IN_DOUBT: Final[tuple[dict[str, Any], ...]] = (
@@ -84,7 +86,8 @@ class Checker(QObject):
     """Asks what is wrong with settings, a moment after the last change.
 
     Signals:
-        checked: With what is wrong by key, for the settings as they are now; with None when nobody could be asked.
+        checked: With what is wrong by key, in the helper's words, for the settings as they are now; with None when
+            nobody could be asked.
     """
 
     checked = pyqtSignal(object)
@@ -157,4 +160,17 @@ def _mark(key: str, value: object) -> tuple[str, str]:
 
 
 def _faults(answer: object) -> dict[str, str]:
-    return {key: said(clean(text)) for key, text in answer.items()} if isinstance(answer, dict) else {}
+    return {key: clean(text) for key, text in answer.items()} if isinstance(answer, dict) else {}
+
+
+def beside(fault: str) -> str:
+    """Return what is wrong with a setting, for where its field already says which one it is."""
+    if (match := _FAULT.fullmatch(fault)) is None:
+        return said(fault)
+    sentence = said(match["fault"])
+    return f"{sentence[:1].upper()}{sentence[1:]}."
+
+
+def together(faults: Iterable[str]) -> str:
+    """Return what is wrong with settings that have no field here."""
+    return " ".join(map(said, faults))

@@ -27,13 +27,13 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from cablecar.applet import labels, logview, model, pictures, strip, words
+from cablecar.applet import labels, logview, model, pictures, room, strip, words
 from cablecar.applet.client import Client
 from cablecar.applet.i18n import _
 from cablecar.applet.logview import LogView
 from cablecar.applet.menu import describe
 from cablecar.applet.menu import label as escaped
-from cablecar.applet.model import CallError, Details, Helper, Link, Record, Snapshot, Verb
+from cablecar.applet.model import CallError, Details, Helper, Link, Record, Snapshot, Verb, View
 from cablecar.applet.plot import Meter, Plot
 from cablecar.applet.report import Known
 from cablecar.applet.strip import Strip
@@ -52,9 +52,11 @@ class StatusWindow(QDialog):
 
     Signals:
         diagnoses: The link's diagnosis is asked for.
+        mends: Another password is to be typed.
     """
 
     diagnoses = pyqtSignal()
+    mends = pyqtSignal()
 
     def __init__(self, client: Client, path: str) -> None:
         super().__init__(flags=Qt.WindowType.Window)
@@ -68,7 +70,7 @@ class StatusWindow(QDialog):
         self._lines: tuple[str, ...] = ()
         self._meter = Meter()
         self._asked: set[str] = set()
-        self._ask_again: set[str] = set()
+        self._ask_again: dict[str, bool] = {}  # with whether somebody has clicked for it
         self._troubles: dict[str, CallError] = {}
         self._past_shown = 0.0
         self._timer = QTimer(self)
@@ -105,8 +107,7 @@ class StatusWindow(QDialog):
         layout.addWidget(foot)
         if close := foot.button(QDialogButtonBox.StandardButton.Close):
             close.setDefault(True)  # only now: a button outside a dialog is the default of none
-        em = self.fontMetrics().height()
-        self.resize(44 * em, 38 * em)
+        room.fit(self, 44, 38)
         self._pages.setFocus()  # and not a button: Enter or Space must not hang up
 
     def _build_head(self) -> QLayout:
@@ -117,6 +118,9 @@ class StatusWindow(QDialog):
         self._title.setFont(font)
         for part in (self._title, self._state, self._detail):
             said.addWidget(part)
+        self._mend = QPushButton(_("Change password…"))
+        self._mend.clicked.connect(self.mends)
+        buttons.addWidget(self._mend)
         for verb, button in self._verbs.items():
             button.clicked.connect(partial(self._act, verb))
             buttons.addWidget(button)
@@ -194,6 +198,7 @@ class StatusWindow(QDialog):
             item = offers.get((verb, self._path))
             button.setVisible(item is not None)
             button.setText(escaped(item.text) if item else "")
+        self._mend.setVisible((View.PASSWORD, self._path) in offers)
         self._diagnose.setEnabled(self._askable())
 
     def _show_facts(self) -> None:
@@ -272,7 +277,7 @@ class StatusWindow(QDialog):
 
     def _ask(self, member: str, *, clicked: bool = False) -> None:
         if member in self._asked:
-            self._ask_again.add(member)
+            self._ask_again[member] = clicked or self._ask_again.get(member, False)
             return
         self._asked.add(member)
         values, signature = _MEMBERS[member]
@@ -292,8 +297,7 @@ class StatusWindow(QDialog):
         if was_barred and not self._barred() and member == "Details":
             self._refresh()  # somebody has just permitted it
         elif member in self._ask_again and self._is_seen() and self._askable():
-            self._ask_again.discard(member)
-            self._ask(member)
+            self._ask(member, clicked=self._ask_again.pop(member))
         self._set_timer()
 
     def _take(self, member: str, answer: object) -> None:

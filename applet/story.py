@@ -22,9 +22,7 @@ _TRYING = (names.WAITING, names.DIALING)
 FLAPPING_DROPS: Final = 3
 FLAPPING_SECONDS: Final = 600
 
-# What another password may cure.
-_PASSWORD: Final = (reasons.NO_PASSWORD.id, reasons.AUTHENTICATION_FAILED.id, reasons.PASSWORD_EXPIRED.id)
-_PASSWORD_ERRORS: Final = tuple(names.ERROR_PREFIX + reasons.BY_ID[id].error for id in _PASSWORD)
+_PASSWORD_ERRORS: Final = tuple(names.ERROR_PREFIX + reasons.BY_ID[id].error for id in words.ANOTHER_PASSWORD)
 
 
 class Urgency(IntEnum):
@@ -191,6 +189,6 @@ def _trouble(link: Link, sentence: str, trying: str, kind: Kind, password: bool 
         actions = ((Verb.RECONNECT, _("Reconnect now")), log)
         return Notice(link.path, link.title, f"{sentence} {trying}".strip(), "dialing", kind, Urgency.NORMAL, actions)
     cure: tuple[Verb | View, str] = (Verb.CONNECT, _("Connect"))
-    if password or link.reason in _PASSWORD:
+    if password or link.reason in words.ANOTHER_PASSWORD:
         cure = (View.PASSWORD, _("Change password"))
     return Notice(link.path, link.title, sentence, "failed", kind, Urgency.CRITICAL, (cure, log))

@@ -88,6 +88,7 @@ class Windows(QObject):
         def make() -> StatusWindow:
             window = StatusWindow(self._client, path)
             window.diagnoses.connect(partial(self.show, View.DIAGNOSIS, path))
+            window.mends.connect(partial(self.show, View.PASSWORD, path))
             return window
 
         return self._show(f"status {path}", make)

@@ -63,6 +63,10 @@ _ERRORS: Final = {
 }
 
 
+# Reasons that another password may cure.
+ANOTHER_PASSWORD: Final = (reasons.NO_PASSWORD.id, reasons.AUTHENTICATION_FAILED.id, reasons.PASSWORD_EXPIRED.id)
+
+
 def is_absence(error: CallError) -> bool:
     """Whether the error means that there is no helper to speak to."""
     return error.name in _ABSENT or error.name.startswith(_BUS + "Spawn.")

@@ -321,8 +321,10 @@ def _plain(text: str) -> str:
 
 def _credential(value: object) -> bytes:
     data = _plain(_text(value)).encode()
-    if not 1 <= len(data) <= MAX_CREDENTIAL:
-        raise ValueError(f"must have 1 to {MAX_CREDENTIAL} bytes of UTF-8")
+    if not data:
+        raise ValueError("must not be empty")
+    if len(data) > MAX_CREDENTIAL:
+        raise ValueError(f"must have at most {MAX_CREDENTIAL} bytes of UTF-8")
     return data
 
 

@@ -92,6 +92,16 @@ def test_shows_every_check_with_what_was_seen_and_what_to_do(done: DiagnosisWind
     done.grab()
 
 
+def test_what_is_to_be_mended_stands_first(done: DiagnosisWindow) -> None:
+    names = [row.accessibleName() for row in rows(done)]
+    assert names == [
+        "Not in order: Password",
+        "Not known: Way to the server",
+        "Not known: Check “weather”",
+        "In order: Programs",
+    ]
+
+
 def test_waits_for_a_helper_that_looks_for_long(window: DiagnosisWindow, fake: Any, eventually: Any) -> None:
     fake.do("outcome", member="Diagnose", hang=True)
     window.show()

@@ -44,7 +44,17 @@ def seen(items: tuple[Item, ...]) -> list[str]:
                 "Home: Not connected",
                 "No password is stored for this link.",
                 "Connect",
-                "Stop trying",
+                "Give up",
+                "Change password…",
+            ],
+        ),
+        (
+            one("failed", reason="account-disabled"),
+            [
+                "Home: Not connected",
+                "The provider has disabled this account, for example because a bill is open.",
+                "Connect",
+                "Give up",
             ],
         ),
         (one(UNKNOWN), ["Home: In a state that this applet does not know", "Connect", "Stop trying"]),

@@ -9,7 +9,7 @@ from PyQt6.QtWidgets import QApplication
 
 from cablecar.applet.client import BAD_REPLY, Client
 from cablecar.applet.model import Helper, Snapshot
-from cablecar.applet.questions import Checker, Offers, Reading
+from cablecar.applet.questions import Checker, Offers, Reading, beside, together
 
 
 class Told(QObject):
@@ -38,6 +38,21 @@ def told(application: QApplication) -> Told:
 
 def client(told: Told) -> Client:
     return cast("Client", told)
+
+
+@pytest.mark.parametrize(
+    ("fault", "shown"),
+    [
+        ("The setting `user` must not be empty.", "Must not be empty."),
+        ("The setting `tunnel_secret` must be text.", "Must be text."),
+        ("The setting `server` is missing.", "The setting `server` is missing."),
+        ("Something of a newer helper", "Something of a newer helper"),
+        ("", ""),
+    ],
+)
+def test_a_field_does_not_name_itself(fault: str, shown: str) -> None:
+    assert beside(fault) == shown
+    assert together([fault] if fault else []) == fault
 
 
 def test_only_the_answer_about_what_is_typed_counts(told: Told, eventually: Any) -> None:

@@ -306,6 +306,19 @@ def test_buttons_do_as_the_menu_does(window: StatusWindow, fake: Any, eventually
     assert not any(call["interactive"] for call in fake.seen("call", member="Details"))
 
 
+def test_the_password_can_be_changed_where_that_may_help(window: StatusWindow, fake: Any, eventually: Any) -> None:
+    asked_for: list[None] = []
+    window.mends.connect(lambda: asked_for.append(None))
+    change = button(window, "Change password")
+    assert change.isHidden()
+    fake.do("set", name="home", State="failed", Reason="no-password")
+    eventually(lambda: not change.isHidden())
+    hand.mouseClick(change, Qt.MouseButton.LeftButton)
+    assert asked_for == [None]
+    fake.do("set", name="home", State="failed", Reason="program-missing")
+    eventually(lambda: change.isHidden())
+
+
 def test_a_click_that_did_not_work_is_told(window: StatusWindow, fake: Any, eventually: Any) -> None:
     fake.do("outcome", member="Reconnect", error="org.cablecar1.Error.NoCable", text="")
     hand.mouseClick(button(window, "Reconnect now"), Qt.MouseButton.LeftButton)
@@ -335,6 +348,19 @@ def test_what_changes_while_an_answer_is_on_its_way_is_asked_again(
     fake.do("outcome", member="Log")
     fake.do("release")
     eventually(lambda: asked(fake, "Log") == before + 2)
+
+
+def test_a_click_while_an_answer_is_on_its_way_stays_a_click(
+    window: StatusWindow, fake: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The timer asks too; what it asks for must not take away polkit's leave to ask for a password."""
+    fake.do("outcome", member="Details", hang=True)
+    eventually(lambda: fake.do("kept") == 1)
+    window._permission.click()
+    monkeypatch.setattr(status, "UP_MS", 10**6)
+    fake.do("outcome", member="Details")
+    fake.do("release")
+    eventually(lambda: fake.seen("call", member="Details", interactive=True))
 
 
 def test_copies_with_and_without_the_user_name(window: StatusWindow, fake: Any, eventually: Any) -> None:
