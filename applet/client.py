@@ -20,7 +20,7 @@ from PyQt6.QtDBus import (
 
 from cablecar.applet import model
 from cablecar.applet.log import log
-from cablecar.applet.model import CallError, Helper, Link, Snapshot, Verb
+from cablecar.applet.model import CallError, Finding, Helper, Link, Snapshot, Verb
 from cablecar.applet.wire import arguments, encoded, slot
 from cablecar.helper import names
 
@@ -48,12 +48,14 @@ class Client(QObject):
 
     Signals:
         changed: With a new Snapshot, after everything that changes one.
+        checked: With a link's name and a Finding of its diagnosis that we have asked for, before the answer is there.
         acted: With the link's path, when something that a person has clicked is asked of it.
         answered: With the link's path, when that has ended well.
         refused: With the link's path and a CallError, when it has not.
     """
 
     changed = pyqtSignal(object)
+    checked = pyqtSignal(str, object)
     acted = pyqtSignal(str)
     answered = pyqtSignal(str)
     refused = pyqtSignal(str, object)
@@ -134,6 +136,7 @@ class Client(QObject):
             ("", PROPERTIES, "PropertiesChanged", self._on_properties_changed),
             (names.MANAGER_PATH, names.MANAGER_INTERFACE, "LinkAdded", self._on_link_added),
             (names.MANAGER_PATH, names.MANAGER_INTERFACE, "LinkRemoved", self._on_link_removed),
+            (names.MANAGER_PATH, names.MANAGER_INTERFACE, "Checked", self._on_checked),
         ):
             if bus.isConnected() and not bus.connect(names.BUS_NAME, path, interface, member, method):
                 log.error("cannot subscribe to %s.%s", interface, member)
@@ -230,6 +233,13 @@ class Client(QObject):
             self._complete.discard(body[0])
             self._heard.pop(body[0], None)
             self._publish(Helper.RUNNING)
+
+    @slot(QDBusMessage)
+    def _on_checked(self, message: QDBusMessage) -> None:
+        body = arguments(message, "sa{sv}")
+        if body is not None:
+            for finding in Finding.parse_all([body[1]]):
+                self.checked.emit(body[0], finding)
 
     def _publish(self, helper: Helper, problem: CallError | None = None) -> None:
         links = [

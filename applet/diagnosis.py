@@ -96,6 +96,7 @@ class DiagnosisWindow(QDialog):
         self._running = False
         self._build()
         client.changed.connect(self._follow)
+        client.checked.connect(self._checked)
         self._follow(client.snapshot)
 
     def _build(self) -> None:
@@ -129,6 +130,8 @@ class DiagnosisWindow(QDialog):
         if self._running or not self._askable():
             return
         self._running = True
+        self._findings = None
+        self._fill(())
         self._show()
         # Whoever opens this window has asked for it: polkit may ask for a password where it has to.
         self._client.ask(
@@ -146,6 +149,13 @@ class DiagnosisWindow(QDialog):
         super().showEvent(event)
         if event is not None and not event.spontaneous():
             self.run()
+
+    def _checked(self, name: str, finding: Finding) -> None:
+        """Show one check as soon as it is done; in its place among the others when all are."""
+        page = self._area.widget()
+        rows = page.layout() if page is not None else None
+        if self._running and name == self._name and isinstance(rows, QVBoxLayout):
+            rows.insertWidget(rows.count() - 1, Row(finding))  # above the stretch
 
     def _answered(self, result: list[Any] | CallError) -> None:
         self._running = False

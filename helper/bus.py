@@ -254,6 +254,12 @@ class Bus(MessageBus):
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("unhandled in a task", exc_info=error)
 
+    def tell(self, whom: Caller, source: tuple[str, str], member: str, signature: str, body: list[Any]) -> None:
+        """Send a signal of `source` (path, interface) to one caller, and to nobody else."""
+        message = Message.new_signal(*source, member, signature, body)
+        message.destination = whom.sender
+        self.send(message)
+
     # What others send us; three private methods of dbus-next 0.2.3 are overridden.
 
     def _message_reader(self) -> None:

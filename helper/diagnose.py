@@ -6,7 +6,7 @@ It only looks: nothing is changed, nothing is dialed. A check that cannot know s
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
@@ -65,8 +65,8 @@ class Diagnosis:
         self._servers: list[IPv4Address] = []
         self._cable: Cable | None = None
 
-    async def run(self) -> dict[str, Finding]:
-        """Run every check; return the findings by the checks' ids."""
+    async def run(self) -> AsyncIterator[tuple[str, Finding]]:
+        """Run every check; yield its id and its finding as soon as it is there."""
         checks: dict[str, Callable[[], Awaitable[Finding]]] = {
             "programs": self._programs,
             "kernel": self._kernel,
@@ -79,7 +79,8 @@ class Diagnosis:
             "last-call": self._last_call,
             "double-dialers": self._double_dialers,
         }
-        return {name: await check() for name, check in checks.items()}
+        for name, check in checks.items():
+            yield name, await check()
 
     def _checks_over_ip(self) -> dict[str, Callable[[], Awaitable[Finding]]]:
         """Return the checks of what a call to an address needs."""

@@ -25,6 +25,7 @@ from cablecar.helper.store import AUTOMATIC
 from cablecar.helper.wire import (
     OPEN,
     DBusBool,
+    DBusCheck,
     DBusDict,
     DBusDicts,
     DBusDrop,
@@ -153,9 +154,12 @@ class Manager(ServiceInterface):
         """Run the checks of a link."""
         from cablecar.helper.diagnose import Diagnosis  # here, because the start must be short
 
+        rows: DBusDicts = []
         with self._links.diagnosing(link) as found:
-            findings = await Diagnosis(found, self._links, self._machinery).run()
-        return [variants({"id": name, **dataclasses.asdict(found)}) for name, found in findings.items()]
+            async for name, finding in Diagnosis(found, self._links, self._machinery).run():
+                rows.append(variants({"id": name, **dataclasses.asdict(finding)}))
+                self._bus.tell(caller(), (MANAGER_PATH, MANAGER_INTERFACE), "Checked", "sa{sv}", [link, rows[-1]])
+        return rows
 
     @dbus_method("Discover", names.ACTION_VIEW_DETAILS)
     async def discover(self) -> DBusDicts:
@@ -190,6 +194,11 @@ class Manager(ServiceInterface):
     def link_removed(self, path: str) -> DBusPath:
         """The link is gone."""
         return path
+
+    @dbus_signal("Checked")
+    def checked(self, link: str, finding: dict[str, Any]) -> DBusCheck:
+        """A check of a diagnosis is done; never sent by this, which would tell everybody, but to the caller alone."""
+        return [link, finding]
 
     @dbus_readonly("Version")
     def version(self) -> DBusStr:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     DBusDict = dict[str, Variant]
     DBusDicts = list[dict[str, Variant]]
     DBusLinks = list[list[str]]
+    DBusCheck = list[str | dict[str, Any]]
     DBusDrop = list[str | bool]
     DBusTry = list[int]
 else:
@@ -63,6 +64,7 @@ else:
     DBusDict = "a{sv}"
     DBusDicts = "aa{sv}"
     DBusLinks = "a(sos)"
+    DBusCheck = "sa{sv}"
     DBusDrop = "ssb"
     DBusTry = "uu"
 

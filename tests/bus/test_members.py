@@ -320,6 +320,17 @@ async def test_diagnose_finds_nothing_while_all_is_well(stage: Stage, healthy: d
     assert (await stage.client.manager("Diagnose", "s", "other")).error_name == "org.cablecar1.Error.NoSuchLink"
 
 
+async def test_each_check_is_told_to_the_caller_alone_before_the_answer(stage: Stage, healthy: dict[str, Any]) -> None:
+    await added(stage)
+    neighbour = await stage.new_client()
+    findings = await diagnosed(stage)
+    told = [signal for signal in stage.client.signals if signal.member == "Checked"]
+    assert [plain(signal.body) for signal in told] == [[LINK, row] for row in findings.values()]
+    assert {signal.signature for signal in told} == {"sa{sv}"}
+    assert (await neighbour.manager("ListLinks")).body  # what came before that has been heard
+    assert not [signal for signal in neighbour.signals if signal.member == "Checked"]
+
+
 async def test_diagnose_without_a_cable(stage: Stage) -> None:
     await stage.client.add_link(server=Variant("s", "vpn.example"))
     stage.routes.reached = False

@@ -127,6 +127,7 @@ def test_a_removal_that_overtakes_the_list_is_not_lost(helper: Any, client: Clie
         ("/org/cablecar1", "LinkAdded", "o", ["/etc/passwd"]),
         ("/org/cablecar1", "LinkAdded", "", []),
         ("/org/cablecar1", "LinkRemoved", "s", [HOME]),
+        ("/org/cablecar1", "Checked", "ss", ["home", "good"]),
         ("/org/cablecar1", "LinkRemoved", "o", ["/elsewhere"]),
     ],
 )

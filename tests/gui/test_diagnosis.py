@@ -102,6 +102,29 @@ def test_what_is_to_be_mended_stands_first(done: DiagnosisWindow) -> None:
     ]
 
 
+def test_shows_each_check_as_soon_as_it_is_done(window: DiagnosisWindow, fake: Any, eventually: Any) -> None:
+    def says(link: str, finding: dict[str, str]) -> None:
+        fake.do("check", link=link, finding=finding)
+
+    heard: list[str] = []
+    window._client.checked.connect(lambda link, _finding: heard.append(link))
+    says("home", FINDINGS[0])  # nobody has asked yet
+    eventually(lambda: heard)
+    fake.do("outcome", member="Diagnose", hang=True)
+    window.show()
+    eventually(lambda: asked(fake))
+    for link, finding in (("home", FINDINGS[0]), ("work", FINDINGS[1]), ("home", FINDINGS[1])):
+        says(link, finding)
+    eventually(lambda: [row.accessibleName()[-8:] for row in rows(window)] == ["Programs", "Password"])
+    assert progress(window).isVisible() and not button(window, "Copy").isEnabled()
+    eventually(lambda: fake.do("kept") == 1)
+    fake.do("release")
+    eventually(lambda: len(rows(window)) == len(FINDINGS) and not progress(window).isVisible())
+    fake.do("outcome", member="Diagnose", hang=True)
+    hand.mouseClick(button(window, "Again"), Qt.MouseButton.LeftButton)
+    eventually(lambda: not rows(window))
+
+
 def test_waits_for_a_helper_that_looks_for_long(window: DiagnosisWindow, fake: Any, eventually: Any) -> None:
     fake.do("outcome", member="Diagnose", hang=True)
     window.show()

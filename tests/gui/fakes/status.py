@@ -6,7 +6,7 @@ from typing import Any
 from dbus_next import Message, Variant
 from peer import variant
 
-from helper import FakeHelper  # noqa: TID251 - the module beside this one
+from helper import MANAGER, FakeHelper  # noqa: TID251 - the module beside this one
 
 SIGNATURES = {"Details": "a{sv}", "History": "aa{sv}", "Log": "as", "Diagnose": "aa{sv}"}
 EMPTY: dict[str, Any] = {"Details": {}, "History": [], "Log": [], "Diagnose": []}
@@ -21,11 +21,15 @@ class FakeStatus(FakeHelper):
     def __init__(self) -> None:
         super().__init__()
         self.says = dict(EMPTY)
-        self.commands |= {"say": self.say, "kept": lambda: len(self.waiting)}
+        self.commands |= {"say": self.say, "check": self.check, "kept": lambda: len(self.waiting)}
 
     def say(self, member: str, what: Any, times: int = 1) -> None:
         """Answer a method so from now on; a list that many times over, as much as an order cannot carry."""
         self.says[member] = what * times if isinstance(what, list) else what
+
+    def check(self, link: str, finding: dict[str, Any]) -> None:
+        """Tell of a check that is done."""
+        self.emit("/org/cablecar1", MANAGER, "Checked", "sa{sv}", [link, variants(finding)])
 
     def answer(self, message: Message) -> Message | bool | None:
         outcome = self.outcomes.get(message.member, {})
