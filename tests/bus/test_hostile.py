@@ -313,6 +313,7 @@ async def test_no_file_descriptor_gets_in(stage: Stage, polkit: FakePolkit) -> N
     assert answer.error_name == "org.freedesktop.DBus.Error.NotSupported"
     connection.disconnect()  # type: ignore[no-untyped-call]
     await connection.wait_for_disconnect()  # type: ignore[no-untyped-call]
+    connection._stream.close()
     connection._sock.close()
     assert polkit.questions == []
 
