@@ -120,7 +120,7 @@ class Routes:
         """
         async with self._lock:
             found = await self._in_thread(lambda: self._vlan(Vlan(cable.index, number)))
-            self._wanted[link] = replace(wanted, line=found.name)
+            self._wanted[link] = wanted._replace(line=found.name)
             return found
 
     async def keep_in(self, link: str, local: tuple[IPv4Network, ...] | None) -> None:

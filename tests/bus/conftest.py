@@ -201,7 +201,7 @@ class FakeRoutes:
         if self.refusal is not None:
             raise self.refusal
         made = replace(cable, index=9, name=f"cablecar0.{number}", has_carrier=self.vlan_has_carrier)
-        self.wanted[link] = replace(wanted, line=made.name)
+        self.wanted[link] = wanted._replace(line=made.name)
         return made
 
     async def ethernets(self) -> list[str]:

@@ -1,5 +1,6 @@
 """Which way a packet to the server takes when no tunnel exists: pure, from a snapshot."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -103,7 +104,7 @@ def test_a_pin_stays_while_there_is_no_cable_to_pin_to() -> None:
 
 
 def test_after_a_flush_of_main_the_copy_of_the_pin_stays_while_a_tunnel_is_up() -> None:
-    copy = replace(pin(ETH0, GATEWAY), table=PINS_TABLE)
+    copy = pin(ETH0, GATEWAY)._replace(table=PINS_TABLE)
     seen = Snapshot({"eth0": ETH0, "ppp0": PPP0}, (), frozenset({copy}), frozenset())
     found = goal(seen, {"home": Wanted((SERVER,), "", "ppp0", (ANYWHERE,))}, {"home": 0})
     assert found.routes == {copy, Route(ANYWHERE, 5200, PPP0.index)}
