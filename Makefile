@@ -13,7 +13,7 @@ help: ## Say what each target does (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
 
 check: setup-check venv deb ## Lint, type-check and test on this host, in a few minutes (options: PYTEST="-k NAME")
-	$(VENV)/bin/pytest $(PYTEST)
+	$(VENV)/bin/pytest --numprocesses=auto --dist=loadfile $(PYTEST)
 
 test: ## All tests: `make check`, then the lab's suite in a virtual machine of each Debian
 	@failed=; \

@@ -77,8 +77,10 @@ ROWS: list[tuple[str, str | list[str], Reason]] = [
     ),
     (
         "10.2",
-        "xl2tpd[7]: control_finish: Connection closed to 203.0.113.7, port 1701 (Invalid challenge authentication), "
-        "Local: 1, Remote: 2",
+        (
+            "xl2tpd[7]: control_finish: Connection closed to 203.0.113.7, port 1701 (Invalid challenge authentication), "
+            "Local: 1, Remote: 2"
+        ),
         reasons.NOT_ADMITTED,
     ),
     ("11", PPTP + "Negative reply received to our Start Control Connection Request", reasons.SERVER_REFUSED),
