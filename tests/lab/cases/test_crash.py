@@ -117,7 +117,9 @@ def test_the_helper_is_killed_at_any_moment(configured: None, line: Line) -> Non
     print(f"{KILLS} kills, LAB_SEED={SEED}", flush=True)
     chance = random.Random(SEED)
     stages, normal = rehearse()
-    first = KILLS * list(lines.LINES.values()).index(line)  # few kills of each line make all stages of all lines together
+    first = KILLS * list(lines.LINES.values()).index(
+        line
+    )  # few kills of each line make all stages of all lines together
     seconds: dict[str, list[float]] = defaultdict(list)
     with lab.Monitor(*RULES, ping=SYSTEMD) as monitor:
         watch = Watch(monitor)
