@@ -424,7 +424,7 @@ def _interface(message: Any, vlan: tuple[int, int] | None) -> Interface:
     return Interface(
         message["index"],
         message.get_attr("IFLA_IFNAME"),
-        carrier is None or bool(carrier),
+        carrier != 0 and bool(message["flags"] & _UP),  # a VLAN that is down has one all the same
         is_ethernet=message["ifi_type"] == _ETHERNET,
         hardware=bytes(message.get_attr("IFLA_PERM_ADDRESS") or message.get_attr("IFLA_ADDRESS") or b""),
         vlan=Vlan(*vlan) if vlan is not None else None,

@@ -7,7 +7,7 @@ import pytest
 
 from cablecar.helper.errors import Failed
 from cablecar.helper.leases import Lease
-from cablecar.helper.netlink import NetlinkError
+from cablecar.helper.netlink import NetlinkError, ifinfmsg
 from cablecar.helper.plan import (
     ANYWHERE,
     MAIN,
@@ -32,7 +32,7 @@ from cablecar.helper.plan import (
     vlans_left,
     way,
 )
-from cablecar.helper.routes import Routes
+from cablecar.helper.routes import Routes, _interface
 
 SERVER = IPv4Address("203.0.113.7")
 GATEWAY = IPv4Address("10.20.30.1")
@@ -399,3 +399,13 @@ async def test_a_vlan_that_cannot_be_made_is_told() -> None:
     routes.switch.refusal = NetlinkError(95, "Operation not supported")
     with pytest.raises(Failed, match="VLAN 35 "):
         await routes.vlan("home", Wanted(), MODEM, 35)
+
+
+@pytest.mark.parametrize(("flags", "carrier", "has"), [(1, 1, True), (1, 0, False), (0, 1, False), (1, None, True)])
+def test_an_interface_that_is_down_has_no_carrier_whatever_the_kernel_says(
+    flags: int, carrier: int | None, has: bool
+) -> None:
+    link = ifinfmsg()
+    link["index"], link["flags"] = 7, flags
+    link["attrs"] = [("IFLA_IFNAME", "theirs"), *([("IFLA_CARRIER", carrier)] if carrier is not None else [])]
+    assert _interface(link, (2, 35)).has_carrier == has
