@@ -65,7 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--env", metavar="NAME=VALUE", action="append", default=[], help="a variable for SCRIPT")
     parser.add_argument("--timeout", metavar="SECONDS", type=float, default=3600.0, help="for SCRIPT (0: none)")
     parser.add_argument("--silence", metavar="SECONDS", type=float, default=300.0, help="of SCRIPT (0: no limit)")
-    parser.add_argument("--boot-timeout", metavar="SECONDS", type=float, default=240.0, help="until SCRIPT starts")
+    parser.add_argument("--boot-timeout", metavar="SECONDS", type=float, default=600.0, help="until SCRIPT starts")
     parser.add_argument("script", metavar="SCRIPT", nargs="?", type=Path)
     parser.add_argument("arguments", metavar="ARG", nargs=argparse.REMAINDER)
     wanted = parser.parse_args()
