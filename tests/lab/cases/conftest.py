@@ -39,9 +39,11 @@ def configured(line: Line) -> Iterator[None]:
     lab.add_link(**line.settings)
     lab.link("SetPassword", "s", lab.PASSWORD)
     yield
-    oracle.check_files(lab.PASSWORD)
-    lab.isp("reset")
-    lab.manager("RemoveLink", "s", lab.LINK)
+    try:
+        oracle.check_files(lab.PASSWORD)
+    finally:  # so that it is no fault of the tests to come
+        lab.isp("reset")
+        lab.manager("RemoveLink", "s", lab.LINK)
     oracle.check_removed(before)
     oracle.check_log(lab.PASSWORD)
 

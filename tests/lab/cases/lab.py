@@ -5,6 +5,7 @@ which tests ask again and again while they wait: a process each time would take 
 """
 
 import asyncio
+import atexit
 import json
 import os
 import queue
@@ -83,6 +84,13 @@ class Properties:
                            body=[interface, name])  # fmt: skip
         return self._loop.run_until_complete(self._ask(question))
 
+    def close(self) -> None:
+        """Leave the bus; it is over."""
+        if self._bus is not None:
+            self._bus.disconnect()
+            self._loop.run_until_complete(self._bus.wait_for_disconnect())
+        self._loop.close()
+
     async def _ask(self, question: Message) -> Any:
         if self._bus is None:
             self._bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
@@ -94,6 +102,7 @@ class Properties:
 
 
 _properties: Final = Properties()
+atexit.register(_properties.close)
 
 
 def prop(name: str, path: str = PATH) -> Any:

@@ -124,7 +124,10 @@ def check_files(secret: str) -> None:
             (tomllib if path.suffix == ".toml" else json).loads(path.read_text())
     for root in _READABLE:
         for file in _readable(root):
-            assert secret.encode() not in file.read_bytes(), file
+            with contextlib.suppress(
+                OSError
+            ):  # a handle of the kernel's, such as /run/netns/isp: there is nothing in it
+                assert secret.encode() not in file.read_bytes(), file
     assert list(Path("/tmp").glob("pwned*")) == []
 
 

@@ -55,8 +55,8 @@ def watching() -> Iterator[list[str]]:
     command = [*IN_ISP, "tcpdump", "-lnn", "--immediate-mode", "-Q", "in", "-i", "cable", LEAKS]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tcpdump:
         assert tcpdump.stdout is not None and tcpdump.stderr is not None
-        while "listening on" not in tcpdump.stderr.readline():
-            pass
+        while "listening on" not in (said := tcpdump.stderr.readline()):
+            assert said, f"tcpdump has ended with {tcpdump.wait()}"
         yield lines
         time.sleep(0.5)  # what was sent by now has arrived; without it a leak at the very end is not seen
         tcpdump.terminate()
