@@ -15,10 +15,10 @@ help: ## Say what each target does (the default)
 check: setup-check venv deb ## Lint, type-check and test on this host, in a few minutes (options: PYTEST="-k NAME")
 	$(VENV)/bin/pytest --numprocesses=auto --dist=loadfile $(PYTEST)
 
-test: ## All tests: `make check`, then the lab's suite in a virtual machine of each Debian
+test: ## Test it all: `make check`, then the lab's suite in virtual machines of both Debians (WHOLE=1: all of it in each)
 	@failed=; \
 	$(MAKE) check || failed=" check"; \
-	tests/lab/suites $(GUESTS) || failed="$$failed lab"; \
+	WHOLE=$(WHOLE) tests/lab/suites $(GUESTS) || failed="$$failed lab"; \
 	if [ -n "$$failed" ]; then echo "make test: failed:$$failed" >&2; exit 1; fi
 
 soak: deb ## Kill the helper 108 times, connect 200 times, in a virtual machine of each Debian: an hour and a half

@@ -52,7 +52,7 @@ def talking() -> Iterator[None]:
 def watching() -> Iterator[list[str]]:
     """What arrives at the provider's end of the cable meanwhile; the lines are there afterwards."""
     lines: list[str] = []
-    command = [*IN_ISP, "tcpdump", "-lnn", "--immediate-mode", "-Q", "in", "-i", "cable", LEAKS]
+    command = [*IN_ISP, "tcpdump", "-lnn", "-Q", "in", "-i", "cable", LEAKS]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tcpdump:
         assert tcpdump.stdout is not None and tcpdump.stderr is not None
         while "listening on" not in (said := tcpdump.stderr.readline()):
