@@ -57,9 +57,11 @@ def watching() -> Iterator[list[str]]:
         assert tcpdump.stdout is not None and tcpdump.stderr is not None
         while "listening on" not in (said := tcpdump.stderr.readline()):
             assert said, f"tcpdump has ended with {tcpdump.wait()}"
-        yield lines
-        time.sleep(0.5)  # what was sent by now has arrived; without it a leak at the very end is not seen
-        tcpdump.terminate()
+        try:
+            yield lines
+            time.sleep(0.5)  # what was sent by now has arrived; without it a leak at the very end is not seen
+        finally:
+            tcpdump.terminate()
         lines += filter(None, tcpdump.stdout.read().splitlines())  # it ends with an empty one
 
 
