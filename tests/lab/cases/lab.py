@@ -88,8 +88,8 @@ class Properties:
     def close(self) -> None:
         """Leave the bus; it is over."""
         if self._bus is not None:
-            self._bus.disconnect()
-            self._loop.run_until_complete(self._bus.wait_for_disconnect())
+            self._bus.disconnect()  # type: ignore[no-untyped-call]
+            self._loop.run_until_complete(self._bus.wait_for_disconnect())  # type: ignore[no-untyped-call]
         self._loop.close()
 
     async def _ask(self, question: Message) -> Any:
