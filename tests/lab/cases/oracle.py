@@ -34,7 +34,6 @@ from lines import Line
 
 Facts = dict[str, tuple[object, ...]]
 
-_HOOKS_END_WITHIN = 10.0  # seconds; their record is theirs to remove
 _READ_UNTIL = "/run/lab-oracle.cursor"
 _PEER_FILE = Path("/etc/ppp/peers", lab.LINK)
 _FOLDERS = ("/etc/cablecar", "/run/cablecar", "/var/lib/cablecar")
@@ -82,14 +81,10 @@ def check_down(before: Facts) -> None:
 
 
 def check_removed(before: Facts) -> None:
-    """Nothing is left of the link, which was removed."""
+    """Nothing is left of the link, which was removed, but for the record of hooks that still run: they end it."""
     check_down(before)
-    lab.eventually(lambda: not _left(), _HOOKS_END_WITHIN, "nothing of the link is left")
-
-
-def _left() -> list[Path]:
-    found = [path for folder in _FOLDERS for path in Path(folder).rglob(f"{lab.LINK}*")]
-    return [path for path in (*found, _PEER_FILE) if path.exists()]
+    found = [path for folder in _FOLDERS for path in Path(folder).rglob(f"{lab.LINK}*") if path.suffix != ".hooks"]
+    assert [path for path in (*found, _PEER_FILE) if path.exists()] == []
 
 
 def check_up(line: Line, before: Facts, *servers: str) -> None:
