@@ -16,6 +16,10 @@ from lines import LINES, Line
 RESULTS = Path(os.environ.get("LAB_RESULTS", "/mnt/results"))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "whole: takes so long that only `make test WHOLE=1` runs it")
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Keep the journal of a test that failed."""

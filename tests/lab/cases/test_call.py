@@ -100,6 +100,7 @@ def test_a_vlan_is_made_for_the_call_and_carries_as_much_as_ethernet() -> None:
     assert vlans() == []
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("line", ["pppoe"], indirect=True)
 @pytest.mark.usefixtures("wide_cable", "configured")
 def test_a_vlan_of_somebody_else_is_used_and_left_and_one_of_ours_is_swept() -> None:

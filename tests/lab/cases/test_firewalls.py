@@ -9,6 +9,8 @@ import lab
 import pytest
 from test_cable import findings
 
+pytestmark = pytest.mark.whole  # firewalld takes minutes on an emulated processor to load itself again
+
 TUNNEL = "ppp0"
 FIREWALLD = {
     # So that what may pass the cable is not what may pass the tunnel, which would be in this zone too.
