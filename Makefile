@@ -15,7 +15,7 @@ help: ## Say what each target does (the default)
 check: setup-check venv deb ## Lint, type-check and test on this host, in a few minutes (options: PYTEST="-k NAME")
 	$(VENV)/bin/pytest --numprocesses=auto --dist=loadfile $(PYTEST)
 
-test: ## Test it all: `make check`, then the lab's suite in virtual machines of both Debians (WHOLE=1: all of it in each)
+test: ## Test it all: `make check`, then the lab's suite in virtual machines of Debian 12 and 13 (WHOLE=1: all of it in each)
 	@failed=; \
 	$(MAKE) check || failed=" check"; \
 	WHOLE=$(WHOLE) tests/lab/suites $(GUESTS) || failed="$$failed lab"; \
