@@ -63,3 +63,9 @@ LINES = {
     ),
 }
 every = pytest.mark.parametrize("line", LINES, indirect=True)  # the test runs on each of them
+# Likewise, but what takes long is in every run by PPTP only.
+most_by_whole = pytest.mark.parametrize(
+    "line",
+    [name if name == "pptp" else pytest.param(name, marks=pytest.mark.whole) for name in LINES],
+    indirect=True,
+)

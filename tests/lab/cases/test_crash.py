@@ -21,9 +21,12 @@ from typing import Any, Self
 import footprint
 import lab
 import lines
+import pytest
 from lines import Line
 
-KILLS = int(os.environ.get("LAB_KILLS", "2"))
+pytestmark = pytest.mark.whole  # test_drops.py kills the helper once by each protocol, in every run
+
+KILLS = int(os.environ.get("LAB_KILLS", "4"))
 CYCLES = int(os.environ.get("LAB_CYCLES", "10"))
 SEED = int(os.environ.get("LAB_SEED", random.randrange(1_000_000)))
 RIGHT_WITHIN = 30.0  # seconds from the kill to a right answer, on an emulated processor; the figures are printed
@@ -117,14 +120,11 @@ def test_the_helper_is_killed_at_any_moment(configured: None, line: Line) -> Non
     print(f"{KILLS} kills, LAB_SEED={SEED}", flush=True)
     chance = random.Random(SEED)
     stages, normal = rehearse()
-    first = KILLS * list(lines.LINES.values()).index(
-        line
-    )  # few kills of each line make all stages of all lines together
     seconds: dict[str, list[float]] = defaultdict(list)
     with lab.Monitor(*RULES, ping=SYSTEMD) as monitor:
         watch = Watch(monitor)
         for number in range(KILLS):
-            stage = stages[(first + number) % len(stages)]
+            stage = stages[number % len(stages)]
             name, right, settled = round_of(line, stage, chance.uniform(0, stage.seconds), watch, normal)
             seconds[name].append(right)
             print(f"{number + 1:3} {stage.name:8} killed while {name:8} right after {right:.2f} s, "

@@ -24,7 +24,7 @@ def test_the_provider_drops_the_call(line: lines.Line) -> None:
     assert lab.reaches()
 
 
-@lines.every
+@lines.most_by_whole
 @pytest.mark.usefixtures("up")
 def test_a_path_that_is_lost_silently_is_noticed_and_one_without_carrier_too() -> None:
     lab.isp("cut")
