@@ -6,12 +6,14 @@ which protocol it is. Pure: text out, no file and no process.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cablecar.helper.reasons import Reason
 
 if TYPE_CHECKING:
     from cablecar.helper.settings import Settings
+
+_PROTOCOLS: Final = {6: "tcp", 17: "udp", 47: "gre"}
 
 
 class Passage(NamedTuple):
@@ -26,6 +28,11 @@ class Passage(NamedTuple):
     what: str
     number: int
     port: int = 0
+
+    @property
+    def protocol(self) -> str:
+        """Its IP protocol by the name that nft and firewalld have for it."""
+        return _PROTOCOLS[self.number]
 
 
 class Carrier(NamedTuple):

@@ -371,7 +371,7 @@ class Diagnosis:
 
 
 def _hindrance(one: firewall.Outcome, may_open: bool) -> Finding:
-    what, place = one.packet.what, one.place
+    what, place = one.packet.passage.what, one.place
     if may_open:
         advice = f"Let {what} through there, to the server and from it."
     else:

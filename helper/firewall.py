@@ -40,13 +40,15 @@ class Packet(NamedTuple):
     """One kind of packet of a call.
 
     Attributes:
-        what: Its name in a sentence.
+        passage: What it is of.
         hook: `input` or `output`.
+        server: Where it comes from, or goes to.
         values: What is known of it: of each `meta`, `ct` or payload key its value.
     """
 
-    what: str
+    passage: Passage
     hook: str
+    server: str
     values: Mapping[str, object]
 
 
@@ -81,7 +83,7 @@ def _both_ways(cable: str, server: str, passage: Passage) -> tuple[Packet, Packe
         back |= {"sport": passage.port, "state": "established"}
     else:
         back |= _NEW
-    return Packet(passage.what, "output", out), Packet(passage.what, "input", back)
+    return Packet(passage, "output", server, out), Packet(passage, "input", server, back)
 
 
 async def ruleset() -> Any:

@@ -8,7 +8,7 @@ it back. On machines where firewalld does not run nothing happens here.
 import json
 import logging
 from collections.abc import Callable, Iterable
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,6 @@ START_LIMIT: Final = 90.0  # systemd's
 _MAIN: Final = (NAME, PATH, NAME)
 _ZONE: Final = (NAME, PATH, f"{NAME}.zone")
 _POLICY: Final = (NAME, PATH, f"{NAME}.policy")
-_PROTOCOLS: Final = {47: "gre", 6: "tcp", 17: "udp"}
 _HERE: Final = "HOST"  # the ingress zone of what this machine sends
 _ANY: Final = "ANY"
 _UNREADABLE: Final = (LookupError, TypeError, ValueError, AttributeError)
@@ -203,16 +202,13 @@ class Firewalld:
 
 def rich_rule(packet: Packet) -> str:
     """Return the rule for a packet in firewalld's own spelling; it goes before all that anybody has by hand."""
-    values = packet.values
-    side, port = ("destination", "dport") if packet.hook == "output" else ("source", "sport")
-    protocol = _PROTOCOLS[int(str(values["protocol"]))]
-    if port in values:
-        element = "port" if packet.hook == "output" else "source-port"
-        what = f'{element} port="{values[port]}" protocol="{protocol}"'
+    passage = packet.passage
+    side, port = ("destination", "port") if packet.hook == "output" else ("source", "source-port")
+    if passage.port:
+        what = f'{port} port="{passage.port}" protocol="{passage.protocol}"'
     else:
-        what = f'protocol value="{protocol}"'
-    address = values["daddr" if packet.hook == "output" else "saddr"]
-    return f'rule priority="-32768" family="ipv4" {side} address="{address}" {what} accept'
+        what = f'protocol value="{passage.protocol}"'
+    return f'rule priority="-32768" family="ipv4" {side} address="{packet.server}" {what} accept'
 
 
 def _zone_of_interface(zones: dict[str, dict[str, list[str]]], name: str) -> str | None:
@@ -225,6 +221,6 @@ def _zone_of_interface(zones: dict[str, dict[str, list[str]]], name: str) -> str
 
 def _contains(source: Any, server: IPv4Address) -> bool:
     try:
-        return ip_address(server) in ip_network(source, strict=False)
+        return server in ip_network(source, strict=False)
     except ValueError:
         return False  # a set's name, or a card's number

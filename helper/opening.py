@@ -31,7 +31,6 @@ PAUSE: Final = 0.5  # seconds; a firewall's reload is hundreds of changes, and e
 _CHILDREN: Final = 32
 # It cannot be read or changed, or says what nobody understands.
 _REFUSALS: Final = (CablecarError, CallError, OSError, ValueError, LookupError, TypeError, AttributeError)
-_PORTS: Final = {6: "tcp", 17: "udp"}
 # An answer, and no connection from there; what conntrack says of it iptables could not show.
 _NO_SYN: Final = {
     "match": {
@@ -142,7 +141,7 @@ class Openings:
             log.warning("link %s: the firewall could not be opened: %s", link, error)
             return False
         for (family, table, chain), packet in written:
-            log.info("link %s: %s may pass chain %s of table %s %s", link, packet.what, chain, family, table)
+            log.info("link %s: %s may pass chain %s of table %s %s", link, packet.passage.what, chain, family, table)
         return asked_anew or bool(written)
 
     async def _askable(self, found: list[tuple[Key, Packet]]) -> list[tuple[Key, Packet]]:
@@ -217,15 +216,15 @@ def missing(ruleset: Any, wanted: Iterable[Packet]) -> list[tuple[Key, Packet]]:
 
 
 def _rule(key: Key, packet: Packet, link: str) -> dict[str, Any]:
-    values = packet.values
+    passage = packet.passage
     side, port = ("daddr", "dport") if packet.hook == "output" else ("saddr", "sport")
-    expression = [_match("ip", side, values[side])]
-    if protocol := _PORTS.get(values["protocol"] if isinstance(values["protocol"], int) else 0):
-        expression.append(_match(protocol, port, values[port]))
-        if protocol == "tcp" and packet.hook == "input":
+    expression = [_match("ip", side, packet.server)]
+    if passage.port:
+        expression.append(_match(passage.protocol, port, passage.port))
+        if passage.protocol == "tcp" and packet.hook == "input":
             expression.append(_NO_SYN)
     else:
-        expression.append(_match("ip", "protocol", values["protocol"]))
+        expression.append(_match("ip", "protocol", passage.number))
     place = dict(zip(("family", "table", "chain"), key, strict=True))
     return {**place, "expr": [*expression, {"accept": None}], "comment": COMMENT + link}
 

@@ -18,7 +18,6 @@ from cablecar.helper.plan import Wanted
 
 # The kernel's last word: nobody sends a packet another way after these (nft(8), "priority").
 _PRIORITY: Final = 1000
-_PROTOCOLS: Final = {6: "tcp", 17: "udp"}
 _DYNAMIC: Final = "61184-65519"  # systemd.exec(5), DynamicUser=
 
 
@@ -44,11 +43,7 @@ def quoted(interfaces: Iterable[str]) -> str:
 def _carriers(wanted: Iterable[Wanted]) -> Iterator[str]:
     for one in wanted:
         for passage in one.passages:
-            packets = (
-                f"{_PROTOCOLS[passage.number]} dport {passage.port}"
-                if passage.port
-                else f"meta l4proto {passage.number}"
-            )
+            packets = f"{passage.protocol} dport {passage.port}" if passage.port else f"meta l4proto {passage.number}"
             for server in one.pins:
                 yield f"ip daddr {server} {packets} accept"
 
