@@ -11,6 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,10 +27,11 @@ MANAGER: Final = ("org.freedesktop.NetworkManager", "/org/freedesktop/NetworkMan
 PROPERTIES: Final = "org.freedesktop.DBus.Properties"
 MANAGER_LIMIT: Final = 1.0  # seconds that NetworkManager may take for each answer; repairs wait for it
 MAX_FILE: Final = 1 << 16  # bytes at the end of a file: dhclient appends
-MAX_FILES: Final = 32  # the newest of one folder
+MAX_FILES: Final = 32  # the newest
 _NETWORKD: Final = Path("run/systemd/netif/leases")
 _DEVICES: Final = Path("run/NetworkManager/devices")
 _DHCLIENT: Final = (Path("var/lib/dhcp"), Path("var/lib/NetworkManager"))
+_DHCLIENT_FILE: Final = re.compile(r"dhclient.*\.leases?")
 _DHCPCD: Final = (Path("var/lib/dhcpcd"), Path("var/lib/dhcpcd5"))
 
 
@@ -61,7 +63,7 @@ class Leases:
         """Return the lease of an interface, None when nobody is known to have one for the address that it has."""
         if self._descriptor >= 0:
             self._watch_folders()
-        found = [*self._from_files(interface), await self._from_network_manager(interface)]
+        found = [await self._from_network_manager(interface), *self._from_files(interface)]
         return next((lease for lease in found if lease is not None and lease.address in interface.addresses), None)
 
     def _watch_folders(self) -> None:
@@ -75,14 +77,18 @@ class Leases:
                 self._complain(folder, os.strerror(error.errno or 0))
 
     def _from_files(self, interface: Interface) -> Iterator[Lease | None]:
-        if data := self._read(self._root / _NETWORKD / str(interface.index)):
-            yield leases.of_networkd(_text(data))
-        for path in self._newest(_DHCLIENT, lambda name: re.fullmatch(r"dhclient.*\.leases?", name)):
-            yield leases.of_dhclient(_text(self._read(path)), interface.name)
+        """Yield what the clients' files say, the last written first: who holds the lease no longer has left his behind."""
         # Of a wireless network the name is IF-SSID.lease.
-        own = re.compile(rf"(?:dhcpcd-)?{re.escape(interface.name)}(?:-.*)?\.lease")
-        for path in self._newest(_DHCPCD, own.fullmatch):
-            yield leases.of_dhcpcd(self._read(path))
+        of_dhcpcd = re.compile(rf"(?:dhcpcd-)?{re.escape(interface.name)}(?:-.*)?\.lease")
+        kinds: tuple[tuple[tuple[Path, ...], re.Pattern[str], Callable[[bytes], Lease | None]], ...] = (
+            ((_NETWORKD,), re.compile(str(interface.index)), lambda data: leases.of_networkd(_text(data))),
+            (_DHCLIENT, _DHCLIENT_FILE, lambda data: leases.of_dhclient(_text(data), interface.name)),
+            (_DHCPCD, of_dhcpcd, leases.of_dhcpcd),
+        )
+        found = [(*file, read) for folders, name, read in kinds for file in self._files(folders, name)]
+        for _, path, read in sorted(found, key=itemgetter(0), reverse=True)[:MAX_FILES]:
+            if data := self._read(path):
+                yield read(data)
 
     async def _from_network_manager(self, interface: Interface) -> Lease | None:
         if not (self._root / _DEVICES / str(interface.index)).exists():
@@ -106,19 +112,18 @@ class Leases:
         (value,) = await self._bus.ask(target, "Get", "ss", [interface, name], MANAGER_LIMIT)
         return plain(value)
 
-    def _newest(self, folders: Iterable[Path], is_ours: Callable[[str], object]) -> list[Path]:
-        """Return the files of some folders that have such names, the last written first."""
-        found: list[tuple[int, Path]] = []
+    def _files(self, folders: Iterable[Path], name: re.Pattern[str]) -> Iterator[tuple[int, Path]]:
+        """Yield when each file of some folders that has such a name was written, and where it is."""
         for folder in folders:
             try:
                 with os.scandir(self._root / folder) as entries:
-                    ours = [entry for entry in entries if is_ours(entry.name)]
-                    found += [(one.stat(follow_symlinks=False).st_mtime_ns, Path(one.path)) for one in ours]
+                    for entry in entries:
+                        if name.fullmatch(entry.name):
+                            yield entry.stat(follow_symlinks=False).st_mtime_ns, Path(entry.path)
             except FileNotFoundError:
                 continue  # that client is not here, or has just written anew
             except OSError as error:
                 self._complain(folder, os.strerror(error.errno or 0))
-        return [path for _, path in sorted(found, reverse=True)[:MAX_FILES]]
 
     def _read(self, path: Path) -> bytes:
         """Return the end of a plain file; nothing when there is none."""

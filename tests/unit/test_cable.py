@@ -116,6 +116,14 @@ async def test_of_two_files_the_newer_counts(tmp_path: Path) -> None:
     assert await server(tmp_path) == "dhclient 10.99.0.2"
 
 
+async def test_the_file_of_a_client_that_ended_is_older_than_that_of_the_next(tmp_path: Path) -> None:
+    put(tmp_path, "run/systemd/netif/leases/7", networkd("10.99.0.7"), age=10)
+    put(tmp_path, "var/lib/dhcp/dhclient.leases", dhclient(server="10.99.0.1"), age=20)
+    assert await server(tmp_path) == "systemd-networkd 10.99.0.7"
+    put(tmp_path, "var/lib/dhcp/dhclient.leases", dhclient(server="10.99.0.1"))
+    assert await server(tmp_path) == "dhclient 10.99.0.1"
+
+
 async def test_what_is_no_plain_file_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     elsewhere = put(tmp_path, "elsewhere", dhclient())
     (tmp_path / "var/lib/dhcp").mkdir(parents=True)

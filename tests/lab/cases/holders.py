@@ -58,7 +58,8 @@ class Holder:
     def leave(self) -> None:
         """Have dhclient hold the lease again."""
         if self.name != "dhclient":
-            lab.run("systemctl", "stop", self.unit)
+            # systemd-networkd's sockets would start it again.
+            lab.run("systemctl", "stop", self.unit, self.unit.replace(".service", "*.socket"))
             lab.run("systemctl", "mask", self.unit)
             lab.run("ip", "-4", "address", "flush", "dev", "eth0")  # its IPv6 address nobody would give back
             lab.run("systemctl", "start", "cable-lease.service")
