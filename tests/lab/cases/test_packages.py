@@ -13,6 +13,7 @@ import pytest
 
 PACKAGES = ("cablecar", "cablecar-helper")
 DEBS = sorted(str(path) for path in Path(os.environ.get("LAB_REPO", "/mnt/repo"), "build", "deb").glob("*.deb"))
+MODULES = "/usr/lib/python3/dist-packages/cablecar"
 PEERS = Path("/etc/ppp/peers")
 SETTINGS = Path("/etc/cablecar/links") / f"{lab.LINK}.toml"
 
@@ -81,8 +82,8 @@ def test_a_removal_ends_the_call_and_a_purge_takes_what_is_ours() -> None:
         assert SETTINGS.exists()
 
         lab.run("dpkg", "--purge", *PACKAGES, timeout=300)
-        for path in (PEERS / lab.LINK, Path("/etc/cablecar"), Path("/run/cablecar"), Path("/var/lib/cablecar")):
-            assert not path.exists()
+        ours = (PEERS / lab.LINK, *map(Path, ("/etc/cablecar", "/run/cablecar", "/var/lib/cablecar", MODULES)))
+        assert [path for path in ours if path.exists()] == []
         assert foreign.exists()
         assert linked.is_symlink()
     finally:
