@@ -50,7 +50,12 @@ class Bare:
     def __init__(self, line: Line) -> None:
         self._line = line
         self._daemon: subprocess.Popen[bytes] | None = None
-        PEER.write_text(OURS.read_text().replace(f"linkname {lab.LINK}", f"linkname {NAME}"))
+        self.tell("")
+
+    def tell(self, more: str) -> None:
+        """Have pptp told what our own peer file tells it, and this more."""
+        own = OURS.read_text().replace(f"linkname {lab.LINK}", f"linkname {NAME}")
+        PEER.write_text(own.replace(" --nolaunchpppd", f" --nolaunchpppd {more}"))
 
     def connect(self, *options: str) -> None:
         """Dial, pppd with these options more; return when the call is up."""
