@@ -52,7 +52,7 @@ bench: deb ## Measure calls, faults, memory, wake-ups and the icon's start besid
 pip: venv deb ## Build the wheel into build/wheel/; in a virtual machine of each Debian install and purge packages, then the wheel
 	@rm -rf build/wheel
 	$(VENV)/bin/python -m hatchling build --target wheel --directory build/wheel
-	cp /usr/share/python-wheels/pip-*.whl build/wheel/
+	$(VENV)/bin/pip --quiet --disable-pip-version-check download --no-deps --dest build/wheel pip
 	@failed=; \
 	for guest in $(GUESTS); do \
 		tests/lab/run --guest $$guest --no-install tests/lab/without-packages || failed="$$failed $$guest"; \
