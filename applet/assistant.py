@@ -14,6 +14,8 @@ from PyQt6.QtGui import QCloseEvent
 from PyQt6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from cablecar.applet import pictures, room, words
+from cablecar.applet.account import Account
+from cablecar.applet.attempt import Try
 from cablecar.applet.client import BAD_REPLY, Client
 from cablecar.applet.fields import plain_label, question
 from cablecar.applet.i18n import _, said
@@ -30,7 +32,8 @@ from cablecar.applet.model import (
     link_name,
     parse_settings,
 )
-from cablecar.applet.pages import OWN, Account, Providers, Try
+from cablecar.applet.presets import OWN
+from cablecar.applet.providers import Providers
 from cablecar.applet.questions import Checker, Offers, Reading
 from cablecar.applet.wire import variant_dict
 from cablecar.helper import names, reasons

@@ -1,8 +1,8 @@
-"""Labels for what comes from the helper: plain text, to be selected and copied, on the side where reading begins."""
+"""Labels and boxes for what comes from the helper: plain text, to be selected and copied, on the side where reading begins."""
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QGuiApplication
-from PyQt6.QtWidgets import QLabel
+from PyQt6.QtGui import QFontMetrics, QGuiApplication
+from PyQt6.QtWidgets import QLabel, QPlainTextEdit
 
 _RIGHT_TO_LEFT = Qt.LayoutDirection.RightToLeft
 
@@ -19,3 +19,19 @@ def plain(text: str = "", *, keyboard: bool = False) -> QLabel:
     side = Qt.AlignmentFlag.AlignRight if mirrored else Qt.AlignmentFlag.AlignLeft
     label.setAlignment(side | Qt.AlignmentFlag.AlignAbsolute | Qt.AlignmentFlag.AlignVCenter)
     return label
+
+
+def text_box(name: str) -> QPlainTextEdit:
+    """Return a box of seven lines for a text to be read; `name` is what a screen reader calls it."""
+    box = QPlainTextEdit()
+    box.setReadOnly(True)
+    box.setTabChangesFocus(True)
+    box.setAccessibleName(name)
+    box.setFixedHeight(7 * QFontMetrics(box.font()).lineSpacing())
+    document = box.document()
+    assert document is not None
+    option = document.defaultTextOption()
+    # On one side, in whichever direction each line is written.
+    option.setAlignment(plain().alignment() & Qt.AlignmentFlag.AlignHorizontal_Mask)
+    document.setDefaultTextOption(option)
+    return box

@@ -1,0 +1,205 @@
+"""The assistant's second page: whom to call, who one is there, and how the link is called.
+
+Owns what was typed, and what the chosen preset puts in its place until then; whether it is valid is the helper's to say.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import QVBoxLayout, QWidget
+
+from cablecar.applet.concentrators import Concentrators
+from cablecar.applet.fields import (
+    PROTOCOLS,
+    ChoiceField,
+    Field,
+    FlagField,
+    InterfaceField,
+    Message,
+    Page,
+    PasswordField,
+    ServerField,
+    ServiceField,
+    TextField,
+    VlanField,
+    plain_label,
+    weakness,
+)
+from cablecar.applet.i18n import _
+from cablecar.applet.model import Concentrator, Provider
+from cablecar.applet.presets import OWN
+from cablecar.applet.questions import Offers, beside, together
+
+
+class Account(QWidget):
+    """The second page: the server, who one is there, and how the link is called.
+
+    Signals:
+        changed: Something was typed.
+    """
+
+    changed = pyqtSignal()
+
+    def __init__(self, offers: Offers) -> None:
+        super().__init__()
+        self._offers = offers
+        self._provider = OWN
+        self.message = Message()
+        self.fields: dict[str, Field] = {
+            "protocol": ChoiceField(_("Protocol"), _("Ask the provider when you are not sure."), PROTOCOLS),
+            "server": ServerField(),
+            "user": TextField(_("User name"), ""),
+            "password": PasswordField(_("Password")),
+            "title": TextField(_("Title"), _("What this link is called in the menu.")),
+            "autoconnect": FlagField(_("Connect when the computer starts"), _("Even before anybody has logged in.")),
+            "service": ServiceField(),
+            "interface": InterfaceField(),
+            "vlan": VlanField(),
+        }
+        self._page = Page(self.fields.values())
+        self.concentrators = Concentrators()
+        self.concentrators.chosen.connect(self._concentrator_chosen)
+        self._weakness = plain_label()
+        self._page.add(self._weakness)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.addWidget(self.message)
+        rows.addWidget(self.concentrators)
+        rows.addWidget(self._page, 1)
+        for field in self.fields.values():
+            field.changed.connect(self._changed)
+        offers.changed.connect(self._offer)
+        self._offer()
+        self._ask_for("pptp")
+
+    def start_with(self, provider: Provider) -> None:
+        """Ask for an account with this provider; what was typed for the same one before stays."""
+        if provider == self._provider and self.fields["title"].value():
+            return
+        self._provider = provider
+        self._offer()
+        protocol = next((p for p in provider.protocols if self._offers.takes("protocol", p)), "pptp")
+        self._field("protocol").set_value(protocol)
+        server = provider.server(protocol)
+        there = {"server": "" if "{" in server else server, "service": "", "interface": "", "vlan": 0}
+        for key, value in there.items():
+            self.fields[key].touched = False
+            self.fields[key].set_value(value)
+        example = (provider.login or "{user}").replace("{user}", "customer").replace("{domain}", "domain")
+        self._text("user").edit.setPlaceholderText(example if provider.login else "customer@C012")
+        self.fields["user"].explain(
+            _("This provider's customers write it like {example}.").format(example=example)
+            if provider.login
+            else _("With its suffix, when the provider has given you one.")
+        )
+        self.fields["title"].set_value(provider.title if provider is not OWN else "")
+        self._ask_for(protocol)
+
+    def show_stored(self, settings: dict[str, Any]) -> None:
+        """Show the settings of a link that exists."""
+        for key, field in self.fields.items():
+            if key in settings:
+                field.touched = True  # nothing is to be filled in any more
+                field.set_value(settings[key])
+
+    def values(self) -> dict[str, Any]:
+        """Return the settings; what the preset knows beside them is filled in by the helper."""
+        left_out = {"password", *(() if self._offers.takes("protocol", "pppoe") else ("service",))}
+        if not self.fields["vlan"].touched or self.fields["vlan"].isHidden():
+            left_out.add("vlan")
+        values = {key: field.value() for key, field in self.fields.items() if key not in left_out}
+        if "service" in values and self.fields["service"].isHidden():
+            values["service"] = ""
+        return values | ({"provider": self._provider.id} if self._provider.id else {})
+
+    @property
+    def password(self) -> str:
+        """What was typed as the password."""
+        return str(self.fields["password"].value())
+
+    def show_concentrators(self, found: Iterable[Concentrator]) -> None:
+        """Offer who answers by PPPoE; where all of them are on one cable, it is that one."""
+        found = tuple(found)
+        self.concentrators.show_found(found)
+        interfaces, field = {one.interface for one in found}, self.fields["interface"]
+        if len(interfaces) == 1 and not field.touched and not field.value():
+            field.set_value(interfaces.pop())
+
+    def show_faults(self, faults: dict[str, str], *, all_of_them: bool) -> None:
+        """Show what is wrong, of untouched fields only when everything is meant."""
+        faults = dict(faults)
+        for key, field in self.fields.items():
+            fault = faults.pop(key, "")
+            if key != "password":
+                field.set_error(beside(fault) if all_of_them or field.touched else "")
+        self.message.say(together(faults.values()))
+
+    def go_to(self, key: str) -> None:
+        """Put the cursor into a field, ready for typing over what is there."""
+        field = self.fields[key]
+        field.control.setFocus(Qt.FocusReason.OtherFocusReason)
+        if isinstance(field, TextField):
+            field.edit.selectAll()
+        self._page.ensureWidgetVisible(field)
+
+    def go_to_first(self) -> None:
+        """Put the cursor into the first field that still has to be typed."""
+        needed = ("user", "password") if self._field("protocol").value() == "pppoe" else ("server", "user", "password")
+        self.go_to(next((key for key in needed if not self.fields[key].value()), "user"))
+
+    @property
+    def wrong(self) -> str:
+        """The first field with an error; empty when there is none."""
+        return next((key for key, field in self.fields.items() if field.error), "")
+
+    def _field(self, key: str) -> ChoiceField:
+        field = self.fields[key]
+        assert isinstance(field, ChoiceField)
+        return field
+
+    def _text(self, key: str) -> TextField:
+        field = self.fields[key]
+        assert isinstance(field, TextField)
+        return field
+
+    def _offer(self) -> None:
+        protocol = self._field("protocol")
+        of_provider = {key: PROTOCOLS[key] for key in self._provider.protocols or PROTOCOLS if key in PROTOCOLS}
+        choices = self._offers.those("protocol", of_provider) or {"pptp": PROTOCOLS["pptp"]}
+        protocol.offer(choices, with_own=False, keep=protocol.value() in choices)
+        protocol.show_row(protocol.offered > 1)
+
+    def _changed(self) -> None:
+        protocol = str(self.fields["protocol"].value())
+        published = self._provider.server(protocol)
+        server = self.fields["server"]
+        if published and not server.touched:
+            # A name of its own for each customer: that of the account, without the suffix.
+            customer = str(self.fields["user"].value()).partition("@")[0]
+            server.set_value(published.replace("{user}", customer) if customer or "{" not in published else "")
+        self._ask_for(protocol)
+        if self.sender() is self.fields["password"]:
+            self.fields["password"].set_error("")
+        self.changed.emit()
+
+    def _concentrator_chosen(self, values: dict[str, str]) -> None:
+        for key, value in values.items():
+            self.fields[key].touched = True
+            self.fields[key].set_value(value)
+
+    def _ask_for(self, protocol: str) -> None:
+        server, service, interface = self.fields["server"], self.fields["service"], self.fields["interface"]
+        for field in (server, service, interface, self.fields["vlan"]):
+            assert isinstance(field, ServerField | ServiceField | InterfaceField | VlanField)
+            field.ask_for(protocol)
+        interface.show_row(not service.isHidden())
+        if self.concentrators.isHidden() and not service.isHidden():
+            self.concentrators.search()
+        self.concentrators.setHidden(service.isHidden())
+        if self._provider.server(protocol):
+            published = _("As published for {title}; check it with the provider.")
+            server.explain(published.format(title=self._provider.title))
+        elif service.isHidden():
+            server.explain(_("Ask the provider for it: a name or an IPv4 address."))
+        self._weakness.setText(weakness(protocol))
