@@ -47,12 +47,12 @@ class Account(QWidget):
         self._provider = OWN
         self.message = Message()
         self.fields: dict[str, Field] = {
-            "protocol": ChoiceField(_("Protocol"), _("Ask the provider when you are not sure."), PROTOCOLS),
+            "protocol": ChoiceField(_("Pr&otocol"), _("Ask the provider when you are not sure."), PROTOCOLS),
             "server": ServerField(),
-            "user": TextField(_("User name"), ""),
-            "password": PasswordField(_("Password")),
-            "title": TextField(_("Title"), _("What this link is called in the menu.")),
-            "autoconnect": FlagField(_("Connect when the computer starts"), _("Even before anybody has logged in.")),
+            "user": TextField(_("&User name"), ""),
+            "password": PasswordField(_("&Password")),
+            "title": TextField(_("&Title"), _("What this link is called in the menu.")),
+            "autoconnect": FlagField(_("Connect &when the computer starts"), _("Even before anybody has logged in.")),
             "service": ServiceField(),
             "interface": InterfaceField(),
             "vlan": VlanField(),

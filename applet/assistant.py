@@ -121,9 +121,9 @@ class Assistant(QDialog):
                 self,
                 _("The link “{title}” is stored but does not work yet.").format(title=title),
                 [
-                    (_("Remove it"), self._remove),
-                    (_("Keep it for later"), lambda: self.done(QDialog.DialogCode.Rejected)),
-                    (_("Go on"), None),
+                    (_("&Remove it"), self._remove),
+                    (_("&Keep it for later"), lambda: self.done(QDialog.DialogCode.Rejected)),
+                    (_("&Go on"), None),
                 ],
                 default=2,
             )
@@ -153,8 +153,8 @@ class Assistant(QDialog):
         for page in (self.providers, self.account, self.attempt):
             self._pages.addWidget(page)
         self.cancel_button, self.back_button, self.next_button = (QPushButton() for _each in range(3))
-        self.cancel_button.setText(_("Cancel"))
-        self.back_button.setText(_("Back"))
+        self.cancel_button.setText(_("C&ancel"))
+        self.back_button.setText(_("&Back"))
         self.cancel_button.clicked.connect(self.reject)
         self.back_button.clicked.connect(self._back)
         self.next_button.clicked.connect(self._next)
@@ -192,13 +192,13 @@ class Assistant(QDialog):
         self.next_button.setVisible(not (page is self.attempt and busy))
         self.providers.take_over.setEnabled(running and not busy)
         if page is self.providers:
-            self.next_button.setText(_("Next"))
+            self.next_button.setText(_("&Next"))
             self.next_button.setEnabled(running and self.providers.provider is not None)
         elif page is self.account:
-            self.next_button.setText(_("Connect"))
+            self.next_button.setText(_("&Connect"))
             self.next_button.setEnabled(running and not busy)
         else:
-            self.next_button.setText(_("Finish") if is_up else _("Try again"))
+            self.next_button.setText(_("&Finish") if is_up else _("&Try again"))
             self.next_button.setEnabled(is_up or (running and not busy))
 
     def _providers_arrived(self, answer: object) -> None:

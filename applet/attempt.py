@@ -31,9 +31,9 @@ _MENDED_IN: Final = {
     reasons.NO_CONCENTRATOR.id: "interface",
 }
 _MEND: Final = {
-    "password": _("Correct user name and password…"),
-    "server": _("Correct the server…"),
-    "interface": _("Correct the cable's interface…"),
+    "password": _("Correct &user name and password…"),
+    "server": _("Correct the &server…"),
+    "interface": _("Correct the cable's &interface…"),
 }
 
 
@@ -61,7 +61,7 @@ class Try(QWidget):
         self.remarks.hide()
         self.mend_button = QPushButton()
         self.mend_button.clicked.connect(self._mend)
-        self.edit_button = QPushButton(_("All settings of the link…"))
+        self.edit_button = QPushButton(_("All s&ettings of the link…"))
         self.edit_button.clicked.connect(self.edit)
         self._now = self._field = ""
         steps = QGridLayout()

@@ -32,7 +32,7 @@ class Concentrators(QWidget):
         self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.box.setAccessibleName(_("Who answers by PPPoE"))
         self._text.setBuddy(self.box)
-        self.again = QPushButton(_("Search again"))
+        self.again = QPushButton(_("Search a&gain"))
         self.again.setAutoDefault(True)
         row = QHBoxLayout()
         row.addWidget(self.box, 1)
@@ -54,7 +54,7 @@ class Concentrators(QWidget):
         """Offer what was found."""
         found = list(found)
         if found:
-            self._show(_("These answer by PPPoE; anybody on the line can, under any name:"), found)
+            self._show(_("These answer b&y PPPoE; anybody on the line can, under any name:"), found)
         else:
             self._show(_("Nobody answers by PPPoE. Check the modem and its cable."), [])
 

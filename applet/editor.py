@@ -133,12 +133,12 @@ class Editor(QDialog):
         self._weakness = plain_label()
         self._pages[0].add(self._weakness)
         self._tabs = QTabWidget()
-        self._tabs.addTab(self._pages[0], _("Link"))
-        self._tabs.addTab(self._pages[1], _("Advanced"))
+        self._tabs.addTab(self._pages[0], _("Lin&k"))
+        self._tabs.addTab(self._pages[1], _("Ad&vanced"))
         buttons = QDialogButtonBox()
-        self._save_button = QPushButton(_("Save"))
-        self._remove_button = QPushButton(_("Remove this link…"))
-        close = QPushButton(_("Close"))
+        self._save_button = QPushButton(_("S&ave"))
+        self._remove_button = QPushButton(_("Re&move this link…"))
+        close = QPushButton(_("&Close"))
         buttons.addButton(self._save_button, QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.addButton(close, QDialogButtonBox.ButtonRole.RejectRole)
         buttons.addButton(self._remove_button, QDialogButtonBox.ButtonRole.ResetRole)
@@ -158,8 +158,8 @@ class Editor(QDialog):
                 self,
                 _("The changes are not saved."),
                 [
-                    (_("Discard the changes"), lambda: self.done(QDialog.DialogCode.Rejected)),
-                    (_("Go on editing"), None),
+                    (_("&Discard the changes"), lambda: self.done(QDialog.DialogCode.Rejected)),
+                    (_("&Go on editing"), None),
                 ],
                 default=1,
             )
@@ -380,7 +380,7 @@ class Editor(QDialog):
             question(
                 self,
                 _("The change holds from the next dial on. Reconnect now?"),
-                [(_("Reconnect now"), self._reconnect), (_("Later"), None)],
+                [(_("&Reconnect now"), self._reconnect), (_("&Later"), None)],
             )
 
     def _reconnect(self) -> None:
@@ -393,7 +393,7 @@ class Editor(QDialog):
             _("Remove the link “{title}”? It is disconnected, and its settings and its password are deleted.").format(
                 title=link.title if link is not None else self._name
             ),
-            [(_("Remove"), self._remove), (_("Keep it"), None)],
+            [(_("&Remove"), self._remove), (_("&Keep it"), None)],
             default=1,
         )
 
@@ -414,26 +414,27 @@ class Editor(QDialog):
 
 def _fields() -> dict[str, Field]:
     return {
-        "title": TextField(_("Title"), _("What this link is called in the menu.")),
+        "title": TextField(_("&Title"), _("What this link is called in the menu.")),
         "provider": ChoiceField(
-            _("Provider"), _("A preset fills in what is publicly known of a provider; check it."), {"": ""}
+            _("P&rovider"), _("A preset fills in what is publicly known of a provider; check it."), {"": ""}
         ),
-        "protocol": ChoiceField(_("Protocol"), _("How the provider is called."), PROTOCOLS),
+        "protocol": ChoiceField(_("Pr&otocol"), _("How the provider is called."), PROTOCOLS),
         "server": ServerField(),
         "service": ServiceField(),
         "user": TextField(
-            _("User name"),
+            _("&User name"),
             _("The name at the provider, with its suffix when there is one."),
             "customer@C012",
         ),
-        "password": PasswordField(_("Password"), _("Empty: the stored password stays."), _("(unchanged)")),
-        "autoconnect": FlagField(_("Connect when the computer starts"), _("Even before anybody has logged in.")),
-        "reconnect": FlagField(_("Reconnect after a drop"), _("At once, then at growing distances.")),
+        "password": PasswordField(_("&Password"), _("Empty: the stored password stays."), _("(unchanged)")),
+        "autoconnect": FlagField(_("Connect &when the computer starts"), _("Even before anybody has logged in.")),
+        "reconnect": FlagField(_("Reconnect after a &drop"), _("At once, then at growing distances.")),
         "route": ChoiceField(
-            _("Traffic"),
+            _("Tra&ffic"),
             _("What goes through the link. Networks are written as prefixes, with spaces between."),
             _ROUTE,
             _("Only these networks"),
+            _("&Networks"),
             "198.51.100.0/24",
         ),
         "authentication": SomeField(
@@ -445,31 +446,37 @@ def _fields() -> dict[str, Field]:
             METHODS,
         ),
         "encryption": ChoiceField(
-            _("Encryption (MPPE)"),
+            _("Encr&yption (MPPE)"),
             _("Some providers demand it. It can be broken and is no privacy."),
             _ENCRYPTION,
         ),
         "interface": InterfaceField(),
         "vlan": VlanField(),
         "mtu": NumberField(
-            _("MTU"), _("The largest packet, in bytes. Smaller when pages load only halfway."), _("automatic")
+            _("MT&U"), _("The largest packet, in bytes. Smaller when pages load only halfway."), _("automatic")
         ),
         "dns": ChoiceField(
-            _("DNS servers"), _("Who looks up names while the link is up."), _DNS, _("These servers"), "192.0.2.1"
+            _("&DNS servers"),
+            _("Who looks up names while the link is up."),
+            _DNS,
+            _("These servers"),
+            _("Se&rvers"),
+            "192.0.2.1",
         ),
-        "firewall": ChoiceField(_("Firewall"), _("What is done to it so that the call gets through."), _FIREWALL),
+        "firewall": ChoiceField(_("&Firewall"), _("What is done to it so that the call gets through."), _FIREWALL),
         "strict": ChoiceField(
-            _("Kill switch"),
+            _("Kill s&witch"),
             _("While the link is wanted, nothing but its call leaves this machine, also while it is down."),
             _STRICT,
             _("On, but these local networks stay reachable"),
+            _("&Networks"),
             "192.168.1.0/24",
         ),
         "share": ListField(
-            _("Share with"),
+            _("Share wi&th"),
             _("Interfaces of the home network whose machines use the link too, with spaces between."),
             "eth1",
         ),
-        "ipv6": FlagField(_("IPv6 as well"), _("Let the provider's server negotiate IPv6.")),
-        "debug": FlagField(_("Log every packet of the negotiation"), _("For finding out why a call fails.")),
+        "ipv6": FlagField(_("IPv&6 as well"), _("Let the provider's server negotiate IPv6.")),
+        "debug": FlagField(_("L&og every packet of the negotiation"), _("For finding out why a call fails.")),
     }

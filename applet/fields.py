@@ -28,11 +28,12 @@ from PyQt6.QtWidgets import (
 
 from cablecar.applet import labels
 from cablecar.applet.i18n import _
-from cablecar.applet.menu import label
+from cablecar.applet.mnemonics import bare
 from cablecar.applet.model import clean
 
 PROTOCOLS: Final = {"pptp": "PPTP", "l2tp": "L2TP", "pppoe": "PPPoE"}
-METHODS: Final = {"pap": "PAP", "chap": "CHAP", "mschapv2": "MS-CHAPv2", "eap": "EAP"}
+# Called the same in each language, so with the same keys.
+METHODS: Final = {"pap": "&PAP", "chap": "C&HAP", "mschapv2": "M&S-CHAPv2", "eap": "&EAP"}
 _WEAKNESS: Final = _(
     "{protocol} opens your account at the provider and no more: whoever is on the line can read what you send. "
     "For privacy, trust HTTPS, or a VPN of your own inside the link."
@@ -69,14 +70,14 @@ def icon_label(widget: QWidget, which: QStyle.StandardPixmap) -> QLabel:
 def question(
     parent: QWidget, text: str, answers: Sequence[tuple[str, Callable[[], None] | None]], default: int = 0
 ) -> None:
-    """Ask a person, without waiting: each answer has its text and what it does; the last is that of Escape."""
+    """Ask a person, without waiting: each answer has its text with a key, and what it does; the last is that of Escape."""
     box = QMessageBox(QMessageBox.Icon.Question, "Cablecar", text, QMessageBox.StandardButton.NoButton, parent)
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     does: dict[QAbstractButton, Callable[[], None] | None] = {}
     for index, (answer, action) in enumerate(answers):
         role = QMessageBox.ButtonRole.RejectRole if index == len(answers) - 1 else QMessageBox.ButtonRole.AcceptRole
-        button = box.addButton(label(answer), role)
+        button = box.addButton(answer, role)
         assert button is not None
         does[button] = action
         if index == default:
@@ -119,6 +120,10 @@ class Message(QWidget):
 class Field(QWidget):
     """One setting: a control, a line that explains it, and a line for what is wrong.
 
+    Args:
+        title: What it is called, with the mark of the key that goes to it.
+        explanation: What it is for.
+
     Signals:
         changed: Somebody has changed the value (or a program has, by `set_value`).
     """
@@ -127,7 +132,7 @@ class Field(QWidget):
 
     def __init__(self, title: str, explanation: str = "") -> None:
         super().__init__()
-        self.title = title
+        self.title = bare(title)
         self.name = plain_label(title)  # stands before the field, in a column of its own
         self.name.setWordWrap(False)
         self.touched = False
@@ -162,9 +167,9 @@ class Field(QWidget):
 
     def rename(self, title: str) -> None:
         """Call the setting otherwise."""
-        self.title = title
+        self.title = bare(title)
         self.name.setText(title)
-        self.control.setAccessibleName(title)
+        self.control.setAccessibleName(self.title)
 
     def explain(self, text: str) -> None:
         """Say in a line what the setting is for."""
@@ -259,7 +264,7 @@ class PasswordField(TextField):
             | Qt.InputMethodHint.ImhNoPredictiveText
             | Qt.InputMethodHint.ImhHiddenText
         )
-        self.show_it = QCheckBox(_("Show the password"))
+        self.show_it = QCheckBox(_("S&how the password"))
         self.show_it.toggled.connect(self._show)
         self._rows.insertWidget(1, self.show_it)
 
@@ -273,7 +278,7 @@ class FlagField(Field):
     def __init__(self, title: str, explanation: str = "") -> None:
         super().__init__(title, explanation)
         self.name.clear()
-        self.box = QCheckBox(label(title))
+        self.box = QCheckBox(title)
         self.box.clicked.connect(lambda _checked: self._edited())
         self._controls(self.box)
 
@@ -292,17 +297,17 @@ class ServerField(TextField):
     """Whom to call, in the words of the protocol."""
 
     def __init__(self) -> None:
-        super().__init__(_("Server"))
+        super().__init__(_("&Server"))
         self.ask_for("pptp")
 
     def ask_for(self, protocol: str) -> None:
         """Ask for what this protocol calls."""
         if protocol == _WITHOUT_ADDRESSES:
-            self.rename(_("Access concentrator"))
+            self.rename(_("Acce&ss concentrator"))
             self.edit.setPlaceholderText(_("(any)"))
             self.explain(_("Its name, when the provider has given you one. Empty: whichever answers."))
         else:
-            self.rename(_("Server"))
+            self.rename(_("&Server"))
             self.edit.setPlaceholderText("vpn.example.net")
             self.explain(_("The provider's server: a name or an IPv4 address."))
 
@@ -311,7 +316,7 @@ class ServiceField(TextField):
     """Which service to ask an access concentrator for."""
 
     def __init__(self) -> None:
-        super().__init__(_("Service"), _("Its name, when the provider has given you one. Empty: any."), _("(any)"))
+        super().__init__(_("S&ervice"), _("Its name, when the provider has given you one. Empty: any."), _("(any)"))
 
     def ask_for(self, protocol: str) -> None:
         """Be there for a protocol that has services."""
@@ -322,7 +327,7 @@ class InterfaceField(TextField):
     """Which interface the cable is on."""
 
     def __init__(self) -> None:
-        super().__init__(_("Cable's interface"), "", _("(automatic)"))
+        super().__init__(_("Cable's &interface"), "", _("(automatic)"))
         self.ask_for("pptp")
 
     def ask_for(self, protocol: str) -> None:
@@ -364,7 +369,7 @@ class VlanField(NumberField):
     """Which VLAN of the cable to call on."""
 
     def __init__(self) -> None:
-        super().__init__(_("VLAN"), _("Its number on the cable, when the provider has given you one."), _("none"))
+        super().__init__(_("V&LAN"), _("Its number on the cable, when the provider has given you one."), _("none"))
 
     def ask_for(self, protocol: str) -> None:
         """Be there for a protocol that calls on the cable itself."""
@@ -372,10 +377,25 @@ class VlanField(NumberField):
 
 
 class ChoiceField(Field):
-    """One of several values, and perhaps a list of own ones in their place."""
+    """One of several values, and perhaps a list of own ones in their place.
+
+    Args:
+        title: As of any field.
+        explanation: As of any field.
+        choices: What each value is called.
+        own: What it is called to have own ones.
+        own_title: What stands before the list of these, with the mark of its key.
+        example: What such a list looks like.
+    """
 
     def __init__(
-        self, title: str, explanation: str, choices: Mapping[Any, str], own: str = "", example: str = ""
+        self,
+        title: str,
+        explanation: str,
+        choices: Mapping[Any, str],
+        own: str = "",
+        own_title: str = "",
+        example: str = "",
     ) -> None:
         super().__init__(title, explanation)
         self.box = QComboBox()
@@ -385,7 +405,14 @@ class ChoiceField(Field):
         self.edit.setPlaceholderText(example)
         self.edit.setAccessibleName(own)
         self._own = own
-        self._rows.insertWidget(0, self.edit)
+        self._own_name = plain_label(own_title)
+        self._own_name.setWordWrap(False)
+        self._own_name.setBuddy(self.edit)
+        row = QHBoxLayout()
+        row.setSpacing(QFontMetrics(self.font()).height() // 2)
+        row.addWidget(self._own_name)
+        row.addWidget(self.edit, 1)
+        self._rows.insertLayout(0, row)
         self._controls(self.box)
         self.offer(choices, with_own=bool(own))
         self.box.currentIndexChanged.connect(lambda _index: self._chosen())
@@ -444,7 +471,8 @@ class ChoiceField(Field):
         self._edited()
 
     def _show_edit(self) -> None:
-        self.edit.setVisible(self.box.currentData() is None and self.box.count() > 0)
+        for part in (self._own_name, self.edit):
+            part.setVisible(self.box.currentData() is None and self.box.count() > 0)
 
 
 class SomeField(Field):
@@ -458,7 +486,7 @@ class SomeField(Field):
             box.clicked.connect(lambda _checked: self._edited())
         self._controls(*self.boxes.values())
         for value, box in self.boxes.items():
-            box.setAccessibleName(f"{title}: {choices[value]}")
+            box.setAccessibleName(f"{self.title}: {bare(choices[value])}")
 
     def value(self) -> list[str]:
         """Return those that are chosen."""

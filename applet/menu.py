@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import QMenu
 
 from cablecar.applet import pictures, words
 from cablecar.applet.i18n import _
+from cablecar.applet.mnemonics import bare, literal
 from cablecar.applet.model import UNKNOWN, Details, Helper, Link, Snapshot, Verb, View
 from cablecar.helper import names
 
@@ -27,7 +28,7 @@ class Command(Enum):
     QUIT = "quit"
 
 
-_DISCONNECT: Final = {names.UP: _("Disconnect"), names.FAILED: _("Give up")}  # nobody tries a failed one any more
+_DISCONNECT: Final = {names.UP: _("&Disconnect"), names.FAILED: _("&Give up")}  # nobody tries a failed one any more
 
 Deed = Command | tuple[Verb | View, str]
 Click = Callable[[Deed], None]
@@ -41,6 +42,8 @@ class Item:
         key: Identity among its neighbours; the structure of the menu is that of its keys.
         text: Plain text.
         more: The same at length, for where there is room.
+        marked: The same with the mark of its key, for a button. (A tray's menu is left without: what hosts make of marks
+            differs.)
         does: What a click means: a command, or what to do or to show with the path of a link; None for nothing.
         tells: It is there to be read; what a click means says more about it. (A line of a menu that nothing can be
             done with is drawn so faint that some cannot read it.)
@@ -59,11 +62,16 @@ class Item:
     more: str = ""
     picture: str = ""
     separator: bool = False
+    marked: str = ""
 
     @property
     def structure(self) -> tuple[object, ...]:
         """What has to be the same for a change in place."""
         return (self.key, tuple(child.structure for child in self.children))
+
+
+def _choice(key: str, marked: str, does: Deed, *, visible: bool = True) -> Item:
+    return Item(key, bare(marked), does, visible=visible, marked=marked)
 
 
 def describe(snapshot: Snapshot, details: Mapping[str, Details] | None = None) -> tuple[Item, ...]:
@@ -73,10 +81,10 @@ def describe(snapshot: Snapshot, details: Mapping[str, Details] | None = None) -
         *_helper_lines(snapshot),
         *_link_lines(snapshot, details or {}),
         Item("add-separator", separator=True, visible=usable and bool(snapshot.links)),
-        Item("add", _("Add a link…"), Command.ADD, visible=usable),
-        Item("preferences", _("Preferences…"), Command.PREFERENCES),
+        _choice("add", _("&Add a link…"), Command.ADD, visible=usable),
+        _choice("preferences", _("Pre&ferences…"), Command.PREFERENCES),
         Item("quit-separator", separator=True),
-        Item("quit", _("Quit (links stay as they are)"), Command.QUIT),
+        _choice("quit", _("&Quit (links stay as they are)"), Command.QUIT),
     )
 
 
@@ -86,7 +94,7 @@ def _helper_lines(snapshot: Snapshot) -> tuple[Item, ...]:
     none = snapshot.helper is Helper.RUNNING and not snapshot.links
     return (
         Item("helper", trouble, Command.TRY_AGAIN if retry else None, tells=True, visible=bool(trouble)),
-        Item("try-again", _("Try again"), Command.TRY_AGAIN, visible=retry),
+        _choice("try-again", _("&Try again"), Command.TRY_AGAIN, visible=retry),
         Item("none", _("No link yet"), Command.ADD, tells=True, visible=none),
     )
 
@@ -111,17 +119,17 @@ def _lines_of(link: Link, usable: bool, details: Details | None) -> tuple[Item, 
     return (
         *_facts(link, usable, details),
         *_verbs(link, usable),
-        Item(
+        _choice(
             f"{link.path}#password",
-            _("Change password…"),
+            _("Change &password…"),
             (View.PASSWORD, link.path),
             visible=usable and link.state == names.FAILED and link.reason in words.ANOTHER_PASSWORD,
         ),
         Item(f"{link.path}#separator", separator=True, visible=usable),
-        Item(f"{link.path}#status", _("Status…"), (View.STATUS, link.path), visible=usable),
-        Item(f"{link.path}#log", _("Log…"), (View.LOG, link.path), visible=usable),
-        Item(f"{link.path}#diagnosis", _("Diagnosis…"), (View.DIAGNOSIS, link.path), visible=usable),
-        Item(f"{link.path}#settings", _("Settings…"), (View.SETTINGS, link.path), visible=usable),
+        _choice(f"{link.path}#status", _("&Status…"), (View.STATUS, link.path), visible=usable),
+        _choice(f"{link.path}#log", _("&Log…"), (View.LOG, link.path), visible=usable),
+        _choice(f"{link.path}#diagnosis", _("D&iagnosis…"), (View.DIAGNOSIS, link.path), visible=usable),
+        _choice(f"{link.path}#settings", _("S&ettings…"), (View.SETTINGS, link.path), visible=usable),
     )
 
 
@@ -139,22 +147,17 @@ def _facts(link: Link, usable: bool, details: Details | None) -> tuple[Item, ...
 
 def _verbs(link: Link, usable: bool) -> tuple[Item, ...]:
     state = link.state
-    reconnect = _("Try now") if state == names.WAITING else _("Reconnect now")
-    disconnect = _DISCONNECT.get(state, _("Stop trying"))
+    reconnect = _("Try &now") if state == names.WAITING else _("&Reconnect now")
+    disconnect = _DISCONNECT.get(state, _("S&top trying"))
     offered = (
-        (Verb.CONNECT, _("Connect"), (names.DOWN, names.FAILED, UNKNOWN)),
+        (Verb.CONNECT, _("&Connect"), (names.DOWN, names.FAILED, UNKNOWN)),
         (Verb.RECONNECT, reconnect, (names.UP, names.WAITING)),
         (Verb.DISCONNECT, disconnect, (names.UP, names.WAITING, names.DIALING, names.FAILED, UNKNOWN)),
     )
     return tuple(
-        Item(f"{link.path}#{verb.value}", text, (verb, link.path), visible=usable and state in states)
+        _choice(f"{link.path}#{verb.value}", text, (verb, link.path), visible=usable and state in states)
         for verb, text, states in offered
     )
-
-
-def label(text: str) -> str:
-    """Return `text` as the label of an action or a button, where a single & would underline a letter."""
-    return text.replace("&", "&&")
 
 
 def find(items: tuple[Item, ...], key: str) -> Item | None:
@@ -221,7 +224,7 @@ class Menu:
         action.setVisible(item.visible)
         if item.separator:
             return
-        action.setText(label(item.text))
+        action.setText(literal(item.text))
         action.setEnabled(item.does is not None or bool(item.children))
         if item.picture != before.picture:
             action.setIcon(pictures.status(item.picture) if item.picture else QIcon())

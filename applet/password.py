@@ -12,6 +12,7 @@ from cablecar.applet import labels, words
 from cablecar.applet.client import Client
 from cablecar.applet.fields import PasswordField
 from cablecar.applet.i18n import _
+from cablecar.applet.mnemonics import literal
 from cablecar.applet.model import CallError, Helper, Snapshot
 from cablecar.helper import names
 
@@ -32,10 +33,13 @@ class PasswordDialog(QDialog):
         self._waiting = False
         self.setWindowTitle(_("Cablecar: password"))
         self._question = labels.plain()
-        self._field = PasswordField(_("Password"))
+        self._field = PasswordField(_("&Password"))
+        self._question.setBuddy(self._field.control)
         self._field.changed.connect(self._typed)
         self._save_it = QPushButton(_("Save and &connect"))
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        buttons = QDialogButtonBox()
+        # Not Qt's own: its key is the desktop's to choose, and may be that of the other button.
+        buttons.addButton(QPushButton(_("C&ancel")), QDialogButtonBox.ButtonRole.RejectRole)
         buttons.addButton(self._save_it, QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.accepted.connect(self._save)
         buttons.rejected.connect(self.reject)
@@ -59,7 +63,8 @@ class PasswordDialog(QDialog):
     def _follow(self, snapshot: Snapshot) -> None:
         link = snapshot.link(self._path)
         if link is not None:
-            self._question.setText(_("The password for {title}, as the provider gave it:").format(title=link.title))
+            question = _("The &password for {title}, as the provider gave it:")
+            self._question.setText(question.format(title=literal(link.title)))
         elif snapshot.helper is Helper.RUNNING:
             self.reject()  # the link has been removed
 

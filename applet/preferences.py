@@ -3,7 +3,7 @@
 from functools import partial
 
 from PyQt6.QtCore import QSettings, pyqtSignal
-from PyQt6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QGroupBox, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QGroupBox, QPushButton, QVBoxLayout, QWidget
 
 from cablecar.applet.autostart import Autostart
 from cablecar.applet.choices import Choices
@@ -28,7 +28,9 @@ class Preferences(QDialog):
         self._choices = Choices(settings)
         self._autostart = autostart or Autostart()
         self._failure = Message()
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons = QDialogButtonBox()
+        # Not Qt's own: its key is the desktop's to choose, and may be that of a box.
+        buttons.addButton(QPushButton(_("&Close")), QDialogButtonBox.ButtonRole.RejectRole)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
         layout.addWidget(self._notifications())
@@ -40,7 +42,7 @@ class Preferences(QDialog):
         kinds = (
             (Kind.DROPPED, _("the connection was &lost, and why")),
             (Kind.BACK, _("it is &back, and how long that took")),
-            (Kind.FAILED, _("a link does not work until you do something")),
+            (Kind.FAILED, _("a link does not work &until you do something")),
         )
         group = QGroupBox(_("Tell me when"))
         column = QVBoxLayout(group)

@@ -10,6 +10,7 @@ from typing import Final
 from cablecar.applet import figures
 from cablecar.applet.fields import METHODS, PROTOCOLS
 from cablecar.applet.i18n import _, said
+from cablecar.applet.mnemonics import bare
 from cablecar.applet.model import Provider
 
 OWN: Final = Provider("", _("My provider is not in the list"))
@@ -42,7 +43,9 @@ _FACTS: Final = {
 }
 # A source as the helper cites it: of which fact, where it was published, when, and whether anybody has confirmed it.
 _CITATION: Final = re.compile(r"(?P<fact>[a-z0-9_]+): (?P<source>.+) \((?P<year>\d{4})(?P<open>, unverified)?\)")
-_VALUES: Final = {"True": _("yes"), "False": _("no"), "no": _("no"), "required": _("required"), **METHODS}
+_VALUES: Final = {"True": _("yes"), "False": _("no"), "no": _("no"), "required": _("required")} | {
+    method: bare(name) for method, name in METHODS.items()
+}
 
 
 def country(code: str) -> str:

@@ -12,6 +12,7 @@ from PyQt6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QHeaderView,
+    QLabel,
     QLineEdit,
     QPushButton,
     QTreeWidget,
@@ -23,6 +24,7 @@ from PyQt6.QtWidgets import (
 from cablecar.applet import figures, labels, presets
 from cablecar.applet.fields import PROTOCOLS, Message, plain_label
 from cablecar.applet.i18n import _, said
+from cablecar.applet.mnemonics import bare, literal
 from cablecar.applet.model import Provider, clean
 from cablecar.applet.questions import Offers
 
@@ -49,26 +51,24 @@ class Providers(QWidget):
         self.message = Message()
         self.found = self._found()
         self.search = QLineEdit()
-        self.search.setPlaceholderText(_("Search: name or city"))
-        self.search.setAccessibleName(_("Search"))
+        self.search.setPlaceholderText(_("Name or city"))
+        self.search.setAccessibleName(bare(_("&Search")))
         self.search.setClearButtonEnabled(True)
         self.country = QComboBox()
-        # A screen reader on Linux takes a combo box's name from its label alone.
-        country = plain_label(_("Country"))
-        country.setWordWrap(False)
-        country.setBuddy(self.country)
         self.list = self._list()
         self.about = labels.text_box(_("What is known about this provider"))
         self.about.setPlaceholderText(_("Choose your provider, to see what is known about it."))
         filters = QHBoxLayout()
+        filters.addWidget(_name(_("&Search"), self.search))
         filters.addWidget(self.search, 2)
-        filters.addWidget(country)
+        # A screen reader on Linux takes a combo box's name from its label alone.
+        filters.addWidget(_name(_("&Country"), self.country))
         filters.addWidget(self.country, 1)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         for part in (self.message, self.found):
             rows.addWidget(part)
-        rows.addWidget(plain_label(_("Who is your provider?")))
+        rows.addWidget(_name(_("&Who is your provider?"), self.list))
         rows.addLayout(filters)
         rows.addWidget(self.list, 1)
         rows.addWidget(self.about)
@@ -119,7 +119,8 @@ class Providers(QWidget):
         self.found.setVisible(self.peers.count() > 0)
         self.peers.setVisible(self.peers.count() > 1)
         one = self.peers.itemText(0) if self.peers.count() == 1 else ""
-        self._found_text.setText(_("Found on this machine: {name}").format(name=one) if one else _("Found here:"))
+        text = _("Found on this machine: {name}").format(name=literal(one)) if one else _("&Found here:")
+        self._found_text.setText(text)
 
     def _found(self) -> QWidget:
         box = QWidget()
@@ -128,7 +129,7 @@ class Providers(QWidget):
         self._found_text = plain_label()
         self.peers = QComboBox()
         self._found_text.setBuddy(self.peers)
-        self.take_over = QPushButton(_("Take it over"))
+        self.take_over = QPushButton(_("&Take it over"))
         self.take_over.setAutoDefault(True)
         self.take_over.clicked.connect(lambda: self.taken_over.emit(str(self.peers.currentData())))
         row.addWidget(self._found_text, 1)
@@ -217,6 +218,13 @@ class Providers(QWidget):
     def _activate(self) -> None:
         if self.provider is not None:
             self.activated.emit()
+
+
+def _name(text: str, of: QWidget) -> QLabel:
+    label = plain_label(text)
+    label.setWordWrap(False)
+    label.setBuddy(of)
+    return label
 
 
 def _peer(peer: str) -> str:

@@ -32,7 +32,7 @@ from cablecar.applet.client import Client
 from cablecar.applet.i18n import _
 from cablecar.applet.logview import LogView
 from cablecar.applet.menu import describe
-from cablecar.applet.menu import label as escaped
+from cablecar.applet.mnemonics import literal
 from cablecar.applet.model import CallError, Details, Helper, Link, Record, Snapshot, Verb, View
 from cablecar.applet.plot import Meter, Plot
 from cablecar.applet.report import Known
@@ -197,7 +197,7 @@ class StatusWindow(QDialog):
         for verb, button in self._verbs.items():
             item = offers.get((verb, self._path))
             button.setVisible(item is not None)
-            button.setText(escaped(item.text) if item else "")
+            button.setText(literal(item.text) if item else "")
         self._mend.setVisible((View.PASSWORD, self._path) in offers)
         self._diagnose.setEnabled(self._askable())
 

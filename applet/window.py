@@ -1,17 +1,19 @@
 """The window that stands in for the tray icon, and that a second start shows.
 
-Shows the same description as the menu, as labels and buttons; owns no decision. All text is plain text.
+Shows the same description as the menu, as labels and buttons; owns no decision, but which of several links the keys are
+for: that where the keyboard is. All text is plain text.
 """
 
 from typing import Final
 
-from PyQt6.QtCore import QEvent, QSize, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QStyle, QVBoxLayout, QWidget
 
 from cablecar.applet import labels, pictures
 from cablecar.applet.i18n import _
-from cablecar.applet.menu import Click, Command, Item, find, label
+from cablecar.applet.menu import Click, Command, Item, find
+from cablecar.applet.mnemonics import literal
 
 NO_TRAY: Final = _(
     "This desktop shows no tray icons, so this window takes the icon's place. "
@@ -19,6 +21,7 @@ NO_TRAY: Final = _(
 )
 
 COUNTING_MS: Final = 5000
+_NUMBERED: Final = 9  # links that have a key of their own
 
 
 class Window(QWidget):
@@ -38,6 +41,7 @@ class Window(QWidget):
         self._items: tuple[Item, ...] = ()
         self._lines: dict[str, QWidget] = {}
         self._shown: dict[str, tuple[Item, str]] = {}
+        self._at = ""  # the link where the keyboard was last
         self._note = labels.plain()
         self._area = QScrollArea()
         self._area.setWidgetResizable(True)
@@ -79,6 +83,12 @@ class Window(QWidget):
         super().resizeEvent(event)
         self._make_room()
 
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Let the keys follow the keyboard from link to link."""
+        if event is not None and event.type() is QEvent.Type.FocusIn:
+            self._mark_keys()
+        return super().eventFilter(watched, event)
+
     def apply(self, items: tuple[Item, ...]) -> None:
         """Make the window look like `items`."""
         same = [item.structure for item in items] == [item.structure for item in self._items]
@@ -87,6 +97,7 @@ class Window(QWidget):
         if not same:
             self._build()
         self._refresh(items)
+        self._mark_keys()
         self._make_room()
         if not same:
             self.adjustSize()
@@ -121,7 +132,7 @@ class Window(QWidget):
             if item.tells:
                 if item.picture and any(isinstance(line, _Text) and line.heading for line in self._lines.values()):
                     rows.addWidget(_rule())
-                self._lines[item.key] = _Text(heading=bool(item.picture))
+                self._lines[item.key] = _Text(heading=bool(item.picture), key=self._number(item))
                 rows.addWidget(self._lines[item.key])
                 self._add(rows, item.children)
             elif item.separator:
@@ -138,6 +149,7 @@ class Window(QWidget):
     def _button(self, item: Item) -> QPushButton:
         button = QPushButton()
         button.clicked.connect(lambda _checked, key=item.key: self._chosen(key))
+        button.installEventFilter(self)
         self._lines[item.key] = button
         return button
 
@@ -148,7 +160,6 @@ class Window(QWidget):
             self._shown[item.key] = (item, group)
             line = self._lines.get(item.key)
             if isinstance(line, QPushButton):
-                line.setText(label(item.text))
                 line.setAccessibleName(item.text)
                 line.setAccessibleDescription(group)  # or there would be many of one name
             elif isinstance(line, _Text):
@@ -156,6 +167,30 @@ class Window(QWidget):
             if line is not None:
                 line.setVisible(item.visible)
             self._refresh(item.children, item.text)
+
+    def _number(self, item: Item) -> str:
+        several = [each.key for each in self._items if each.children]
+        number = several.index(item.key) + 1 if item.key in several else 0
+        return str(number) if 0 < number <= _NUMBERED else ""
+
+    def _mark_keys(self) -> None:
+        """Mark the letters of the buttons; of several links, which have the same, those of the link of the keyboard."""
+        several = [item for item in self._items if item.children]
+        for item in several:
+            buttons = [self._lines[child.key] for child in item.children if child.visible and child.marked]
+            if self.focusWidget() in buttons:
+                self._at = item.key
+            self._lines[item.key].setFocusProxy(buttons[0] if buttons else None)
+        if several and self._at not in [item.key for item in several]:
+            self._at = several[0].key
+        self._mark(self._items, marked=True)
+        for item in several:
+            self._mark(item.children, marked=item.key == self._at)
+
+    def _mark(self, items: tuple[Item, ...], *, marked: bool) -> None:
+        for item in items:
+            if isinstance(button := self._lines.get(item.key), QPushButton):
+                button.setText(item.marked if marked else literal(item.text))
 
     def _make_room(self) -> None:
         # An area that scrolls asks for no room of its own; only its height may be less than all.
@@ -177,11 +212,17 @@ class Window(QWidget):
 
 
 class _Text(QWidget):
-    """A line of text, perhaps with a picture before it."""
+    """A line of text, perhaps with a picture before it.
 
-    def __init__(self, *, heading: bool) -> None:
+    Args:
+        heading: It is the head of what is about a link.
+        key: The digit that goes to its focus proxy; empty for none.
+    """
+
+    def __init__(self, *, heading: bool, key: str) -> None:
         super().__init__()
         self.heading = heading
+        self._key = key
         self._text = labels.plain()
         self._picture = QLabel()
         self._picture.setVisible(heading)
@@ -189,6 +230,10 @@ class _Text(QWidget):
             font = self._text.font()
             font.setBold(True)
             self._text.setFont(font)
+        if key:
+            # Not the button itself: for a label, to go to a button is to press it.
+            self._text.setBuddy(self)
+            self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._picture)
@@ -196,7 +241,7 @@ class _Text(QWidget):
 
     def tell(self, text: str, picture: str) -> None:
         """Show this."""
-        self._text.setText(text)
+        self._text.setText(f"&{self._key} {literal(text)}" if self._key else text)
         if picture:
             style = self.style()
             size = style.pixelMetric(QStyle.PixelMetric.PM_LargeIconSize) if style is not None else 32

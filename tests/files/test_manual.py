@@ -75,9 +75,9 @@ def broken_links(page: str, text: str) -> list[str]:
 
 
 def misspelled(*files: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-m", "codespell_lib", *files], cwd=ROOT, check=False, capture_output=True, text=True
-    ).stdout
+    # The mark of a key cuts its word in two.
+    command = [sys.executable, "-m", "codespell_lib", r"--ignore-regex=\w+&\w+", *files]
+    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True).stdout
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -163,7 +163,7 @@ def test_the_guides_numbers_are_the_helpers() -> None:
 
 
 def test_the_menus_words_are_the_applets() -> None:
-    catalogue = (ROOT / "desktop/po/cablecar.pot").read_text()
+    catalogue = (ROOT / "desktop/po/cablecar.pot").read_text().replace("&", "")
     said = re.findall(r"\*\*([^*]+…)\*\*", GUIDE + TROUBLESHOOTING.read_text())
     assert said
     assert not [text for text in said if f'msgid "{text}"' not in catalogue]

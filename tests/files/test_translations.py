@@ -171,7 +171,7 @@ def faults(language: str, source: str, forms: tuple[str, ...]) -> Iterator[str]:
             yield "another mark at the end"
         if len(re.findall(r"&\w", form)) != len(re.findall(r"&\w", original)):
             yield "no accelerator, or one of its own"
-        letters = [unicodedata.name(letter, "") for letter in ALIKE.sub("", form) if letter.isalpha()]
+        letters = [unicodedata.name(letter, "") for letter in ALIKE.sub("", form.replace("&", "")) if letter.isalpha()]
         if letters and not any(name.startswith(LETTERS[language]) for name in letters):
             yield "not in the language"
 

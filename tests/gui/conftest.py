@@ -7,6 +7,7 @@ the tray in Xvfb, where Qt speaks to a tray as on a real desktop.
 import json
 import os
 import queue
+import shutil
 import subprocess
 import sys
 import threading
@@ -120,6 +121,17 @@ class Fake:
 def eventually_fixture() -> Callable[..., Any]:
     """Hand `eventually` to the tests, which cannot import this file."""
     return eventually
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the tests a folder with the program and its catalogues, as a wheel is unpacked."""
+    folder = tmp_path_factory.mktemp("site-packages")
+    for part in ("applet", "helper"):
+        shutil.copytree(ROOT / part, folder / "cablecar" / part, ignore=shutil.ignore_patterns("locale", "__pycache__"))
+    catalogues = folder / "cablecar" / "applet" / "locale"
+    subprocess.run([ROOT / "desktop" / "po" / "catalogues", "mo", catalogues], check=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from cablecar.applet.client import Client
 from cablecar.applet.diagnosis import DiagnosisWindow
 from cablecar.applet.editor import Editor
 from cablecar.applet.menu import _flat
+from cablecar.applet.mnemonics import bare
 from cablecar.applet.model import Helper, Verb
 
 HOME = "/org/cablecar1/link/home"
@@ -110,7 +111,7 @@ def test_with_several_links_the_one_used_last(helper: Any, ready: Applet, settin
     click(ready)
     assert ready._window is not None
     assert ready._window.isVisible()
-    button = next(b for b in children(ready._window, QPushButton) if b.text() == "Connect" and b.isVisible())
+    button = next(b for b in children(ready._window, QPushButton) if bare(b.text()) == "Connect" and b.isVisible())
     button.click()  # home's, the first
     eventually(lambda: helper.seen("call", member="Connect", path=HOME))
     assert settings.value("last-used-link") == "home"
@@ -411,7 +412,9 @@ def test_without_a_tray_the_window_stands_in(helper: Any, ready: Applet, eventua
     assert any("shows no tray icons" in text for text in texts)
     assert "Home & Co <b>: Disconnected" in texts
     helper.do("set", name="home", State="up")
-    eventually(lambda: any(b.text() == "Disconnect" and b.isVisible() for b in children(ready._window, QPushButton)))
+    eventually(
+        lambda: any(bare(b.text()) == "Disconnect" and b.isVisible() for b in children(ready._window, QPushButton))
+    )
     ready.tray.found.emit()
     assert not ready._window.isVisible()
 

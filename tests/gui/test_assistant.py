@@ -13,6 +13,7 @@ from cablecar.applet.assistant import Assistant, derive_name
 from cablecar.applet.client import Client
 from cablecar.applet.editor import Editor
 from cablecar.applet.fields import ChoiceField, PasswordField, TextField
+from cablecar.applet.mnemonics import bare
 from cablecar.applet.model import Helper
 
 KEYS: Any = QTest  # whose own stubs want an instance that nobody can make
@@ -74,7 +75,7 @@ def press(key: Qt.Key) -> None:
 
 def answer(assistant: Assistant, text: str, eventually: Any) -> None:
     box = eventually(lambda: question(assistant))
-    click(next(each for each in box.findChildren(QPushButton) if each.text() == text))
+    click(next(each for each in box.findChildren(QPushButton) if bare(each.text()) == text))
 
 
 def question(assistant: Assistant) -> QMessageBox | None:
@@ -102,7 +103,7 @@ def fill_in(assistant: Assistant, user: str = "yosef@C012", password: str = "sec
 
 
 def is_connected(assistant: Assistant) -> bool:
-    return assistant.next_button.text() == "Finish" and assistant.next_button.isEnabled()
+    return bare(assistant.next_button.text()) == "Finish" and assistant.next_button.isEnabled()
 
 
 @pytest.mark.parametrize(
@@ -140,6 +141,26 @@ def test_from_nothing_to_connected_by_keyboard(assistant: Assistant, forms: Any,
     assert clicked == {"AddLink", "SetPassword", "Connect"}
     press(Qt.Key.Key_Return)
     assert not assistant.isVisible()
+
+
+def test_keys_go_to_fields_and_press_buttons(assistant: Assistant, eventually: Any) -> None:
+    def alt(key: Qt.Key) -> None:
+        KEYS.keyClick(assistant, key, Qt.KeyboardModifier.AltModifier)
+
+    alt(Qt.Key.Key_W)
+    assert assistant.providers.list.hasFocus()
+    alt(Qt.Key.Key_C)
+    assert assistant.providers.country.hasFocus()
+    alt(Qt.Key.Key_S)
+    KEYS.keyClicks(QApplication.focusWidget(), "golden")
+    alt(Qt.Key.Key_N)
+    eventually(lambda: assistant.account.isVisible())
+    alt(Qt.Key.Key_S)
+    assert edit(assistant, "server").hasFocus()
+    alt(Qt.Key.Key_H)
+    eventually(lambda: edit(assistant, "password").echoMode() is QLineEdit.EchoMode.Normal)
+    alt(Qt.Key.Key_B)
+    eventually(lambda: assistant.providers.isVisible())
 
 
 def test_every_stop_of_the_tab_key_has_a_name(assistant: Assistant) -> None:
@@ -183,7 +204,7 @@ def test_wrong_server_is_mended(assistant: Assistant, forms: Any, eventually: An
     forms.do("plan", ends=["server-not-found", "up"])
     fill_in(assistant)
     eventually(lambda: "could not be looked up" in said(assistant))
-    assert "Correct the server" in assistant.attempt.mend_button.text()
+    assert "Correct the server" in bare(assistant.attempt.mend_button.text())
     click(assistant.attempt.mend_button)
     assert QApplication.focusWidget() is edit(assistant, "server")
     KEYS.keyClicks(QApplication.focusWidget(), "vpn.example.net")
@@ -390,7 +411,7 @@ def test_where_no_concentrator_answers_the_interface_is_mended(newer: Assistant,
     forms.do("plan", ends=["no-concentrator"])
     click(newer.next_button)
     eventually(lambda: newer.attempt.mend_button.isVisible())
-    assert newer.attempt.mend_button.text() == "Correct the cable's interface…"
+    assert bare(newer.attempt.mend_button.text()) == "Correct the cable's interface…"
     click(newer.attempt.mend_button)
     assert edit(newer, "interface").hasFocus()
     type_into(edit(newer, "interface"), "eth1")
@@ -478,6 +499,12 @@ def test_found_on_this_machine(client: Client, forms: Any, eventually: Any) -> N
     eventually(lambda: "crontab" in assistant.attempt.remarks.toPlainText())
     assert "/etc/cablecar/links/imported.toml" in assistant.attempt.remarks.toPlainText()
     assistant.deleteLater()
+
+
+def test_a_sign_in_the_name_of_what_was_found_is_no_key(assistant: Assistant) -> None:
+    assistant.providers.show_peers(["nm:R&D"])
+    (label,) = [each for each in assistant.findChildren(QLabel) if each.buddy() is assistant.providers.peers]
+    assert bare(label.text()) == "Found on this machine: R&D (NetworkManager)"
 
 
 def test_several_found_and_one_refused(client: Client, forms: Any, eventually: Any) -> None:

@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import QApplication, QLabel, QLineEdit, QMessageBox, QPushB
 from cablecar.applet.client import Client
 from cablecar.applet.editor import Editor
 from cablecar.applet.fields import ChoiceField, SomeField, TextField
+from cablecar.applet.mnemonics import bare
 from cablecar.applet.model import Helper
 
 HOME = "/org/cablecar1/link/home"
@@ -59,7 +60,7 @@ def type_into(widget: QLineEdit, text: str) -> None:
 
 
 def button(window: QWidget, text: str) -> QPushButton:
-    return next(each for each in window.findChildren(QPushButton) if each.text() == text)
+    return next(each for each in window.findChildren(QPushButton) if bare(each.text()) == text)
 
 
 def click(window: QWidget, text: str) -> None:
@@ -357,6 +358,31 @@ def test_keyboard_only(editor: Editor, forms: Any, eventually: Any) -> None:
     editor.go_to("user")
     KEYS.keyClick(focus(), Qt.Key.Key_Return)
     eventually(lambda: forms.do("stored", name="home")["user"] == "somebody")
+
+
+def test_keys_go_to_fields_pages_and_lists(editor: Editor, eventually: Any) -> None:
+    def press(key: Qt.Key) -> None:
+        KEYS.keyClick(editor, key, Qt.KeyboardModifier.AltModifier)
+
+    editor.activateWindow()
+    assert KEYS.qWaitForWindowActive(editor)
+    press(Qt.Key.Key_U)
+    assert edit(editor, "user").hasFocus()
+    press(Qt.Key.Key_D)
+    reconnect = editor.fields["reconnect"].value()
+    eventually(lambda: editor.fields["reconnect"].value() is not reconnect)
+    route = choice(editor, "route")
+    route.box.setCurrentIndex(route.box.count() - 1)
+    press(Qt.Key.Key_F)
+    assert route.box.hasFocus()
+    press(Qt.Key.Key_N)
+    assert route.edit.hasFocus()
+    press(Qt.Key.Key_V)
+    assert editor.fields["mtu"].isVisible()
+    press(Qt.Key.Key_U)
+    assert editor.fields["mtu"].control.hasFocus()
+    press(Qt.Key.Key_H)  # nothing but CHAP, whatever stands before it
+    eventually(lambda: editor.fields["authentication"].value() == ["pap", "chap"])
 
 
 def test_go_to_opens_the_page_of_the_setting(editor: Editor) -> None:

@@ -122,15 +122,12 @@ def test_everything_by_keyboard(window: Preferences) -> None:
         seen.append(focused)
         keyboard.keyClick(focused, Qt.Key.Key_Tab)
     assert seen == boxes(window)
-    letters = [text[text.index("&") + 1].lower() for text in (b.text() for b in boxes(window)) if "&" in text]
-    assert len(letters) == len(set(letters))
     keyboard.keyClick(window, Qt.Key.Key_Escape)
     assert not window.isVisible()
 
 
 def test_close_closes(window: Preferences) -> None:
     [buttons] = window.findChildren(QDialogButtonBox)
-    close = buttons.button(QDialogButtonBox.StandardButton.Close)
-    assert close is not None
+    [close] = buttons.buttons()
     close.click()
     assert not window.isVisible()

@@ -6,12 +6,16 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
 from cablecar.applet.menu import Command, describe
+from cablecar.applet.mnemonics import bare
 from cablecar.applet.model import Helper, Link, Snapshot, Verb, View
 from cablecar.applet.window import NO_TRAY, Window
 
+KEYS: Any = QTest  # whose own stubs want an instance that nobody can make
 HOME = "/org/cablecar1/link/home"
 WORK = "/org/cablecar1/link/work"
 
@@ -43,7 +47,8 @@ def window(application: QApplication, clicks: list[Any]) -> Any:
 
 
 def texts(window: Window) -> list[str]:
-    return [label.text() for label in window.findChildren(QLabel) if label.isVisible() and label.text()]
+    labels = [label for label in window.findChildren(QLabel) if label.isVisible() and label.text()]
+    return [bare(label.text()) if label.buddy() is not None else label.text() for label in labels]
 
 
 def buttons(window: Window) -> list[Any]:
@@ -52,9 +57,9 @@ def buttons(window: Window) -> list[Any]:
 
 def test_says_what_to_do_and_shows_no_markup(window: Window) -> None:
     assert texts(window) == [
-        "Home & Co <b>: Waiting",
+        "1 Home & Co <b>: Waiting",
         "The connection to the provider's server was closed. Check the modem if this goes on, then call the provider.",
-        "Work: Connected",
+        "2 Work: Connected",
     ]
 
 
@@ -72,16 +77,46 @@ def test_buttons_do_what_the_menu_does(window: Window, clicks: list[Any]) -> Non
 
 def test_follows_in_place_and_keeps_the_keyboard(window: Window) -> None:
     window.activateWindow()
-    button = next(button for button in buttons(window) if button.text() == "Disconnect")
+    button = next(button for button in buttons(window) if bare(button.text()) == "Disconnect")
     button.setFocus()
     window.apply(describe(snapshot("up", "up")))
     assert window.focusWidget() is button
-    next(button for button in buttons(window) if button.text() == "Log…").setFocus()
+    next(button for button in buttons(window) if bare(button.text()) == "Log…").setFocus()
     window.apply(describe(snapshot("up")))
     window.apply(describe(snapshot("up", "up")))
     assert len(buttons(window)) == 15
     focused: Any = window.focusWidget()
-    assert (focused.text(), focused.accessibleDescription()) == ("Log…", "Home & Co <b>: Connected")
+    assert (bare(focused.text()), focused.accessibleDescription()) == ("Log…", "Home & Co <b>: Connected")
+
+
+def press(window: Window, key: Qt.Key) -> None:
+    KEYS.keyClick(window, key, Qt.KeyboardModifier.AltModifier)
+
+
+def test_keys_go_to_a_link_and_press_its_buttons(window: Window, clicks: list[Any], eventually: Any) -> None:
+    window.activateWindow()
+    assert KEYS.qWaitForWindowActive(window)
+    press(window, Qt.Key.Key_S)
+    eventually(lambda: clicks == [(View.STATUS, HOME)])
+    press(window, Qt.Key.Key_2)
+    focused: Any = window.focusWidget()
+    assert (focused.accessibleName(), focused.accessibleDescription()) == ("Reconnect now", "Work: Connected")
+    window.apply(describe(snapshot("up", "up")))  # what is shown anew does not send the keyboard back
+    press(window, Qt.Key.Key_D)
+    eventually(lambda: clicks[1:] == [(Verb.DISCONNECT, WORK)])
+    press(window, Qt.Key.Key_A)
+    eventually(lambda: clicks[2:] == [Command.ADD])
+    window.apply(describe(snapshot("up")))
+    press(window, Qt.Key.Key_S)
+    eventually(lambda: clicks[3:] == [(View.STATUS, HOME)])
+
+
+def test_the_keys_of_links_are_digits_while_there_are_any(window: Window) -> None:
+    links = tuple(Link(f"/org/cablecar1/link/l{i}", f"l{i}", f"Link {i}", "up") for i in range(11))
+    window.apply(describe(Snapshot(Helper.RUNNING, links)))
+    assert [text for text in texts(window) if "Link" in text][7:] == [
+        "8 Link 7: Connected", "9 Link 8: Connected", "Link 9: Connected", "Link 10: Connected"
+    ]  # fmt: skip
 
 
 def test_many_links_scroll(window: Window, application: QApplication) -> None:
@@ -101,7 +136,7 @@ def test_a_note_says_why_it_is_here(window: Window) -> None:
 
 def test_without_the_helper_there_is_little_to_click(window: Window) -> None:
     window.apply(describe(Snapshot(Helper.ABSENT)))
-    assert [button.text() for button in buttons(window)] == [
+    assert [bare(button.text()) for button in buttons(window)] == [
         "Try again", "Preferences…", "Quit (links stay as they are)"
     ]  # fmt: skip
 
@@ -146,5 +181,5 @@ def test_counters_are_followed_while_they_can_be_seen(window: Window) -> None:
 
 
 def test_a_screen_reader_hears_which_link_a_button_is_about(window: Window) -> None:
-    described = [button.accessibleDescription() for button in buttons(window) if button.text() == "Status…"]
+    described = [button.accessibleDescription() for button in buttons(window) if bare(button.text()) == "Status…"]
     assert described == ["Home & Co <b>: Waiting", "Work: Connected"]
