@@ -37,7 +37,7 @@ class Peer:
 
     def __init__(self, bus_type: BusType) -> None:
         self.bus = MessageBus(bus_type=bus_type)
-        self.commands: dict[str, Callable[..., Any]] = {"emit": self.emit, "quit": self.quit}
+        self.commands: dict[str, Callable[..., Any]] = {"emit": self.emit, "quit": self.quit, "catch-up": lambda: None}
         self._end = asyncio.Event()
 
     async def run(self, name: str | None, answer: Callable[[Message], Answer]) -> None:
