@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STOP_LIMIT: Final = 2.0  # seconds for systemd's word on a unit that has ended already
+ADDRESS_LIMIT: Final = 1.0  # seconds without an address: a call that ends takes it away, too, before it says why
 LOOK_EVERY: Final = 0.5  # seconds between the looks whether the server has answered, while a call is connecting
 
 
@@ -192,6 +193,8 @@ class Call:
         self._reading_back = False
         self._in_unit = False  # the unit has processes, or is about to
         self._stopping = False  # by our own wish
+        self._is_lost = False  # it was up, and is about to end
+        self._verdict: Reason | None = None  # why it ends, where we know more than its log
         self._over = False
         self._answered = False  # the server has taken the control connection
         self._said: list[str] | None = None  # until the call was over, when its unit was not yet
@@ -235,10 +238,28 @@ class Call:
         self._task = self._machinery.spawn(self._run(self._adopt()))
 
     async def look(self) -> None:
-        """Take the kernel's word for a call by hand: `pon NAME nodetach logfd 2` keeps its own from us."""
-        if self._by_hand is None or self._over or self.facts.is_up:
+        """Take the kernel's word for what no log tells us."""
+        if self._over or self._is_lost:
             return
-        interface = byhand.interface_of(self._link, self._by_hand.pid, self._machinery.pids)
+        if self.facts.is_up:
+            await self._look_for_address()
+        elif self._by_hand is not None:
+            await self._look_for_interface(self._by_hand)
+
+    async def _look_for_address(self) -> None:
+        """Have the call end if it has no address any more, which pppd does not notice: its peer still answers."""
+        for pause in (0.0, ADDRESS_LIMIT):
+            await asyncio.sleep(pause)
+            if await self._machinery.routes.ends(self.facts.interface) is not None or self._is_lost or self._stopping:
+                return
+        if not self._over:
+            self._verdict = reasons.ADDRESS_TAKEN
+            self._lose()
+            self._machinery.spawn(self._stop_unit())
+
+    async def _look_for_interface(self, by_hand: HandMade) -> None:
+        """See whether it is up: `pon NAME nodetach logfd 2` keeps the log from us."""
+        interface = byhand.interface_of(self._link, by_hand.pid, self._machinery.pids)
         ends = await self._machinery.routes.ends(interface) if interface else None
         if ends is not None and not self._over and not self.facts.is_up:
             self.facts.interface, (self.facts.local, self.facts.remote) = interface, map(str, ends)
@@ -259,7 +280,7 @@ class Call:
     def interface_gone(self, name: str) -> None:
         """An interface was removed; tell if it was ours."""
         if self.facts.is_up and name == self.facts.interface and not self._over:
-            self._listener.lost()
+            self._lose()
 
     @property
     def took_place(self) -> bool:
@@ -441,7 +462,7 @@ class Call:
         with contextlib.suppress(OSError):
             self.log.read()
         lines = list(self.log.lines) if self._said is None else self._said
-        reason = pppd.classify(
+        reason = self._verdict or pppd.classify(
             lines, ended, stopped_by_us=self._stopping, answered=self._has_answered, silence=self._carrier.silence
         )
         if reason.retry and slept() - self._slept > NOTICEABLE:
@@ -471,7 +492,7 @@ class Call:
         if self._stopping or self._reading_back:
             return
         if was_up and pppd.gives_up(line):
-            self._listener.lost()
+            self._lose()
         elif was_up:
             # pppd tells the peer's name servers last; the routes' own events bring the next `reconcile`.
             self._machinery.routes.expect(self._link, self._wanted())
@@ -480,6 +501,10 @@ class Call:
             self._routing = self._machinery.spawn(self._route())
         else:
             self._report()
+
+    def _lose(self) -> None:
+        self._is_lost = True
+        self._listener.lost()
 
     def _is_last(self, line: str) -> bool:
         return self._carrier.over is not None and self._carrier.over.match(line) is not None

@@ -353,6 +353,12 @@ INTERFACE_NAME: Final = Reason(
     "The tunnel's interface could not be renamed. Choose another `ifname` in the link's `ppp_options`, and check the "
     "scripts in /etc/ppp that rename interfaces.",
 )
+ADDRESS_TAKEN: Final = Reason(
+    "address-taken",
+    "AddressTaken",
+    "Another program on this machine took the tunnel's interface down or its address away. If this goes on, keep network "
+    "managers off interfaces that begin with ppp.",
+)
 FOREIGN_PEER_FILE: Final = Reason(
     "foreign-peer-file",
     "ForeignPeerFile",
@@ -440,6 +446,7 @@ ALL: Final = (
     DEVICE_LOCKED,
     EARLIER_CALL,
     INTERFACE_NAME,
+    ADDRESS_TAKEN,
     FOREIGN_PEER_FILE,
     STORAGE,
     UNWRITABLE_FILE,

@@ -142,6 +142,9 @@ class FakeUnits:
         self.on_end[link](ended)
 
 
+ENDS = IPv4Address("100.64.0.10"), IPv4Address("192.0.2.1")
+
+
 @dataclass
 class FakeRoutes:
     """Plays the kernel: remembers what is wanted."""
@@ -158,7 +161,7 @@ class FakeRoutes:
     refusal: Failed | None = None
     vlan_has_carrier: bool = True
     surroundings: object = None
-    point_to_point: dict[str, tuple[IPv4Address, IPv4Address]] = field(default_factory=dict)
+    point_to_point: dict[str, tuple[IPv4Address, IPv4Address]] = field(default_factory=lambda: {"ppp0": ENDS})
 
     def expect(self, link: str, wanted: Wanted) -> None:
         self.wanted[link] = wanted

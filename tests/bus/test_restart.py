@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 import pytest
@@ -153,16 +152,17 @@ async def test_a_call_by_hand_that_says_nothing_is_seen_by_its_interface(stage: 
     await added(stage)
     pppd = await dialed_by_hand(tmp_path)
     pid_file = stage.units.logs / f"ppp-{LINK}.pid"
+    ends = stage.routes.point_to_point.pop("ppp0")
     try:
         pid_file.write_text(f"{pppd.pid}\n")
         stage.links.network_changed()
         await stage.until(lambda: stage.links.get(LINK).status.state == "dialing")
         pid_file.write_text(f"{pppd.pid}\nppp0\n")
-        stage.routes.point_to_point["ppp0"] = (IPv4Address("100.64.0.10"), IPv4Address("192.0.2.1"))
+        stage.routes.point_to_point["ppp0"] = ends
         stage.links.network_changed()
         await stage.until(lambda: stage.links.get(LINK).status.state == "up")
         details = (await stage.client.link("Details")).body[0]
-        assert (details["local_address"].value, details["remote_address"].value) == ("100.64.0.10", "192.0.2.1")
+        assert (details["local_address"].value, details["remote_address"].value) == tuple(map(str, ends))
     finally:
         pppd.kill()
         await pppd.wait()

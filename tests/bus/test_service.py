@@ -82,6 +82,32 @@ async def test_a_dead_path_is_noticed_while_pppd_is_still_taking_leave(stage: St
     assert stage.machinery.history.read(LINK, 1)[0].reason == "path-lost"
 
 
+async def test_a_call_without_an_address_is_ended_and_dialed_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call, "ADDRESS_LIMIT", 0.005)
+    await added(stage)
+    await come_up(stage)
+    stage.links.network_changed()
+    ends = stage.routes.point_to_point.pop("ppp0")
+    stage.links.network_changed()
+    await stage.until(lambda: stage.units.started == 2)
+    assert stage.machinery.history.read(LINK, 1)[0].reason == "address-taken"
+    stage.routes.point_to_point["ppp0"] = ends
+
+
+async def test_a_call_that_ends_may_lose_its_address_first(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    stage.routes.point_to_point.clear()
+    stage.links.network_changed()
+    await stage.client.manager("ListLinks")
+    stage.units.say(LINK, "LCP terminated by peer (good bye)")
+    stage.units.end(LINK, Exit(code=16))
+    await stage.until(lambda: stage.units.started == 2)
+    assert stage.machinery.history.read(LINK, 1)[0].reason == "terminated-by-peer"
+
+
 @pytest.mark.parametrize(("answers", "error"), [(True, "GreBlocked"), (False, "ServerUnreachable")])
 async def test_silence_in_the_tunnel_has_two_names(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, answers: bool, error: str

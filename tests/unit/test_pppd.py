@@ -302,6 +302,7 @@ def test_every_reason_that_a_call_can_end_for_is_shown_here() -> None:
         reasons.REQUESTED,
         reasons.TIMED_OUT,
         reasons.SUSPENDED,
+        reasons.ADDRESS_TAKEN,
         reasons.NO_CABLE,
         reasons.SERVER_IMPLAUSIBLE,
         reasons.FOREIGN_PEER_FILE,
