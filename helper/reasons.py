@@ -356,8 +356,8 @@ INTERFACE_NAME: Final = Reason(
 ADDRESS_TAKEN: Final = Reason(
     "address-taken",
     "AddressTaken",
-    "Another program on this machine took the tunnel's interface down or its address away. If this goes on, keep network "
-    "managers off interfaces that begin with ppp.",
+    "Another program on this machine took the tunnel's interface down or its address away. Keep network managers off "
+    "interfaces that begin with ppp if this goes on.",
 )
 FOREIGN_PEER_FILE: Final = Reason(
     "foreign-peer-file",
