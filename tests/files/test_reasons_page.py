@@ -12,7 +12,7 @@ PAGE = Path(__file__).parents[2] / "dbus" / "README.md"
 NAMED = tuple(reason for reason in reasons.ALL if reason is not reasons.NONE)
 # After what has happened comes what to do, and that begins with one of these.
 ORDER = re.compile(
-    r"(?<=\. )(?:Add|Call|Change|Check|Choose|Connect|Disconnect|End|Install|Let|Look|Remove|Set|Stop|Undo|Wait)\b"
+    r"(?<=\. )(?:Add|Call|Change|Check|Choose|Connect|Disconnect|End|Install|Keep|Let|Look|Remove|Set|Stop|Undo|Wait)\b"
 )
 
 
