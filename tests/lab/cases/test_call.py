@@ -166,7 +166,7 @@ def test_peer_address_is_the_servers(line: Line) -> None:
     lab.link("Disconnect")
 
 
-@lines.every
+@lines.most_by_whole
 @pytest.mark.usefixtures("configured")
 def test_wrong_password_is_told_and_not_tried_again() -> None:
     lab.link("SetPassword", "s", "wrong-password")
@@ -191,7 +191,7 @@ def test_no_password_is_told_before_anything_is_dialed() -> None:
     assert lab.prop("State") == "failed"
 
 
-@lines.every
+@lines.most_by_whole
 @pytest.mark.usefixtures("configured")
 def test_a_server_that_does_not_listen_is_named_and_tried_again(line: Line) -> None:
     lab.isp("stop")
