@@ -231,12 +231,12 @@ class Applet:
         """Close the open menu. As long as it is there, it takes every click for itself."""
         before = _panel_windows()
         self._desktop.hand("key", "Escape")
-        soon(lambda: _panel_windows() < before, "the menu closes")
+        soon(lambda: before - _panel_windows(), "the menu closes")
 
     def _open(self, hand: Callable[[], None]) -> None:
         before = _panel_windows()
         hand()
-        soon(lambda: _panel_windows() > before, "the menu opens")
+        soon(lambda: _panel_windows() - before, "the menu opens")  # a tooltip may go meanwhile
 
     def _lines(self) -> list[Line]:
         for service, path in map(_split, self.items()):
@@ -273,10 +273,10 @@ class Applet:
         as_alice("systemctl", "--user", "stop", f"{Applet.UNIT}.service", check=False)
 
 
-def _panel_windows() -> int:
-    """How many windows the panel shows: itself, and the menus that are open."""
+def _panel_windows() -> set[str]:
+    """The windows that the panel shows: itself, its tooltip, and the menus that are open."""
     search = as_alice("xdotool", "search", "--onlyvisible", "--class", "xfce4-panel", check=False)
-    return len(search.output.split())
+    return set(search.output.split())
 
 
 def _split(item: str) -> tuple[str, str]:
