@@ -111,8 +111,10 @@ class DiagnosisWindow(QDialog):
         self._area.setWidgetResizable(True)
         self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._area.setAccessibleName(_("Checks"))
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        self._again, self._copy = QPushButton(_("&Again")), QPushButton(_("&Copy as text"))
+        buttons = QDialogButtonBox()
+        close = QPushButton(_("&Close"))  # not Qt's own: its key is the desktop's to choose
+        buttons.addButton(close, QDialogButtonBox.ButtonRole.RejectRole)
+        self._again, self._copy = QPushButton(_("&Again")), QPushButton(_("Cop&y as text"))
         for button, does in ((self._again, self.run), (self._copy, self._copy_text)):
             button.clicked.connect(does)
             buttons.addButton(button, QDialogButtonBox.ButtonRole.ActionRole)
@@ -121,8 +123,7 @@ class DiagnosisWindow(QDialog):
         for part in (self._said, self._progress, self._area, buttons):
             layout.addWidget(part)
         layout.setStretchFactor(self._area, 1)
-        if close := buttons.button(QDialogButtonBox.StandardButton.Close):
-            close.setDefault(True)  # only now: a button outside a dialog is the default of none
+        close.setDefault(True)  # only now: a button outside a dialog is the default of none
         room.fit(self, 38, 30)
 
     def run(self) -> None:

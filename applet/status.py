@@ -93,7 +93,7 @@ class StatusWindow(QDialog):
         self._trouble, self._done = labels.plain(), labels.plain()
         for label in (self._trouble, self._done):
             _say(label, "")
-        self._permission = QPushButton(_("Ask for permission…"))
+        self._permission = QPushButton(_("Ask for per&mission…"))
         self._permission.clicked.connect(lambda: self._ask("Details", clicked=True))
         self._verbs = {verb: QPushButton() for verb in (Verb.CONNECT, Verb.RECONNECT, Verb.DISCONNECT)}
         self._build_pages()
@@ -103,10 +103,8 @@ class StatusWindow(QDialog):
         layout.addWidget(self._permission, 0, Qt.AlignmentFlag.AlignLeading)
         layout.addWidget(self._pages, 1)
         layout.addWidget(self._done)
-        foot = self._build_foot()
-        layout.addWidget(foot)
-        if close := foot.button(QDialogButtonBox.StandardButton.Close):
-            close.setDefault(True)  # only now: a button outside a dialog is the default of none
+        layout.addWidget(self._build_foot())
+        self._close.setDefault(True)  # only now: a button outside a dialog is the default of none
         room.fit(self, 44, 38)
         self._pages.setFocus()  # and not a button: Enter or Space must not hang up
 
@@ -118,7 +116,7 @@ class StatusWindow(QDialog):
         self._title.setFont(font)
         for part in (self._title, self._state, self._detail):
             said.addWidget(part)
-        self._mend = QPushButton(_("Change password…"))
+        self._mend = QPushButton(_("Change &password…"))
         self._mend.clicked.connect(self.mends)
         buttons.addWidget(self._mend)
         for verb, button in self._verbs.items():
@@ -146,8 +144,8 @@ class StatusWindow(QDialog):
             days.addWidget(part)
         days.addStretch(1)
         for title, page in (
-            (_("&Now"), _scrolled(now)),
-            (_("Last &days"), _scrolled(days)),
+            (_("N&ow"), _scrolled(now)),
+            (_("L&ast days"), _scrolled(days)),
             (_("&Log"), self._log),
         ):
             self._pages.addTab(page, title)
@@ -155,11 +153,13 @@ class StatusWindow(QDialog):
     def _build_foot(self) -> QDialogButtonBox:
         self._without_user = QCheckBox(_("Leave out the &user name"))
         self._without_user.setToolTip(_("In what Copy and Save give out; the provider needs it, a forum does not."))
-        foot = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        foot = QDialogButtonBox()
+        self._close = QPushButton(_("Clos&e"))  # not Qt's own: its key is the desktop's to choose
+        foot.addButton(self._close, QDialogButtonBox.ButtonRole.RejectRole)
         foot.addButton(self._without_user, QDialogButtonBox.ButtonRole.ResetRole)
         self._diagnose = QPushButton(_("D&iagnose…"))
         for button, does in (
-            (QPushButton(_("&Copy")), self._copy),
+            (QPushButton(_("Cop&y")), self._copy),
             (QPushButton(_("&Save as text…")), self._save),
             (self._diagnose, self.diagnoses.emit),
         ):
@@ -197,7 +197,7 @@ class StatusWindow(QDialog):
         for verb, button in self._verbs.items():
             item = offers.get((verb, self._path))
             button.setVisible(item is not None)
-            button.setText(literal(item.text) if item else "")
+            button.setText(item.marked if item else "")
         self._mend.setVisible((View.PASSWORD, self._path) in offers)
         self._diagnose.setEnabled(self._askable())
 
@@ -220,7 +220,7 @@ class StatusWindow(QDialog):
             self._facts.removeRow(0)
         self._rows = [(name, labels.plain(keyboard=True)) for name in facts]
         for name, shown in self._rows:
-            title = labels.plain(name)
+            title = labels.plain(literal(name))  # it may be a name that the helper has and we do not know
             title.setWordWrap(False)
             title.setBuddy(shown)
             self._facts.addRow(title, shown)

@@ -12,6 +12,7 @@ from PyQt6.QtWidgets import QApplication, QLabel, QProgressBar, QPushButton, QWi
 from cablecar.applet import diagnosis
 from cablecar.applet.client import Client
 from cablecar.applet.diagnosis import DiagnosisWindow, Mark, Row
+from cablecar.applet.mnemonics import bare
 from cablecar.applet.model import BAD, GOOD, UNKNOWN, Finding
 
 hand: Any = QTest  # whose stub takes its functions for methods
@@ -62,7 +63,7 @@ def said(window: QWidget) -> str:
 
 
 def button(window: QWidget, text: str) -> QPushButton:
-    return next(one for one in window.findChildren(QPushButton) if one.text().replace("&", "").startswith(text))
+    return next(one for one in window.findChildren(QPushButton) if bare(one.text()).startswith(text))
 
 
 def progress(window: QWidget) -> QProgressBar:
@@ -234,6 +235,15 @@ def test_the_keyboard_reaches_every_check(done: DiagnosisWindow) -> None:
     assert first.nextInFocusChain() is not None
     hand.keyClick(done, Qt.Key.Key_Escape)
     assert not done.isVisible()
+
+
+def test_keys_press_the_buttons(done: DiagnosisWindow, fake: Any, eventually: Any) -> None:
+    for key in (Qt.Key.Key_A, Qt.Key.Key_Y):
+        hand.keyClick(done, key, Qt.KeyboardModifier.AltModifier)
+        eventually(lambda: len(asked(fake)) == 2 and button(done, "Copy").isEnabled())
+    eventually(lambda: "Copied." in said(done))
+    hand.keyClick(done, Qt.Key.Key_C, Qt.KeyboardModifier.AltModifier)
+    eventually(lambda: not done.isVisible())
 
 
 def test_titles_of_all_checks_that_the_helper_has() -> None:

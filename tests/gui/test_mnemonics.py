@@ -13,8 +13,6 @@ from cablecar.applet.mnemonics import bare, literal
 
 WALK = Path(__file__).with_name("walk.py")
 WINDOWS = {"assistant", "editor", "window", "preferences", "password", "diagnosis", "status"}
-# There the keys are given to the pages and to what is most wanted.
-NOT_ALL = ("diagnosis", "status")
 
 Pages = list[dict[str, Any]]
 
@@ -44,7 +42,11 @@ def test_no_key_is_given_twice_on_a_page(pages: Pages) -> None:
 
 
 def test_each_input_has_a_key(pages: Pages) -> None:
-    assert not faults([page for page in pages if not page["page"].startswith(NOT_ALL)], "unreached")
+    assert not faults(pages, "unreached")
+
+
+def test_each_button_has_our_key_and_not_the_desktops(pages: Pages) -> None:
+    assert not faults(pages, "qts")
 
 
 def test_no_mark_is_read_or_shown_as_a_sign(pages: Pages) -> None:

@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import QApplication, QCheckBox, QFileDialog, QLabel, QLineE
 from cablecar.applet import status
 from cablecar.applet.client import Client
 from cablecar.applet.logview import LogView
+from cablecar.applet.mnemonics import bare
 from cablecar.applet.model import CallError
 from cablecar.applet.plot import Plot
 from cablecar.applet.status import StatusWindow
@@ -112,12 +113,12 @@ def own_timers(window: QWidget) -> list[QTimer]:
 
 
 def button(window: QWidget, text: str) -> QPushButton:
-    return next(one for one in window.findChildren(QPushButton) if one.text().replace("&", "").startswith(text))
+    return next(one for one in window.findChildren(QPushButton) if bare(one.text()).startswith(text))
 
 
 def offered(window: QWidget) -> list[str]:
     wanted = ("Connect", "Reconnect", "Try", "Disconnect", "Stop")
-    texts = [one.text() for one in window.findChildren(QPushButton) if not one.isHidden()]
+    texts = [bare(one.text()) for one in window.findChildren(QPushButton) if not one.isHidden()]
     return [text for text in texts if text.startswith(wanted)]
 
 
@@ -436,7 +437,7 @@ def test_an_older_helper_that_lacks_a_method(window: StatusWindow, fake: Any, ev
     eventually(lambda: "<b>no such</b>" not in said(window))
 
 
-def test_everything_works_by_keyboard(window: StatusWindow) -> None:
+def test_everything_works_by_keyboard(window: StatusWindow, fake: Any, eventually: Any) -> None:
     reached: set[QWidget] = set()
     widget = window.nextInFocusChain()
     while widget is not None and widget is not window:
@@ -445,9 +446,15 @@ def test_everything_works_by_keyboard(window: StatusWindow) -> None:
         widget = widget.nextInFocusChain()
     needed = (*window.findChildren(QPushButton), strip(window), window.findChild(LogView), window.findChild(QCheckBox))
     assert reached.issuperset(one for one in needed if one is not None)
-    for key, page in ((Qt.Key.Key_D, 1), (Qt.Key.Key_L, 2), (Qt.Key.Key_N, 0)):
+    for key, page in ((Qt.Key.Key_A, 1), (Qt.Key.Key_L, 2), (Qt.Key.Key_O, 0)):
         hand.keyClick(window, key, Qt.KeyboardModifier.AltModifier)
         assert pages(window).currentIndex() == page
+    for key, member in ((Qt.Key.Key_R, "Reconnect"), (Qt.Key.Key_D, "Disconnect")):
+        hand.keyClick(window, key, Qt.KeyboardModifier.AltModifier)
+        eventually(lambda member=member: fake.seen("call", member=member))
+    hand.keyClick(window, Qt.Key.Key_E, Qt.KeyboardModifier.AltModifier)
+    eventually(lambda: not window.isVisible())
+    window.show()
     hand.keyClick(window, Qt.Key.Key_Escape)
     assert not window.isVisible()
 
@@ -471,6 +478,13 @@ def test_everything_has_a_name(window: StatusWindow) -> None:
         assert widget is not None and widget.accessibleName()
     values = [label for label in window.findChildren(QLabel) if label.text() == "pptp.example.net"]
     assert [label.accessibleName() for label in values] == ["Server: pptp.example.net"]
+
+
+def test_a_sign_in_what_the_helper_names_is_no_key(window: StatusWindow, fake: Any, eventually: Any) -> None:
+    fake.do("say", member="Details", what=UP | {"R&D": "both"})
+    (value,) = eventually(lambda: [label for label in window.findChildren(QLabel) if label.text() == "both"])
+    (name,) = [label for label in window.findChildren(QLabel) if label.buddy() is value]
+    assert (bare(name.text()), value.accessibleName()) == ("R&D", "R&D: both")
 
 
 def test_the_log_can_be_shown_at_once(window: StatusWindow) -> None:

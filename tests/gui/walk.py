@@ -18,6 +18,7 @@ from PyQt6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QDialogButtonBox,
     QLabel,
     QLineEdit,
     QMessageBox,
@@ -34,7 +35,7 @@ from cablecar.applet.diagnosis import DiagnosisWindow
 from cablecar.applet.editor import Editor
 from cablecar.applet.fields import PROTOCOLS, ChoiceField
 from cablecar.applet.menu import describe
-from cablecar.applet.model import UNKNOWN, Concentrator, Helper, Link, Provider, Snapshot
+from cablecar.applet.model import UNKNOWN, CallError, Concentrator, Helper, Link, Provider, Snapshot
 from cablecar.applet.password import PasswordDialog
 from cablecar.applet.preferences import Preferences
 from cablecar.applet.questions import Offers
@@ -43,6 +44,7 @@ from cablecar.applet.window import NO_TRAY, Window
 from cablecar.helper import names
 
 HOME = "/org/cablecar1/link/home"
+STATES = (*names.STATES, UNKNOWN)
 INPUTS = (QAbstractButton, QLineEdit, QComboBox, QAbstractSpinBox, QAbstractItemView)
 PARTS_OF = (QComboBox, QAbstractSpinBox, QLineEdit, QTabBar)  # what is in these is reached with them
 
@@ -59,8 +61,8 @@ class Silent(Client):
     def ask(self, *_question: Any, **_options: Any) -> None:
         pass
 
-    def become(self, state: str) -> None:
-        self.snapshot = Snapshot(Helper.RUNNING, (link(state),))
+    def become(self, state: str, reason: str = "") -> None:
+        self.snapshot = Snapshot(Helper.RUNNING, (link(state, reason=reason),))
         self.changed.emit(self.snapshot)
 
 
@@ -144,13 +146,12 @@ def tabs(name: str, window: QWidget) -> Iterator[Page]:
 def small_window() -> Iterator[Page]:
     window = Window(lambda _deed: None)
     window.set_note(NO_TRAY)
-    states = [*names.STATES, UNKNOWN]
     for snapshot in (
         Snapshot(Helper.ABSENT),
         Snapshot(Helper.RUNNING),
         Snapshot(Helper.RUNNING, (link(names.FAILED, reason="authentication-failed"),)),
-        *(Snapshot(Helper.RUNNING, (link(state),)) for state in states),
-        *(Snapshot(Helper.RUNNING, (link(state), link(state, "work"))) for state in states),
+        *(Snapshot(Helper.RUNNING, (link(state),)) for state in STATES),
+        *(Snapshot(Helper.RUNNING, (link(state), link(state, "work"))) for state in STATES),
     ):
         window.apply(describe(snapshot))
         name = ", ".join(["window", snapshot.helper.value, *(one.state for one in snapshot.links)])
@@ -176,6 +177,16 @@ def each_link(name: str, window: QWidget) -> Iterator[Page]:
             each.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
 
+def status() -> Iterator[Page]:
+    """Yield the window in each state, with the most that it can offer then."""
+    client = Silent()
+    window = StatusWindow(client, HOME)
+    window._answered("Details", CallError(names.ERROR_PREFIX + "NotAuthorized"))
+    for state, reason in (*((state, "") for state in STATES), (names.FAILED, "no-password")):
+        client.become(state, reason)
+        yield from tabs(", ".join(filter(None, ["status", state, reason])), window)
+
+
 def pages() -> Iterator[Page]:
     client = Silent()
     yield from assistant()
@@ -184,7 +195,7 @@ def pages() -> Iterator[Page]:
     yield "preferences", Preferences(QSettings("/dev/null", QSettings.Format.IniFormat))
     yield "password", PasswordDialog(client, HOME)
     yield "diagnosis", DiagnosisWindow(client, HOME)
-    yield from tabs("status", StatusWindow(client, HOME))
+    yield from status()
 
 
 def seen(window: QWidget, kind: type[QWidget]) -> list[Any]:
@@ -227,6 +238,7 @@ def told(window: QWidget) -> dict[str, Any]:
     reached = [each for key, each in found if key]
     count = Counter(key for key, _each in found if key)
     named = [window, *seen(window, QWidget)]
+    rows = [(row, button) for row in seen(window, QDialogButtonBox) for button in row.buttons()]
     return {
         "keys": list(count),
         "twice": [key for key, times in count.items() if times > 1],
@@ -234,6 +246,7 @@ def told(window: QWidget) -> dict[str, Any]:
         + [each for key, each in found if not key],
         "shown": [each.text() for each in seen(window, QLabel) if each.buddy() is None and mark(each.text())],
         "read": [each.accessibleName() for each in named if mark(each.accessibleName())],
+        "qts": [_name(each) for row, each in rows if row.standardButton(each) != row.StandardButton.NoButton],
     }
 
 
