@@ -94,6 +94,7 @@ class StatusWindow(QDialog):
         for label in (self._trouble, self._done):
             _say(label, "")
         self._permission = QPushButton(_("Ask for per&mission…"))
+        self._permission.setVisible(False)
         self._permission.clicked.connect(lambda: self._ask("Details", clicked=True))
         self._verbs = {verb: QPushButton() for verb in (Verb.CONNECT, Verb.RECONNECT, Verb.DISCONNECT)}
         self._build_pages()

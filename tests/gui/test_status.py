@@ -398,6 +398,12 @@ def test_says_when_it_cannot_be_saved(window: StatusWindow, tmp_path: Path) -> N
     assert "could not be saved" in said(window)
 
 
+def test_nobody_is_sent_to_ask_before_the_helper_has_answered(client: Client) -> None:
+    window = StatusWindow(client, HOME)
+    assert button(window, "Ask for permission").isHidden()
+    window.deleteLater()
+
+
 def test_who_may_not_see_the_details_can_ask(window: StatusWindow, fake: Any, eventually: Any) -> None:
     error = {"error": "org.cablecar1.Error.NotAuthorizedCanObtain", "text": "no"}
     for member in ("Details", "History", "Log"):
