@@ -32,6 +32,7 @@ DIAL_LIMIT: Final = 25.0  # seconds from dialing to up; `Connect` promises a nam
 GONE_LIMIT: Final = 3.0  # seconds that the processes of a call may outlive its interface
 _CABLES_FAULT: Final = (reasons.NO_CABLE, reasons.SERVER_NOT_FOUND, reasons.SERVER_IMPLAUSIBLE)
 NO_CABLE_PAUSE: Final = 60.0  # seconds; netlink tells sooner when the cable is back
+NEW_CABLE_PAUSE: Final = 1.0  # seconds
 AWAKE_LIMIT: Final = 60.0  # seconds awake, after which a sleep that was told has not come
 
 
@@ -97,6 +98,7 @@ class Link:
         self._after = After.DECIDE
         self._cause: Reason | None = None  # why we are stopping, when we know better than the call
         self._up_since: float | None = None
+        self._cable_is_new = False  # it has changed since we began to dial
 
     # What people ask for.
 
@@ -194,6 +196,8 @@ class Link:
         # Without a cable there is no DNS either, or another one's.
         if self.status.state == WAITING and self.status.reason in _CABLES_FAULT:
             self._dial(self.status.reason)
+        elif self.status.state == DIALING:
+            self._cable_is_new = True
 
     def falls_asleep(self) -> None:
         """The machine is about to sleep: hang up, because the server would not hear of it."""
@@ -253,6 +257,7 @@ class Link:
     # Transitions.
 
     def _dial(self, why_not_up: Reason) -> None:
+        self._cable_is_new = False
         self._port.wake_after(DIAL_LIMIT)
         attempt = max(1, self._redial.attempt)
         self._publish(Status(DIALING, PREPARING, why_not_up, since=self._clock(), attempt=attempt))
@@ -269,8 +274,8 @@ class Link:
 
     def _try_again(self, cause: Reason, seconds_up: float | None) -> None:
         if cause is reasons.NO_CABLE:
-            # Nothing was dialed: it counts as no try, and the cable itself wakes us.
-            self._wait(cause, NO_CABLE_PAUSE)
+            # Nothing was dialed: it counts as no try, and the cable itself wakes us, unless it did while we dialed.
+            self._wait(cause, NEW_CABLE_PAUSE if self._cable_is_new else NO_CABLE_PAUSE)
             return
         pause = cause.pause
         delay = self._redial.after_failure(pause) if seconds_up is None else self._redial.after_drop(seconds_up, pause)

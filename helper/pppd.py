@@ -45,6 +45,8 @@ _ROWS: Final[tuple[tuple[str, Reason], ...]] = (
     # This machine.
     (_PPPD + r"Couldn't load plugin", reasons.PLUGIN_MISSING),
     (_PPPD + r"Can't safely use .*(?:not owned by root|group or other writable)", reasons.UNSAFE_FILE),
+    # The interface of a PPPoE call got another name, or went, since it was looked up.
+    (_PPPD + r"In file \S+: unrecognized option 'nic-", reasons.NO_CABLE),
     (_PPPD + r"(?:In file \S+: |unrecognized option )", reasons.BAD_CONFIGURATION),
     (r"\S*sh: (?:line )?(?:\d+: )?\S+/(?:pptp|xl2tpd): (?:not found|No such file)", reasons.PROGRAM_MISSING),
     (r"Couldn't open the /dev/ppp device|(?:Sorry - t|T)his system lacks ", reasons.NO_KERNEL_SUPPORT),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from cablecar.helper import reasons
-from cablecar.helper.link import AWAKE_LIMIT, DIAL_LIMIT, GONE_LIMIT, Link, Status
+from cablecar.helper.link import AWAKE_LIMIT, DIAL_LIMIT, GONE_LIMIT, NEW_CABLE_PAUSE, NO_CABLE_PAUSE, Link, Status
 from cablecar.helper.names import PHASES, STATES
 from cablecar.helper.reasons import Reason
 from cablecar.helper.redial import BASE, CAP, STABLE, Redial
@@ -317,6 +317,20 @@ def test_the_cable_wakes_only_who_waits_for_it() -> None:
     play.end(reasons.SERVER_REFUSED)
     play.link.cable_changed()
     assert play.state == "waiting"
+
+
+def test_a_cable_that_changed_while_it_was_dialed_on_is_tried_soon() -> None:
+    play = Play()
+    play.link.connect()
+    play.end(reasons.NO_CABLE)
+    assert play.world.alarm == play.world.now + NO_CABLE_PAUSE
+    play.link.cable_changed()
+    play.link.cable_changed()
+    play.end(reasons.NO_CABLE)
+    assert play.world.alarm == play.world.now + NEW_CABLE_PAUSE
+    play.link.wake()
+    play.end(reasons.NO_CABLE)
+    assert play.world.alarm == play.world.now + NO_CABLE_PAUSE
 
 
 def test_an_adopted_call_comes_up() -> None:

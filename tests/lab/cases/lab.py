@@ -124,8 +124,8 @@ def add_link(**settings: str) -> None:
 
 
 def device_to(address: str) -> str:
-    """The interface that the kernel sends packets for `address` out of."""
-    match = re.search(r" dev (\S+)", run("ip", "route", "get", address).output)
+    """The interface that the kernel sends packets for `address` out of; empty when there is none."""
+    match = re.search(r" dev (\S+)", run("ip", "route", "get", address, check=False).output)
     return match[1] if match else ""
 
 
