@@ -96,9 +96,14 @@ def notifications() -> Iterator[Told]:
 
 
 class Desktop:
-    """The screen with what is on it, and a person before it."""
+    """The screen with what is on it, and a person before it.
 
-    def __init__(self) -> None:
+    Args:
+        scale: How many pixels of the screen are one of its programs'.
+    """
+
+    def __init__(self, scale: int = 1) -> None:
+        self._scale = scale
         lab.run("desktop", "start", timeout=300)
         # As a screen reader does: Qt's programs tell what is on their windows, as GTK's do anyway.
         status = ("org.a11y.Bus", "/org/a11y/bus", "org.a11y.Status", "IsEnabled")
@@ -143,7 +148,8 @@ class Desktop:
         self.click_at(self.see(role, name, window).middle)
 
     def click_at(self, place: tuple[int, int], button: int = 1) -> None:
-        x, y = map(str, place)
+        # AT-SPI has programs' pixels, the mouse the screen's.
+        x, y = (str(self._scale * along) for along in place)
         self.hand("mousemove", x, y, "click", str(button))
 
     def fill(self, role: str, name: str, text: str, window: str = ".*") -> None:
