@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -168,7 +168,11 @@ def call_processes() -> list[int]:
 def pppd_pid() -> int:
     """The link's pppd, also where another program has started it; 0 while there is none that has named itself."""
     files = [folder / f"ppp-{LINK}.pid" for folder in (Path("/run"), Path("/run/pppd"))]  # pppd 2.4.9, 2.5
-    return next((int(file.read_text().split()[0]) for file in files if file.exists()), 0)
+    for file in files:
+        with suppress(FileNotFoundError):
+            if words := file.read_text().split():  # just made, it is empty
+                return int(words[0])
+    return 0
 
 
 def redialed(first: int) -> bool:
