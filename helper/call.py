@@ -252,7 +252,10 @@ class Call:
             await asyncio.sleep(pause)
             if await self._machinery.routes.ends(self.facts.interface) is not None or self._is_lost or self._stopping:
                 return
-        if not self._over:
+        with contextlib.suppress(OSError):
+            self.log.read()
+        ends = any(map(pppd.takes_down, pppd.last_call(list(self.log.lines))))
+        if not self._over and not self._is_lost and not ends:
             self._verdict = reasons.ADDRESS_TAKEN
             self._lose()
             self._machinery.spawn(self._stop_unit())

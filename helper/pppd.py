@@ -325,6 +325,11 @@ def gives_up(line: str) -> bool:
     return line.startswith("Serial link appears to be disconnected")
 
 
+def takes_down(line: str) -> bool:
+    """Return whether pppd says by this line that it takes the interface down itself; it may end seconds later."""
+    return line.startswith(("Connect time ", "LCP terminated by peer", "Modem hangup", "Terminating on signal"))
+
+
 def masked(line: str) -> str:
     """Return a line without what would give a password away."""
     for pattern, shown in _SECRETS:

@@ -96,16 +96,18 @@ async def test_a_call_without_an_address_is_ended_and_dialed_again(
     stage.routes.point_to_point["ppp0"] = ends
 
 
-async def test_a_call_that_ends_may_lose_its_address_first(stage: Stage) -> None:
+async def test_a_call_that_ends_loses_its_address_first(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call, "ADDRESS_LIMIT", 0.005)
     await added(stage)
     await come_up(stage)
-    stage.routes.point_to_point.clear()
-    stage.links.network_changed()
-    await stage.client.manager("ListLinks")
     stage.units.say(LINK, "LCP terminated by peer (good bye)")
+    ends = stage.routes.point_to_point.pop("ppp0")
+    stage.links.network_changed()
+    await asyncio.sleep(0.1)  # longer than that
     stage.units.end(LINK, Exit(code=16))
     await stage.until(lambda: stage.units.started == 2)
     assert stage.machinery.history.read(LINK, 1)[0].reason == "terminated-by-peer"
+    stage.routes.point_to_point["ppp0"] = ends
 
 
 @pytest.mark.parametrize(("answers", "error"), [(True, "GreBlocked"), (False, "ServerUnreachable")])
