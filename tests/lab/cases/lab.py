@@ -27,6 +27,11 @@ HOST = "198.51.100.10"  # on the Internet, beyond the tunnel
 USER = "customer@C012"
 PASSWORD = "secret-C012"
 PEER = "192.0.2.1"
+# Those of the kernel are put back as its own, or systemd-networkd would take them away.
+FLUSH_RULES = (
+    "ip rule flush; ip rule add pref 32766 table main protocol kernel; "
+    "ip rule add pref 32767 table default protocol kernel"
+)
 LINK = "yosefcom"
 NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 PATH = f"/org/cablecar1/link/{LINK}"

@@ -130,8 +130,7 @@ DAMAGES = {
     "pins": "ip route flush proto 201",
     "copies of the pins": "ip route flush table 5199",
     "default": "ip route flush table 5200",
-    "rules": "ip rule flush; ip rule add pref 32766 table main protocol kernel; "
-    "ip rule add pref 32767 table default protocol kernel",
+    "rules": lab.FLUSH_RULES,
 }
 
 
