@@ -73,6 +73,13 @@ def find(link: str, folders: Sequence[Path] = PID_FOLDERS) -> HandMade | None:
     return None
 
 
+def is_there(link: str, folders: Sequence[Path] = PID_FOLDERS) -> bool:
+    """Return whether a pppd holds the call of `link`."""
+    if (there := find(link, folders)) is not None:
+        there.close()
+    return there is not None
+
+
 def interface_of(link: str, pid: int, folders: Sequence[Path] = PID_FOLDERS) -> str:
     """Return the interface that the pppd with this process id has by now, empty when it has none."""
     return next((interface for writer, interface in _said(link, folders) if writer == pid), "")

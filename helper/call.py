@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from cablecar.helper import byhand, dns, names, pppd, pppfiles, reasons, safefile, tcp
+from cablecar.helper import byhand, dns, names, pppd, pppfiles, reasons, remains, safefile, tcp
 from cablecar.helper.bus import CallError
 from cablecar.helper.byhand import PID_FOLDERS, HandMade
 from cablecar.helper.calllog import FOLDER, CallLog, last_words
@@ -196,6 +196,8 @@ class Call:
         self._is_lost = False  # it was up, and is about to end
         self._verdict: Reason | None = None  # why it ends, where we know more than its log
         self._over = False
+        self._was_killed = False
+        self._looked_ahead = False  # for the next call
         self._answered = False  # the server has taken the control connection
         self._said: list[str] | None = None  # until the call was over, when its unit was not yet
         self._watching: asyncio.Task[None] | None = None
@@ -346,6 +348,8 @@ class Call:
             self._watching.cancel()
         self.log.close()
         self._machinery.name_servers.down(self._link)
+        if self._was_killed:
+            await remains.clear(self._link, self._machinery.units)  # while its VLAN is there
         try:
             await self._machinery.routes.release(self._link)
         except Exception:
@@ -464,6 +468,9 @@ class Call:
         ended = await self._end
         with contextlib.suppress(OSError):
             self.log.read()
+        if self._by_hand is None:
+            killed = ended is not None and ended.signal != 0
+            self._was_killed = killed or remains.found(self._link, self._machinery.logs, list(self.log.lines))
         lines = list(self.log.lines) if self._said is None else self._said
         reason = self._verdict or pppd.classify(
             lines, ended, stopped_by_us=self._stopping, answered=self._has_answered, silence=self._carrier.silence
@@ -496,6 +503,8 @@ class Call:
             return
         if was_up and pppd.gives_up(line):
             self._lose()
+        elif was_up and pppd.takes_down(line):
+            self._look_ahead()
         elif was_up:
             # pppd tells the peer's name servers last; the routes' own events bring the next `reconcile`.
             self._machinery.routes.expect(self._link, self._wanted())
@@ -508,6 +517,14 @@ class Call:
     def _lose(self) -> None:
         self._is_lost = True
         self._listener.lost()
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Have the next call find its server's address when this one has ended."""
+        if self._carrier.over_ip and self._by_hand is None and not self._stopping and not self._looked_ahead:
+            self._looked_ahead = True
+            settings = self.dialed.settings
+            self._machinery.lookup.look_ahead(self._link, settings.server, settings.interface)
 
     def _is_last(self, line: str) -> bool:
         return self._carrier.over is not None and self._carrier.over.match(line) is not None

@@ -1,7 +1,7 @@
 """PPPoE's discovery packets (RFC 2516, section 5): which concentrators answer, and the end of a session that was lost.
 
     python3 -I -m cablecar.helper.discovery find INTERFACE…     what `cablecar-discover.service` runs
-    python3 -I -m cablecar.helper.discovery end LOG             what `cablecar-link@.service` runs after a pppd was killed
+    python3 -I -m cablecar.helper.discovery end LOG             what `cablecar-killed@.service` runs
 
 Runs outside of the helper, which has no such sockets, and imports nothing of it. Prints for each concentrator a line of
 JSON. What comes from the Ethernet is a stranger's: it is measured, cut and escaped, and never taken for more than names.

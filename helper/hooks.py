@@ -117,7 +117,7 @@ class Hooks:
                     return
             elif last is not None:
                 self._take_down(file, last)
-            # Written first: when pppd dies after the look at it, the unit finds the record.
+            # Written first: when pppd dies after the look at it, the helper finds the record.
             _write(file, Record(variables, []))
             if not _is_running(variables):
                 os.ftruncate(file, 0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any, Final
 
-from cablecar.helper import byhand, names, pppfiles, safefile
+from cablecar.helper import byhand, names, pppfiles, remains, safefile
 from cablecar.helper.bus import CallError
 from cablecar.helper.call import Machinery, clock
 from cablecar.helper.errors import (
@@ -70,6 +70,7 @@ class Links:
         self._machinery.store.sweep()
         safefile.sweep(self._machinery.peers)
         running = await self._machinery.units.running()
+        await self._clear_remains(but_for=running)
         for name, settings in self._machinery.store.load_links(self.providers).links.items():
             link = await self._make(name, settings)
             if name not in running:
@@ -88,6 +89,13 @@ class Links:
         await self._find_calls_of_others()
         for link in list(self.by_name.values()):
             await self._connect_if_wanted(link, at_boot)
+
+    async def _clear_remains(self, but_for: Collection[str]) -> None:
+        """See to what killed calls have left, before anything is dialed or swept."""
+        machinery = self._machinery
+        left = [name for name in remains.names(machinery.logs) if name not in but_for]
+        over = [name for name in left if not byhand.is_there(name, machinery.pids)]
+        await asyncio.gather(*(remains.clear(name, machinery.units) for name in over))
 
     async def _close_openings(self, but_for: Collection[str] = ()) -> None:
         openings = self._machinery.openings

@@ -9,21 +9,25 @@ The helper's cage has no Internet sockets, so each question goes to a small unit
 A name is looked up with the cable's own name servers, because the machine's may be those of a tunnel, which may be
 dead; only when they know nothing it is asked as the machine itself would. Whoever answers is a stranger: what no
 server can have is refused.
+
+While a call that was lost is still ending, the name that the next one needs is looked up already. That answer is taken
+or left: nobody waits for long where a look at the call's end may find more.
 """
 
 import asyncio
 import contextlib
 import json
 import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cablecar.helper import reasons, safefile
 from cablecar.helper.bus import CallError
-from cablecar.helper.errors import CallFailed, InvalidSetting, LimitExceeded
+from cablecar.helper.errors import CablecarError, CallFailed, InvalidSetting, LimitExceeded
 from cablecar.helper.plan import doubt
 from cablecar.helper.routes import Routes
 from cablecar.helper.settings import check
@@ -33,9 +37,18 @@ log = logging.getLogger(__name__)
 
 LIMIT: Final = 12.0  # seconds; the unit's own limit is 10
 MOST: Final = 16  # addresses of one name
+FRESH: Final = 5.0  # seconds since an early look, whose answer holds no longer than a call takes to end
+PATIENCE: Final = 1.5  # seconds that the next call waits for an early look
 _RESOLVER: Final = "options timeout:1 attempts:3\n"  # 7 s, because the machine's own servers may have to be asked then
 # getent(1): neither systemd-resolved nor anything else that has its own idea of the name servers.
 _BY_FILE: Final = """ASK='--service="hosts:files dns"'\n"""
+
+
+class _Early(NamedTuple):
+    server: str
+    interface: str
+    begun: float
+    looking: asyncio.Task[list[IPv4Address]]
 
 
 @dataclass(slots=True)
@@ -54,6 +67,7 @@ class Lookup:
     routes: Routes
     machine: Path = Path("/etc/resolv.conf")
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _early: dict[str, _Early] = field(default_factory=dict)
     _discovering: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def addresses(self, link: str, server: str, interface: str) -> list[IPv4Address]:
@@ -64,15 +78,45 @@ class Lookup:
         """
         with contextlib.suppress(AddressValueError):
             return [IPv4Address(server)]  # the settings hold no address that a server cannot have
+        if found := await self._found_early(link, server, interface):
+            return found
+        async with self._locks.setdefault(link, asyncio.Lock()):
+            return await self._found(link, server, interface)
+
+    def look_ahead(self, link: str, server: str, interface: str) -> None:
+        """Begin to look up what `addresses` will soon be asked for."""
+
+        async def look() -> list[IPv4Address]:
+            with contextlib.suppress(CablecarError, CallError, OSError):  # the next call meets it again, and tells
+                async with self._locks.setdefault(link, asyncio.Lock()):
+                    return await self._found(link, server, interface)
+            return []
+
+        with contextlib.suppress(AddressValueError):
+            IPv4Address(server)
+            return
+        self._early[link] = _Early(server, interface, _now(), asyncio.create_task(look()))
+
+    async def _found_early(self, link: str, server: str, interface: str) -> list[IPv4Address]:
+        early = self._early.pop(link, None)
+        if early is None:
+            return []
+        if early[:2] == (server, interface) and _now() - early.begun < FRESH:
+            await asyncio.wait({early.looking}, timeout=PATIENCE)
+            if early.looking.done():
+                return early.looking.result()
+        early.looking.cancel()
+        return []
+
+    async def _found(self, link: str, server: str, interface: str) -> list[IPv4Address]:
         own = await self.routes.own_addresses()
         refused = False
-        async with self._locks.setdefault(link, asyncio.Lock()):
-            for resolver in await self._resolvers(interface, own):
-                answer = list(dict.fromkeys(_parsed(await self._ask(link, server, resolver))))
-                found = [address for address in answer if not self._is_refused(link, address, own)]
-                if found:
-                    return found[:MOST]
-                refused = refused or bool(answer)
+        for resolver in await self._resolvers(interface, own):
+            answer = list(dict.fromkeys(_parsed(await self._ask(link, server, resolver))))
+            found = [address for address in answer if not self._is_refused(link, address, own)]
+            if found:
+                return found[:MOST]
+            refused = refused or bool(answer)
         raise CallFailed(reasons.SERVER_IMPLAUSIBLE if refused else reasons.SERVER_NOT_FOUND)
 
     async def _resolvers(self, interface: str, own: Iterable[IPv4Address]) -> list[str]:
@@ -132,6 +176,10 @@ class Lookup:
         finally:
             for name in (*question, answer):
                 safefile.remove(self.folder / name)
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)  # a look from before a sleep is an old one
 
 
 def _parsed(answer: str) -> Iterator[IPv4Address]:

@@ -13,7 +13,7 @@ PORT: Final = 1723  # TCP, of the control connection
 
 
 def _options(settings: "Settings", target: str) -> list[str]:
-    return [f'pty "{PROGRAM} {target} --nolaunchpppd --nohostroute --loglevel 1"']
+    return [f'pty "exec {PROGRAM} {target} --nolaunchpppd --nohostroute --loglevel 1"']
 
 
 PPTP: Final = Carrier(

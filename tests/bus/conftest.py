@@ -90,6 +90,7 @@ class FakeUnits:
     protocol: str = "pptp"  # that the unit which is started must be for
     connections: frozenset[str] = frozenset()
     finished: list[str] = field(default_factory=list)
+    ends_when_stopped: bool = True
 
     def established(self, server: IPv4Address, port: int) -> frozenset[str]:
         """Plays the kernel's table of TCP connections."""
@@ -125,13 +126,19 @@ class FakeUnits:
             return
         if unit == "cablecar-resolver.service":
             return
+        if unit.startswith("cablecar-killed@"):
+            link = unit.removeprefix("cablecar-killed@").removesuffix(".service")
+            assert link not in self.active, "the next call would be taken for the one that was killed"
+            (self.logs / f"{link}.hooks").unlink(missing_ok=True)
+            return
         link = unit.removeprefix("cablecar-lookup@").removesuffix(".service")
         name = (self.logs / f"{link}.lookup").read_text().removeprefix("SERVER=").strip()
         lines = [f"{address} STREAM {name}\n" for address in self.answers.get(name, [])]
         (self.logs / f"{link}.addresses").write_text("".join(lines))
 
     async def stop(self, link: str) -> None:
-        self.end(link, Exit(code=5))
+        if self.ends_when_stopped:
+            self.end(link, Exit(code=5))
 
     def say(self, link: str, *lines: str) -> None:
         with (self.logs / f"{link}.log").open("a") as file:

@@ -15,7 +15,7 @@ import pytest
 from dbus_next.constants import MessageType
 from dbus_next.signature import Variant
 
-from cablecar.helper import diagnose, firewall, reasons
+from cablecar.helper import diagnose, firewall, reasons, remains
 from cablecar.helper.errors import StorageFailed
 from cablecar.helper.history import Record
 from cablecar.helper.links import Links
@@ -122,6 +122,56 @@ async def test_the_next_dial_uses_the_update_and_the_running_call_keeps_its_own(
     assert (await again).message_type is MessageType.METHOD_RETURN
     assert str(stage.routes.wanted[LINK].pins[0]) == "203.0.113.99"
     assert not stage.routes.wanted[LINK].through
+
+
+@pytest.mark.parametrize(
+    ("words", "left", "ended", "seen_to"),
+    [
+        ("", True, Exit(signal=9), True),
+        ("", False, Exit(signal=9), True),  # a session at a concentrator, maybe
+        ("Modem hangup", True, Exit(code=16), True),  # by L2TP xl2tpd ends and not its pppd
+        ("Modem hangup", False, Exit(code=16), False),
+        (remains.MEANWHILE, True, Exit(code=16), False),
+    ],
+)
+async def test_what_a_killed_call_has_left_is_seen_to_before_the_next_one(
+    stage: Stage, words: str, left: bool, ended: Exit, seen_to: bool
+) -> None:
+    await added(stage)
+    await come_up(stage)
+    if left:
+        (stage.units.logs / f"{LINK}.hooks").write_text("what is up")
+    stage.units.say(LINK, words)
+    stage.units.end(LINK, ended)
+    await stage.until(lambda: stage.units.started == 2)
+    assert stage.units.finished == ([f"cablecar-killed@{LINK}.service"] if seen_to else [])
+
+
+async def test_a_lost_calls_server_is_looked_up_while_the_call_ends(stage: Stage) -> None:
+    stage.units.answers["vpn.example"] = ["203.0.113.7"]
+    await added(stage, server=Variant("s", "vpn.example"))
+    await come_up(stage)
+    stage.units.finished.clear()
+    stage.units.say(LINK, "Modem hangup")
+    await stage.until(lambda: bool(stage.units.finished))
+    assert LINK in stage.units.active
+    stage.units.end(LINK, Exit(code=16))
+    await stage.until(lambda: stage.units.started == 2)
+    assert stage.units.finished == [f"cablecar-lookup@{LINK}.service"], "once"
+
+
+async def test_nothing_is_looked_up_for_a_call_that_is_hung_up(stage: Stage) -> None:
+    stage.units.answers["vpn.example"] = ["203.0.113.7"]
+    await added(stage, server=Variant("s", "vpn.example"))
+    await come_up(stage)
+    stage.units.finished.clear()
+    stage.units.ends_when_stopped = False
+    hanging_up = asyncio.ensure_future(stage.client.link("Disconnect"))
+    await stage.until(lambda: stage.links.get(LINK).status.state == "stopping")
+    stage.links.interface_gone("ppp0")
+    stage.units.end(LINK, Exit(code=5))
+    await hanging_up
+    assert stage.units.finished == []
 
 
 async def test_history_tells_of_calls_that_came_up_and_of_those_that_did_not(stage: Stage) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cablecar.helper import reasons
+from cablecar.helper import reasons, remains
 from cablecar.helper.errors import StorageFailed
 from cablecar.helper.links import Changes, Links
 from cablecar.helper.pppd import Exit
@@ -51,6 +51,47 @@ async def test_a_call_that_goes_on_is_as_old_as_it_was(stage: Stage) -> None:
         await stage.until(lambda: link.status.state != "up")
     (record, *_) = stage.machinery.history.read(LINK, 9)[-1:]
     assert 0 < record.dialed <= record.connected <= record.ended
+
+
+async def test_what_calls_left_that_were_killed_with_the_helper_is_seen_to_before_anything_is_dialed(
+    stage: Stage,
+) -> None:
+    await added(stage)
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    stage.units.say(LINK, "LCP terminated by peer")
+    stage.units.end(LINK, Exit(code=16))
+    await dialing
+    assert stage.links.get(LINK).status.state == "waiting"
+    for name in (LINK, "settings_are_gone"):
+        (stage.units.logs / f"{name}.hooks").write_text("what is up")
+    stage.units.finished.clear()
+    async with another(stage):  # the fake unit demands that no call runs
+        assert sorted(stage.units.finished) == [
+            f"cablecar-killed@{name}.service" for name in ("settings_are_gone", LINK)
+        ]
+
+
+@pytest.mark.parametrize("why", ["runs in its unit", "runs by hand", "its scripts run"])
+async def test_what_is_not_left_is_not_seen_to(stage: Stage, tmp_path: Path, why: str) -> None:
+    await added(stage)
+    await come_up(stage)
+    (stage.units.logs / f"{LINK}.hooks").write_text("what is up")
+    if why != "runs in its unit":
+        stage.units.active.clear()
+    if why == "its scripts run":
+        stage.units.say(LINK, remains.MEANWHILE)
+    stage.units.finished.clear()
+    pppd = await dialed_by_hand(tmp_path)
+    if why == "runs by hand":
+        (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
+    try:
+        async with another(stage):
+            assert stage.units.finished == []
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            pppd.kill()
+        await pppd.wait()
 
 
 async def test_a_refused_password_is_still_known(stage: Stage) -> None:

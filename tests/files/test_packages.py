@@ -180,6 +180,7 @@ PACKAGES = {
         "usr/lib/cablecar/ip-up",
         "usr/lib/systemd/system/cablecar-helper.service",
         "usr/lib/systemd/system/cablecar-discover.service",
+        "usr/lib/systemd/system/cablecar-killed@.service",
         "usr/lib/systemd/system/cablecar-l2tp@.service",
         "usr/lib/systemd/system/cablecar-resolver.service",
         "usr/lib/systemd/system/cablecar-link@.service",

@@ -1,5 +1,6 @@
 """Names into addresses: through the unit's files, by the cable's name servers, and only what a server can have."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from cablecar.helper import lookup as lookup_module
 from cablecar.helper.bus import CallError
 from cablecar.helper.errors import CallFailed
 from cablecar.helper.leases import Lease
@@ -88,6 +90,52 @@ async def test_a_name_becomes_its_addresses(folder: Path) -> None:
 async def test_an_address_is_asked_of_nobody(folder: Path) -> None:
     asker, units = lookup(folder)
     assert await asker.addresses("yosefcom", "203.0.113.7", "") == [IPv4Address("203.0.113.7")]
+    assert units.asked == []
+
+
+async def test_an_early_look_is_waited_for_and_taken_once(folder: Path) -> None:
+    asker, units = lookup(folder, "203.0.113.7 STREAM\n", "203.0.113.8 STREAM\n")
+    asker.look_ahead("yosefcom", "vpn.example", "")
+    assert await asker.addresses("yosefcom", "vpn.example", "") == [IPv4Address("203.0.113.7")]
+    assert await asker.addresses("yosefcom", "vpn.example", "") == [IPv4Address("203.0.113.8")]
+    assert len(units.asked) == 2
+
+
+@pytest.mark.parametrize("change", ["server", "cable", "late", "failed", "refused"])
+async def test_an_early_look_that_fits_no_more_is_repeated(
+    folder: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early = {"failed": "", "refused": None}.get(change, "203.0.113.7 STREAM\n")
+    asker, units = lookup(folder, early, "203.0.113.8 STREAM\n")
+    asker.look_ahead("yosefcom", "other.example" if change == "server" else "vpn.example", "")
+    while not units.resolvers:
+        await asyncio.sleep(0)
+    if change == "late":
+        monkeypatch.setattr(lookup_module, "FRESH", 0.0)
+    found = await asker.addresses("yosefcom", "vpn.example", "eth1" if change == "cable" else "")
+    assert found == [IPv4Address("203.0.113.8")]
+
+
+async def test_an_early_look_that_does_not_end_holds_nobody_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup_module, "PATIENCE", 0.01)
+    asker, units = lookup(folder, "203.0.113.8 STREAM\n")
+    answer = units.finish
+
+    async def hang(unit: str) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(units, "finish", hang)
+    asker.look_ahead("yosefcom", "vpn.example", "")
+    await asyncio.sleep(0)
+    monkeypatch.setattr(units, "finish", answer)
+    async with asyncio.timeout(1):
+        assert await asker.addresses("yosefcom", "vpn.example", "") == [IPv4Address("203.0.113.8")]
+
+
+async def test_an_address_is_asked_of_nobody_ahead_either(folder: Path) -> None:
+    asker, units = lookup(folder)
+    asker.look_ahead("yosefcom", "203.0.113.7", "")
+    await asyncio.sleep(0)
     assert units.asked == []
 
 

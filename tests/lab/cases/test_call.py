@@ -96,6 +96,10 @@ def test_a_vlan_is_made_for_the_call_and_carries_as_much_as_ethernet() -> None:
     assert vlans() == []
     lab.isp("plug")
     lab.eventually(lambda: lab.prop("State") == "up", 40, "the cable's return dials")
+    first = lab.pppd_pid()
+    os.kill(first, signal.SIGKILL)
+    lab.eventually(lambda: lab.redialed(first), 40, "back by itself")
+    lab.eventually(lambda: len(lab.run("isp", "calls").output.splitlines()) == 1, 5, "the server was told on the VLAN")
     lab.link("Disconnect")
     assert vlans() == []
 

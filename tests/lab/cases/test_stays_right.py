@@ -89,7 +89,7 @@ def test_the_plain_file_is_the_same_to_the_last_byte(plain_file: bytes, request:
     written.rename(RESOLV)  # as a DHCP client does
     seconds = lab.eventually(names_the_peers, 30, "it is repaired")
     print(f"repaired after {seconds:.2f} s")
-    # Both at once: nobody is left to put it back but the unit's last act and the next helper.
+    # Both at once: nobody is left to put it back but the next helper.
     os.kill(lab.helper_pid(), signal.SIGKILL)
     os.kill(lab.pppd_pid(), signal.SIGKILL)
     lab.eventually(lambda: lab.run("busctl", "status", "org.cablecar1", check=False).ok, 20, "the next helper")
