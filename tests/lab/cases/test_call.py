@@ -99,7 +99,9 @@ def test_a_vlan_is_made_for_the_call_and_carries_as_much_as_ethernet() -> None:
     first = lab.pppd_pid()
     os.kill(first, signal.SIGKILL)
     lab.eventually(lambda: lab.redialed(first), 40, "back by itself")
-    lab.eventually(lambda: len(lab.run("isp", "calls").output.splitlines()) == 1, 30, "the server was told, on the VLAN")
+    lab.eventually(
+        lambda: len(lab.run("isp", "calls").output.splitlines()) == 1, 30, "the server was told, on the VLAN"
+    )
     lab.link("Disconnect")
     assert vlans() == []
 
