@@ -10,10 +10,13 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "/usr/sbin/pptp"
 PORT: Final = 1723  # TCP, of the control connection
+# Seconds that a packet waits for an earlier one. pptp's 0.3 halve what a path carries that loses 1 packet in 200; not to
+# wait at all costs a third where packets overtake each other (`bench buffering`).
+REORDERING: Final = 0.02
 
 
 def _options(settings: "Settings", target: str) -> list[str]:
-    return [f'pty "exec {PROGRAM} {target} --nolaunchpppd --nohostroute --loglevel 1"']
+    return [f'pty "exec {PROGRAM} {target} --nolaunchpppd --nohostroute --loglevel 1 --timeout {REORDERING}"']
 
 
 PPTP: Final = Carrier(

@@ -17,6 +17,7 @@ NAME = "bare"
 OURS, PEER = Path("/etc/ppp/peers", lab.LINK), Path("/etc/ppp/peers", NAME)
 FOLDER = Path("/run/xl2tpd")  # where xl2tpd-control hears the answer
 CONTROL = FOLDER / "l2tp-control"
+BUFFERING = "--timeout 0.02"  # in our own peer file
 UP_WITHIN = 30.0  # seconds
 SIOCGIFADDR = 0x8915
 
@@ -50,12 +51,12 @@ class Bare:
     def __init__(self, line: Line) -> None:
         self._line = line
         self._daemon: subprocess.Popen[bytes] | None = None
-        self.tell("")
+        self.tell(BUFFERING)
 
-    def tell(self, more: str) -> None:
-        """Have pptp told what our own peer file tells it, and this more."""
+    def tell(self, buffering: str) -> None:
+        """Have pptp told what our own peer file tells it, but to put packets in order like this."""
         own = OURS.read_text().replace(f"linkname {lab.LINK}", f"linkname {NAME}")
-        PEER.write_text(own.replace(" --nolaunchpppd", f" --nolaunchpppd {more}"))
+        PEER.write_text(own.replace(BUFFERING, buffering))
 
     def connect(self, *options: str) -> None:
         """Dial, pppd with these options more; return when the call is up."""
