@@ -17,6 +17,7 @@ from lines import Line
 @lines.every
 @pytest.mark.usefixtures("configured")
 def test_connect_traffic_disconnect(line: Line) -> None:
+    begin = time.time()
     with lab.listening() as signals:
         lab.link("Connect")
         assert (lab.prop("State"), lab.prop("Reason"), lab.prop("Interface")) == ("up", "", "ppp0")
@@ -30,6 +31,8 @@ def test_connect_traffic_disconnect(line: Line) -> None:
     assert signals.states() == ["dialing", "up", "stopping", "down"]
     assert lab.our_routes_and_rules() == []
     assert lab.call_processes() == []
+    goodbye = "LCP terminated by peer (User request)"
+    lab.eventually(lambda: goodbye in lab.journal("--since", f"@{begin:.0f}"), 5, "the server's pppd was told")
 
 
 @pytest.mark.parametrize("line", ["l2tp"], indirect=True)
