@@ -55,7 +55,7 @@ _FIXED: Final = (
     f"lcp-echo-interval {ECHO_INTERVAL}",
     f"lcp-restart {LCP_WAIT}",
     f"lcp-max-configure {LCP_TRIES}",
-    "lcp-max-terminate 2",  # a server that does not take leave at once is not there
+    "lcp-max-terminate 1",  # a server that does not take leave at once is not there, or hears of it by its protocol
 )
 
 
