@@ -48,7 +48,7 @@ _ROWS: Final[tuple[tuple[str, Reason], ...]] = (
     # The interface of a PPPoE call got another name, or went, since it was looked up.
     (_PPPD + r"In file \S+: unrecognized option 'nic-", reasons.NO_CABLE),
     (_PPPD + r"(?:In file \S+: |unrecognized option )", reasons.BAD_CONFIGURATION),
-    (r"\S*sh: (?:line )?(?:\d+: )?(?:exec: )?\S+/(?:pptp|xl2tpd): (?:not found|No such file)", reasons.PROGRAM_MISSING),
+    (r"\S*sh: (?:line )?(?:\d+: )?\S+/(?:pptp|xl2tpd): (?:not found|No such file)", reasons.PROGRAM_MISSING),
     (r"Couldn't open the /dev/ppp device|(?:Sorry - t|T)his system lacks ", reasons.NO_KERNEL_SUPPORT),
     (r"PPPoL2TP kernel driver not installed|Linux kernel does not support PPPoE", reasons.NO_KERNEL_SUPPORT),
     # pptp that could not call hangs the line up; pppd then finds no discipline either.

@@ -16,7 +16,8 @@ REORDERING: Final = 0.02
 
 
 def _options(settings: "Settings", target: str) -> list[str]:
-    return [f'pty "exec {PROGRAM} {target} --nolaunchpppd --nohostroute --loglevel 1 --timeout {REORDERING}"']
+    # No `exec`: pppd ends its child at once, and the shell's end leaves pptp to carry the goodbye to the server.
+    return [f'pty "{PROGRAM} {target} --nolaunchpppd --nohostroute --loglevel 1 --timeout {REORDERING}"']
 
 
 PPTP: Final = Carrier(

@@ -45,7 +45,7 @@ GOLDEN = {
     b"noproxyarp": b"",
     b"novj": b"",
     b"password": b"??????",
-    b"pty": b"exec /usr/sbin/pptp 203.0.113.7 --nolaunchpppd --nohostroute --loglevel 1 --timeout 0.02",
+    b"pty": b"/usr/sbin/pptp 203.0.113.7 --nolaunchpppd --nohostroute --loglevel 1 --timeout 0.02",
     b"refuse-eap": b"",
     b"refuse-mschap": b"",
     b"remotename": b"yosefcom",

@@ -229,7 +229,6 @@ ROWS: list[tuple[str, str | list[str], Reason]] = [
         reasons.AUTHENTICATION_FAILED,
     ),
     ("-", "/bin/sh: 1: /usr/sbin/pptp: not found", reasons.PROGRAM_MISSING),
-    ("-", "sh: 1: exec: /usr/sbin/pptp: not found", reasons.PROGRAM_MISSING),
     ("-", "Device ttyS0 is locked by pid 7", reasons.DEVICE_LOCKED),
     ("-", "No network protocols running", reasons.NEGOTIATION_FAILED),
 ]
