@@ -180,8 +180,8 @@ L2TP_CALL_LOST: Final = Reason(
 GRE_BLOCKED: Final = Reason(
     "gre-blocked",
     "GreBlocked",
-    "The server accepted the call, but nothing comes back through the tunnel. Check whether a firewall or router in "
-    "between blocks GRE (IP protocol 47).",
+    "The server accepted the call, but nothing comes back through the tunnel. Check whether a firewall blocks GRE (IP "
+    "protocol 47): this machine's own, which the diagnosis tells of and the setting firewall opens, or one in between.",
     pause=60.0,
 )
 LOCAL_FIREWALL: Final = Reason(
