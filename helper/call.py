@@ -1,4 +1,4 @@
-"""The calls of a link, one after the other: each from the cable to the end of its unit's last process.
+"""One call of a link, from the cable to the end of its unit's last process.
 
 A call prepares (name, pin, peer file), starts the unit, reads what pppd says, routes through the interface once it is
 up, and takes everything back when the unit has ended. It reports to a `Listener` and decides nothing: when to dial and
@@ -10,35 +10,22 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Coroutine
 from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
-from cablecar.helper import byhand, dns, names, pppd, pppfiles, reasons, remains, safefile, tcp
+from cablecar.helper import byhand, dns, names, pppd, pppfiles, reasons, remains, safefile
 from cablecar.helper.bus import CallError
-from cablecar.helper.byhand import PID_FOLDERS, HandMade
-from cablecar.helper.calllog import FOLDER, CallLog, last_words
+from cablecar.helper.byhand import HandMade
+from cablecar.helper.calllog import CallLog
 from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.errors import CablecarError, CallFailed, PeerFileExists, StorageFailed
-from cablecar.helper.history import History
-from cablecar.helper.installed import Pppd
-from cablecar.helper.lookup import Lookup
-from cablecar.helper.nameservers import NameServers
-from cablecar.helper.opening import Openings
+from cablecar.helper.machinery import Machinery
 from cablecar.helper.plan import ANYWHERE, Wanted
 from cablecar.helper.pppd import Exit, Facts
-from cablecar.helper.providers import Provider
 from cablecar.helper.reasons import Reason
-from cablecar.helper.routes import Routes
-from cablecar.helper.settings import Settings
 from cablecar.helper.sleep import NOTICEABLE, slept
-from cablecar.helper.store import Dialed, Store
-from cablecar.helper.units import Units
-
-if TYPE_CHECKING:
-    from cablecar.helper.imports import Foreign
+from cablecar.helper.store import Dialed
 
 log = logging.getLogger(__name__)
 
@@ -61,113 +48,6 @@ class Listener(Protocol):
 
     def ended(self, reason: Reason) -> None:
         """The call is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Machinery:
-    """What links and their calls work with.
-
-    Attributes:
-        foreign: What was set up by hand; made when it is asked for, since the start must be short.
-        providers: Reads the presets anew.
-        spawn: Runs a coroutine as a task.
-        name_servers: What links want of the DNS.
-        established: The local ends of the TCP connections to a server's port.
-        peers: `/etc/ppp/peers`.
-        logs: `/run/cablecar`.
-        pids: Where pppd writes pid files.
-        openings: What is open in the firewall.
-    """
-
-    store: Store
-    history: History
-    units: Units
-    routes: Routes
-    lookup: Lookup
-    foreign: "Callable[[], Foreign]"
-    pppd: Pppd
-    providers: Callable[[], Mapping[str, Provider]]
-    spawn: Callable[..., asyncio.Task[None]]
-    name_servers: NameServers
-    established: Callable[[IPv4Address, int], frozenset[str]] = tcp.established
-    peers: Path = pppfiles.PEERS
-    logs: Path = FOLDER
-    pids: Sequence[Path] = PID_FOLDERS
-    openings: Openings = field(default_factory=Openings)
-
-
-class Dialer:
-    """The calls of one link; there is at most one at a time."""
-
-    def __init__(self, link: str, settings: Settings, machinery: Machinery, listener: Listener) -> None:
-        self.settings = settings  # of the next call
-        self._link = link
-        self._machinery = machinery
-        self._listener = listener
-        self._call: Call | None = None  # the present or the last one
-        self._dials = 0
-
-    async def follow(self) -> None:
-        """Follow the link's unit from now on; call once, before anything else."""
-        await self._machinery.units.follow(self._link, self._on_end)
-
-    async def unfollow(self) -> None:
-        """Undo `follow`."""
-        await self._machinery.units.unfollow(self._link)
-
-    def dial(self) -> None:
-        """Begin a call."""
-        self._new_call(Dialed(self.settings)).dial(self._dials)
-        self._dials += 1
-
-    def adopt(self, by_hand: HandMade | None = None) -> None:
-        """Take over a call that is running already: its unit's, or one that was dialed by hand."""
-        known = self._machinery.store.dialed(self._link) if by_hand is None else None
-        self._new_call(known or Dialed(self.settings), by_hand).adopt()
-
-    async def adopted(self) -> None:
-        """Return when an adopted call that is up has been told so."""
-        if self._call is not None:
-            await self._call.routed()
-
-    async def look(self) -> None:
-        """See whether a call that was dialed by hand has come up meanwhile."""
-        if self._call is not None:
-            await self._call.look()
-
-    def hang_up(self) -> None:
-        """End the call, however far it is."""
-        if self._call is not None:
-            self._call.hang_up()
-
-    def interface_gone(self, name: str) -> None:
-        """An interface was removed; tell if it was the call's."""
-        if self._call is not None:
-            self._call.interface_gone(name)
-
-    @property
-    def facts(self) -> Facts:
-        """What the present or last call has told of itself."""
-        return self._call.facts if self._call is not None else Facts()
-
-    @property
-    def call(self) -> "Call | None":
-        """The present or the last call."""
-        return self._call
-
-    def log_lines(self, count: int) -> list[str]:
-        """Return the last `count` lines of the present or last call."""
-        # Of a call before this helper's time there is only the file.
-        lines = self._call.log.lines if self._call is not None else last_words(self._link, self._machinery.logs)
-        return list(lines)[-count:]
-
-    def _new_call(self, dialed: Dialed, by_hand: HandMade | None = None) -> "Call":
-        self._call = Call(self._link, dialed, self._machinery, self._listener, by_hand)
-        return self._call
-
-    def _on_end(self, ended: Exit) -> None:
-        if self._call is not None:
-            self._call.unit_ended(ended)
 
 
 class Call:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from cablecar.helper import firewall, names, plan, pppd, pppfiles, reasons
-from cablecar.helper.call import Machinery
 from cablecar.helper.calllog import MAX_LINES
 from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.errors import CablecarError, CallFailed
 from cablecar.helper.history import Record
 from cablecar.helper.installed import PPPD
 from cablecar.helper.links import Links
+from cablecar.helper.machinery import Machinery
 from cablecar.helper.managed import ManagedLink
 from cablecar.helper.plan import Cable
 

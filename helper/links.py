@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from cablecar.helper import byhand, names, pppfiles, remains, safefile
 from cablecar.helper.bus import CallError
-from cablecar.helper.call import Machinery, clock
+from cablecar.helper.call import clock
 from cablecar.helper.errors import (
     CablecarError,
     Failed,
@@ -24,6 +24,7 @@ from cablecar.helper.errors import (
     StorageFailed,
 )
 from cablecar.helper.history import Record
+from cablecar.helper.machinery import Machinery
 from cablecar.helper.managed import ManagedLink
 from cablecar.helper.providers import Provider
 from cablecar.helper.settings import Settings, check, check_password, fill, merge, parse

@@ -15,7 +15,6 @@ from cablecar.helper import __version__, providers
 from cablecar.helper.authority import Authority
 from cablecar.helper.bus import Bus, CallError
 from cablecar.helper.cable import Leases
-from cablecar.helper.call import Machinery
 from cablecar.helper.calllog import FOLDER
 from cablecar.helper.errors import StorageFailed
 from cablecar.helper.firewalld import Firewalld
@@ -23,6 +22,7 @@ from cablecar.helper.history import History
 from cablecar.helper.installed import Pppd
 from cablecar.helper.links import Links
 from cablecar.helper.lookup import Lookup
+from cablecar.helper.machinery import Machinery
 from cablecar.helper.names import BUS_NAME
 from cablecar.helper.nameservers import NameServers
 from cablecar.helper.netmon import NetworkMonitor

@@ -13,10 +13,12 @@ from ipaddress import IPv4Network
 from typing import Any, Final, NamedTuple, Protocol
 
 from cablecar.helper import names, reasons
-from cablecar.helper.call import Dialer, Machinery, clock
+from cablecar.helper.call import clock
+from cablecar.helper.calls import Dialer
 from cablecar.helper.errors import CablecarError, CallFailed, Failed, StorageFailed
 from cablecar.helper.history import Record
 from cablecar.helper.link import Link, Status
+from cablecar.helper.machinery import Machinery
 from cablecar.helper.reasons import Reason
 from cablecar.helper.redial import Redial
 from cablecar.helper.settings import Settings

@@ -13,10 +13,10 @@ from typing import Any, Final, TypedDict
 
 from cablecar.helper import __version__, names
 from cablecar.helper.bus import Bus, caller
-from cablecar.helper.call import Machinery
 from cablecar.helper.errors import InvalidArgument, InvalidSetting, NoSuchLink
 from cablecar.helper.link import Status
 from cablecar.helper.links import Changes, Links
+from cablecar.helper.machinery import Machinery
 from cablecar.helper.managed import ManagedLink, plain_details
 from cablecar.helper.names import LINK_INTERFACE, MANAGER_INTERFACE, MANAGER_PATH, link_path
 from cablecar.helper.reasons import Reason

@@ -21,7 +21,6 @@ from dbus_next.signature import Variant
 from cablecar.helper import names, providers
 from cablecar.helper.authority import Authority
 from cablecar.helper.bus import Bus
-from cablecar.helper.call import Machinery
 from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.errors import Failed
 from cablecar.helper.firewalld import Firewalld
@@ -30,6 +29,7 @@ from cablecar.helper.imports import Foreign
 from cablecar.helper.leases import Lease
 from cablecar.helper.links import Links
 from cablecar.helper.lookup import Lookup
+from cablecar.helper.machinery import Machinery
 from cablecar.helper.nameservers import NameServers
 from cablecar.helper.opening import Openings
 from cablecar.helper.plan import Cable, Interface, Wanted, Way
