@@ -239,6 +239,7 @@ class Links:
         link.removed = True  # from now on nobody can connect it
         try:
             await link.disconnect()
+            await self._machinery.lookup.forget(name)
             self._forget(name)
         except BaseException:
             link.removed = False

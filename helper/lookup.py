@@ -97,6 +97,12 @@ class Lookup:
             return
         self._early[link] = _Early(server, interface, _now(), asyncio.create_task(look()))
 
+    async def forget(self, link: str) -> None:
+        """Give up an early look; nothing of it is left afterwards."""
+        if (early := self._early.pop(link, None)) is not None:
+            early.looking.cancel()
+            await asyncio.wait({early.looking})
+
     async def _found_early(self, link: str, server: str, interface: str) -> list[IPv4Address]:
         early = self._early.pop(link, None)
         if early is None:

@@ -160,6 +160,26 @@ async def test_a_lost_calls_server_is_looked_up_while_the_call_ends(stage: Stage
     assert stage.units.finished == [f"cablecar-lookup@{LINK}.service"], "once"
 
 
+async def test_a_removed_link_is_looked_up_no_more(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.units.answers["vpn.example"] = ["203.0.113.7"]
+    await added(stage, server=Variant("s", "vpn.example"))
+    await come_up(stage)
+    stage.machinery.lookup.machine.touch()
+    asked, answer = [], asyncio.Event()
+
+    async def hang(unit: str) -> None:
+        asked.append(unit)
+        await answer.wait()
+
+    monkeypatch.setattr(stage.units, "finish", hang)
+    stage.units.say(LINK, "Modem hangup")
+    await stage.until(lambda: asked)
+    assert (await stage.client.manager("RemoveLink", "s", LINK)).message_type is MessageType.METHOD_RETURN
+    answer.set()
+    await asyncio.sleep(0.05)  # in which it could be asked again, of other name servers
+    assert asked == [f"cablecar-lookup@{LINK}.service"]
+
+
 async def test_nothing_is_looked_up_for_a_call_that_is_hung_up(stage: Stage) -> None:
     stage.units.answers["vpn.example"] = ["203.0.113.7"]
     await added(stage, server=Variant("s", "vpn.example"))
