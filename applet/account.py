@@ -45,6 +45,7 @@ class Account(QWidget):
         super().__init__()
         self._offers = offers
         self._provider = OWN
+        self._started = False
         self.message = Message()
         self.fields: dict[str, Field] = {
             "protocol": ChoiceField(_("Pr&otocol"), _("Ask the provider when you are not sure."), PROTOCOLS),
@@ -75,8 +76,9 @@ class Account(QWidget):
 
     def start_with(self, provider: Provider) -> None:
         """Ask for an account with this provider; what was typed for the same one before stays."""
-        if provider == self._provider and self.fields["title"].value():
+        if self._started and provider == self._provider:
             return
+        self._started = True
         self._provider = provider
         self._offer()
         protocol = next((p for p in provider.protocols if self._offers.takes("protocol", p)), "pptp")

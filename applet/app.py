@@ -25,7 +25,7 @@ from cablecar.applet.choices import Choices
 from cablecar.applet.client import Client
 from cablecar.applet.i18n import _
 from cablecar.applet.menu import Command, Deed, Menu, describe
-from cablecar.applet.model import CallError, Details, Helper, Snapshot, Verb, View
+from cablecar.applet.model import CallError, Details, Helper, Snapshot, Verb, View, link_name
 from cablecar.applet.notify import Notifier
 from cablecar.applet.story import Kind, Notice, Over, Story
 from cablecar.applet.tray import Tray
@@ -90,6 +90,8 @@ class Applet(QObject):
         self._asked_for_helper = False
         self._clicked_early = False
         self._greets = greets
+        self._stands_in = False  # the window is there because there is no tray
+        self._is_deaf = False  # to the tray that there is
         # A suspended machine's time counts: the user's hour without a line was an hour.
         self._story = Story(lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
         self._menu = Menu(self._do, self._looked_at)
@@ -98,7 +100,8 @@ class Applet(QObject):
         self.tray.clicked.connect(self._icon_clicked)
         self.tray.missing.connect(self._tray_missing)
         self.tray.found.connect(self._tray_found)
-        self.tray.deaf.connect(lambda: QCoreApplication.exit(_START_AGAIN))
+        self.tray.deaf.connect(self._start_again)
+        self._windows.all_closed.connect(self._start_again_if_due)
         self._notifier.acted.connect(self._notification_clicked)
         self._windows.stored.connect(self._password_stored)
         self._windows.preferred.connect(self._show_icon)
@@ -116,6 +119,7 @@ class Applet(QObject):
 
             self._window = Window(self._do)
             self._window.looked_at.connect(self._looked_at)
+        self._stands_in = False
         self._window.set_note(note)
         self._looked_at()
         self._window.show()
@@ -236,9 +240,8 @@ class Applet(QObject):
 
     def _acted(self, path: str) -> None:
         # In whichever window it was clicked.
-        link = self._client.snapshot.link(path)
-        if link is not None:
-            self._choices.last_used = link.name
+        if (name := link_name(path)) is not None:  # of a link that may be too new to be in the snapshot
+            self._choices.last_used = name
         self._story.clicked(path)
 
     def _refused(self, path: str, error: CallError) -> None:
@@ -253,10 +256,21 @@ class Applet(QObject):
         from cablecar.applet.window import NO_TRAY
 
         self.show_window(NO_TRAY)
+        self._stands_in = True
 
     def _tray_found(self) -> None:
-        if self._window is not None:
+        if self._window is not None and self._stands_in:
             self._window.hide()
+
+    def _start_again(self) -> None:
+        """Start anew to be seen in a tray, but not under somebody's hands."""
+        self._is_deaf = True
+        if not self._windows.are_open:
+            self._start_again_if_due()
+
+    def _start_again_if_due(self) -> None:
+        if self._is_deaf:
+            QCoreApplication.exit(_START_AGAIN)
 
 
 @_class_info("D-Bus Interface", APPLICATION_INTERFACE)
@@ -367,7 +381,7 @@ class _quit_on_signals(AbstractContextManager[None]):
 
     def _arrived(self) -> None:
         self._read.recv(64)
-        QCoreApplication.quit()
+        QCoreApplication.exit(0)  # `quit` asks the windows first, and a form with something to ask would say no
 
     def __exit__(self, *_: object) -> None:
         self._notifier.setEnabled(False)
@@ -386,7 +400,7 @@ def _is_up(snapshot: Snapshot, path: str) -> bool:
 def _tooltip(snapshot: Snapshot) -> str:
     trouble = words.helper(snapshot)
     lines = [
-        "\n".join(filter(None, (f"{link.title}: {words.state(link)}", words.detail(link, brief=True))))
+        "\n".join(filter(None, (f"{link.title}: {words.state(link, dated=True)}", words.detail(link, brief=True))))
         for link in snapshot.links
     ]
     text = trouble or "\n".join(lines) or _("No link yet")

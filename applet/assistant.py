@@ -110,6 +110,11 @@ class Assistant(QDialog):
         self._follow(client.snapshot)
         self.providers.search.setFocus()
 
+    @property
+    def path(self) -> str:
+        """The link that was made, empty before."""
+        return self._path
+
     def reject(self) -> None:
         """Close; a link that does not work yet is asked about first."""
         link = self._link
@@ -348,6 +353,9 @@ class Assistant(QDialog):
 
     def _failed(self, error: CallError) -> None:
         self._storing = self._calling = False
+        if not self.isVisible() and not self._path:
+            self.deleteLater()  # it was closed meanwhile
+            return
         self._error = error
         self._follow(self._client.snapshot)
         self._focus_on_cure()
@@ -371,7 +379,10 @@ class Assistant(QDialog):
                 return
             self._storing = False
             error = result if isinstance(result, CallError) else BAD_REPLY
-            self._not_taken_over = _said(error)
+            if not self.isVisible():
+                self.deleteLater()  # it was closed meanwhile
+                return
+            self._not_taken_over = _said(error, is_stored=False)
             self._turn_to(self.providers)
             self._follow(self._client.snapshot)
 
@@ -443,13 +454,16 @@ class Assistant(QDialog):
             self.attempt.show_stored()
         elif self._error is not None:
             reason_id = _REASON_OF_ERROR.get(self._error.name, "")
-            self.attempt.show_trouble(_said(self._error), reason_id, is_stored=link is not None)
+            is_stored = link is not None
+            self.attempt.show_trouble(_said(self._error, is_stored=is_stored), reason_id, is_stored=is_stored)
         elif link is not None:
             self.attempt.show_trouble(words.detail(link) or words.state(link), link.reason, is_stored=True)
 
 
-def _said(error: CallError) -> str:
-    return words.error(error) if words.needs_saying(error) else _("Nothing was done.")
+def _said(error: CallError, *, is_stored: bool) -> str:
+    if not words.is_declined(error):
+        return words.error(error)
+    return _("The password was not stored.") if is_stored else _("Nothing was done.")
 
 
 def _remarks(remarks: str, findings: object) -> str:

@@ -49,7 +49,7 @@ from cablecar.helper import names
 # What a provider's preset fills in where it is left out.
 _FILLED: Final = ("protocol", "server", "vlan", "authentication", "encryption", "mtu")
 # What holds at once; all else holds from the next dial on.
-_AT_ONCE: Final = frozenset({"title", "autoconnect", "reconnect"})
+_AT_ONCE: Final = frozenset({"title", "autoconnect", "reconnect", "strict"})
 _USUAL: Final = (
     "title",
     "provider",
@@ -90,6 +90,7 @@ class Editor(QDialog):
         self._filled: dict[str, Any] = {}  # what stands for "as the chosen preset says", by key
         self._saving = False
         self._was_refused = False
+        self._stored_some = False  # of what is being saved
         self._is_lost = False
         self._goal = "title"  # where the cursor goes when the settings are there
         self.fields = _fields()
@@ -332,6 +333,7 @@ class Editor(QDialog):
             self.go_to(wrong)
             return
         changes = self._changes()
+        self._stored_some = False
         self._set_saving(True)
         if changes:
             self._ask("Update", variant_dict(changes), lambda: self._save_password(changes))
@@ -339,6 +341,7 @@ class Editor(QDialog):
             self._save_password(changes)
 
     def _save_password(self, changes: dict[str, Any]) -> None:
+        self._stored_some = bool(changes)
         if password := self.fields["password"].value():
             self._ask("SetPassword", password, lambda: self._saved({*changes, "password"}))
         else:
@@ -362,7 +365,8 @@ class Editor(QDialog):
 
     def _refused(self, error: CallError) -> None:
         self._set_saving(False)
-        self._note.say(words.error(error) if words.needs_saying(error) else _("Nothing was stored."))
+        nothing = _("The password was not stored.") if self._stored_some else _("Nothing was stored.")
+        self._note.say(nothing if words.is_declined(error) else words.error(error))
         self._was_refused = True
         self._reading.ask()  # a part may have been stored
         self.show()
@@ -403,7 +407,7 @@ class Editor(QDialog):
         def removed(result: list[Any] | CallError) -> None:
             self._set_saving(False)
             if isinstance(result, CallError):
-                self._note.say(words.error(result) if words.needs_saying(result) else _("The link was not removed."))
+                self._note.say(_("The link was not removed.") if words.is_declined(result) else words.error(result))
             else:
                 self.done(QDialog.DialogCode.Accepted)
 

@@ -85,7 +85,7 @@ class PasswordDialog(QDialog):
             self.stored.emit(self._path)
             self.accept()
             return
-        self._field.set_error(words.error(answer) if words.needs_saying(answer) else "")
+        self._field.set_error("" if words.is_declined(answer) else words.error(answer))
         self._field.control.setFocus()
 
     def _wait(self, waiting: bool) -> None:

@@ -275,6 +275,7 @@ class StatusWindow(QDialog):
             self._ask(member)
         if time.time() - self._past_shown >= _MINUTE:
             self._show_past()
+            self._show_link(self._client.snapshot)  # "since 14:05" wants a date tomorrow
 
     def _ask(self, member: str, *, clicked: bool = False) -> None:
         if member in self._asked:

@@ -28,10 +28,12 @@ class Windows(QObject):
     Signals:
         stored: With the path of a link that has just got a new password.
         preferred: Something was chosen in the preferences.
+        all_closed: The last one is gone.
     """
 
     stored = pyqtSignal(str)
     preferred = pyqtSignal()
+    all_closed = pyqtSignal()
 
     def __init__(self, client: Client, settings: QSettings) -> None:
         super().__init__()
@@ -80,7 +82,17 @@ class Windows(QObject):
     def shows(self, path: str) -> bool:
         """Whether the window in front tells by itself what becomes of a click about that link."""
         front = QApplication.activeWindow()
-        return front is not None and front in (self._open.get("assistant"), self._open.get(f"status {path}"))
+        if front is None:
+            return False
+        assistant = cast("Assistant | None", self._open.get("assistant"))
+        return front is self._open.get(f"status {path}") or (
+            assistant is not None and front is assistant and assistant.path == path
+        )
+
+    @property
+    def are_open(self) -> bool:
+        """Whether there is any."""
+        return bool(self._open)
 
     def _status(self, path: str) -> "StatusWindow":
         from cablecar.applet.status import StatusWindow
@@ -119,8 +131,13 @@ class Windows(QObject):
             window = self._open[key] = make()
             window.setWindowIcon(pictures.app())
             window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-            window.destroyed.connect(lambda _gone: self._open.pop(key, None))
+            window.destroyed.connect(lambda _gone: self._closed(key))
         window.show()
         window.raise_()
         window.activateWindow()
         return window
+
+    def _closed(self, key: str) -> None:
+        self._open.pop(key, None)
+        if not self._open:
+            self.all_closed.emit()

@@ -44,17 +44,11 @@ _ABSENT: Final = {
     _BUS + "TimedOut": _NOT_ANSWERING,
 }
 
-# Errors of a click after which nothing needs saying: the person has just said no, or has just disconnected; or the
-# helper was restarted under the call, or the call took minutes: the wish goes on, and the icon shows how.
-_QUIET: Final = frozenset(
-    {
-        names.ERROR_PREFIX + "Cancelled",
-        names.ERROR_PREFIX + "NotAuthorizedDismissed",
-        _BUS + "NoReply",
-        _BUS + "Timeout",
-        _BUS + "TimedOut",
-    }
-)
+# The person has just said no, or has just disconnected.
+_DECLINED: Final = frozenset({names.ERROR_PREFIX + "Cancelled", names.ERROR_PREFIX + "NotAuthorizedDismissed"})
+# Errors of a click on a link's verb after which nothing needs saying either: the helper was restarted under the call, or
+# the call took minutes. The wish goes on, and the icon shows how.
+_QUIET: Final = _DECLINED | {_BUS + "NoReply", _BUS + "Timeout", _BUS + "TimedOut"}
 _ERRORS: Final = {
     **{names.ERROR_PREFIX + reason.error: reason.sentence for reason in reasons.ALL if reason.sentence},
     names.ERROR_PREFIX + "NotAuthorized": _("You are not allowed to do this."),
@@ -72,8 +66,13 @@ def is_absence(error: CallError) -> bool:
     return error.name in _ABSENT or error.name.startswith(_BUS + "Spawn.")
 
 
+def is_declined(error: CallError) -> bool:
+    """Whether a person has said no to it, or has undone it, and knows."""
+    return error.name in _DECLINED
+
+
 def needs_saying(error: CallError) -> bool:
-    """Whether the person who clicked has to be told."""
+    """Whether the person who clicked on a link's verb has to be told."""
     return error.name not in _QUIET
 
 
@@ -100,11 +99,11 @@ def reason(reason_id: str, *, brief: bool = False) -> str:
     return text.split(". ", 1)[0] + "." if brief and ". " in text else text
 
 
-def state(link: Link) -> str:
-    """Say a link's state, with the time that it began when it is up."""
+def state(link: Link, *, dated: bool = False) -> str:
+    """Say a link's state, with the time that it began when it is up; `dated` is for a text that may be read tomorrow."""
     text = _STATES.get(link.state, _("In a state that this applet does not know"))
     if link.state == names.UP and link.since:
-        return _("Connected since {time}").format(time=_clock(link.since))
+        return _("Connected since {time}").format(time=_clock(link.since, dated=dated))
     return text
 
 
@@ -166,8 +165,8 @@ def duration(seconds: float) -> str:
     return text.format(d=d, h=h, m=m, s=s)
 
 
-def _clock(seconds: float) -> str:
+def _clock(seconds: float, *, dated: bool = False) -> str:
     then = QDateTime.fromMSecsSinceEpoch(round(seconds * 1000))
     today = then.date() == QDateTime.currentDateTime().date()
     clock = figures.hour_and_minute(then.time())
-    return clock if today else f"{figures.date(seconds)} {clock}"
+    return clock if today and not dated else f"{figures.date(seconds)} {clock}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PyQt6.QtCore import QSettings
+from PyQt6.QtCore import QCoreApplication, QSettings
 from PyQt6.QtDBus import QDBusConnection
 from PyQt6.QtWidgets import QApplication, QLabel, QPushButton, QSystemTrayIcon
 
@@ -352,7 +352,7 @@ def test_traffic_is_asked_for_when_somebody_looks(applet: Applet, start: Any, ev
     applet._menu.widget.aboutToShow.emit()
     assert [text.count(":") for text in traffic(applet)] == [0]  # for how long: that is known
     eventually(lambda: traffic(applet)[0].endswith("2.5 MB received, 40 B sent"))
-    [call] = helper.seen("call", member="Details")
+    [call] = eventually(lambda: helper.seen("call", member="Details"))  # its own word may come later
     assert (call["path"], call["interactive"]) == (HOME, False)
     helper.do("set", name="home", State="down")
     eventually(lambda: not traffic(applet))
@@ -417,6 +417,37 @@ def test_without_a_tray_the_window_stands_in(helper: Any, ready: Applet, eventua
     )
     ready.tray.found.emit()
     assert not ready._window.isVisible()
+    ready.show_window()
+    ready.tray.found.emit()
+    assert ready._window.isVisible(), "somebody has asked for it"
+
+
+def test_it_starts_again_for_a_late_tray_only_when_no_window_would_be_lost(
+    ready: Applet, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(QCoreApplication, "exit", ended.append)
+    ready._windows.preferences()
+    ready.tray.deaf.emit()
+    assert not ended
+    ready._windows._open["preferences"].close()
+    eventually(lambda: ended == [app._START_AGAIN])
+
+
+def test_only_the_window_about_a_link_tells_what_became_of_a_click_on_it(
+    ready: Applet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready._windows.add()
+    assistant = ready._windows._open["assistant"]
+    monkeypatch.setattr(QApplication, "activeWindow", lambda: assistant)
+    assert not ready._windows.shows(HOME)
+    monkeypatch.setattr(assistant, "_path", HOME)
+    assert ready._windows.shows(HOME)
+
+
+def test_a_click_on_a_link_too_new_to_be_known_is_remembered(ready: Applet) -> None:
+    ready._acted("/org/cablecar1/link/imported")
+    assert ready._choices.last_used == "imported"
 
 
 def test_tooltip_carries_no_markup(ready: Applet) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from PyQt6 import sip
 from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QLabel, QLineEdit, QMessageBox, QPushButton, QWidget
@@ -315,6 +316,30 @@ def test_back_keeps_what_was_typed(assistant: Assistant) -> None:
     choose(assistant, "barak")
     assert edit(assistant, "server").text() == "pns.barak.net.il"
     assert edit(assistant, "title").text() == "Barak"
+
+
+def test_back_keeps_what_was_typed_for_a_provider_of_ones_own(assistant: Assistant) -> None:
+    choose(assistant, "no provider is called so")
+    choice(assistant, "protocol").set_value("l2tp")
+    type_into(edit(assistant, "server"), "vpn.example.net")
+    click(assistant.back_button)
+    click(assistant.next_button)
+    assert (edit(assistant, "server").text(), choice(assistant, "protocol").value()) == ("vpn.example.net", "l2tp")
+
+
+def test_one_that_was_closed_and_then_failed_is_gone(
+    assistant: Assistant, client: Client, forms: Any, eventually: Any
+) -> None:
+    closed = Assistant(client)
+    closed.show()
+    eventually(lambda: closed.providers.list.topLevelItemCount() > 10)
+    forms.do("outcome", member="AddLink", hang=True)
+    fill_in(closed)
+    eventually(lambda: forms.seen("call", member="AddLink"))
+    click(closed.cancel_button)
+    forms.stop()
+    eventually(lambda: sip.isdeleted(closed))
+    assert not sip.isdeleted(assistant)
 
 
 def test_password_can_be_seen(assistant: Assistant) -> None:

@@ -158,12 +158,26 @@ def test_reconnect_is_offered_when_the_link_is_up(editor: Editor, forms: Any, ev
     eventually(lambda: [member for member, _body in calls(forms)] == ["Update", "Reconnect"])
 
 
-def test_reconnect_is_not_offered_for_what_holds_at_once(editor: Editor, forms: Any, eventually: Any) -> None:
+@pytest.mark.parametrize(("key", "value"), [("title", "Work"), ("autoconnect", True), ("strict", True)])
+def test_reconnect_is_not_offered_for_what_holds_at_once(
+    editor: Editor, forms: Any, eventually: Any, key: str, value: object
+) -> None:
     forms.do("set", name="home", State="up")
-    type_into(edit(editor, "title"), "Work")
+    editor.fields[key].set_value(value)
+    editor.fields[key].changed.emit()
     click(editor, "Save")
     eventually(lambda: "Saved." in said(editor))
+    assert forms.do("stored", name="home")[key] == value
     assert asked(editor) is None
+
+
+def test_what_was_stored_before_a_refusal_is_not_denied(editor: Editor, forms: Any, eventually: Any) -> None:
+    forms.do("outcome", member="SetPassword", error="org.cablecar1.Error.NotAuthorizedDismissed", text="x")
+    type_into(edit(editor, "user"), "other")
+    type_into(edit(editor, "password"), "s3cret")
+    click(editor, "Save")
+    eventually(lambda: "The password was not stored." in said(editor))
+    assert forms.do("stored", name="home")["user"] == "other"
 
 
 def test_another_provider_fills_in(editor: Editor, forms: Any, eventually: Any) -> None:

@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+import time
 from typing import Any, Final
 
 import pytest
 
-from cablecar.applet import model, words
+from cablecar.applet import figures, model, words
 from cablecar.applet.model import CallError, Details, Finding, Helper, Link, Provider, Record, Snapshot
 from cablecar.helper import names, reasons
 
@@ -55,6 +56,14 @@ def test_odd_times_are_none(value: Any) -> None:
     assert link is not None
     assert (link.since, link.next_retry) == (0, 0)
     assert words.state(link) == "Connected"
+
+
+def test_a_text_that_may_be_read_tomorrow_has_the_date_of_today() -> None:
+    now = time.time()
+    link = Link.parse(HOME, {"State": "up", "Since": int(now * 1_000_000)})
+    assert link is not None
+    assert figures.date(now) not in words.state(link)
+    assert figures.date(now) in words.state(link, dated=True)
 
 
 @pytest.mark.parametrize("microseconds", [1, 253_402_300_799_000_000 - 1])

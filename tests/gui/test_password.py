@@ -81,6 +81,12 @@ def test_what_the_helper_says_against_it_stands_beside_it(helper: Any, dialog: P
     assert dialog._field.error == ""  # whoever closed polkit's question knows that
 
 
+def test_no_answer_is_told(helper: Any, dialog: PasswordDialog, eventually: Any) -> None:
+    helper.do("outcome", member="SetPassword", error="org.freedesktop.DBus.Error.NoReply", text="x")
+    type_and_save(dialog, "secret")
+    eventually(lambda: "does not answer" in dialog._field.error)
+
+
 def test_a_slow_helper_is_asked_once(helper: Any, dialog: PasswordDialog, eventually: Any) -> None:
     helper.do("outcome", member="SetPassword", hang=True)
     type_and_save(dialog, "secret")
