@@ -74,6 +74,7 @@ class Call:
         self._in_unit = False  # the unit has processes, or is about to
         self._stopping = False  # by our own wish
         self._is_lost = False  # it was up, and is about to end
+        self._interface_is_gone = False
         self._verdict: Reason | None = None  # why it ends, where we know more than its log
         self._over = False
         self._was_killed = False
@@ -165,6 +166,8 @@ class Call:
     def interface_gone(self, name: str) -> None:
         """An interface was removed; tell if it was ours."""
         if self.facts.is_up and name == self.facts.interface and not self._over:
+            self._interface_is_gone = True
+            self._machinery.routes.expect(self._link, self._wanted())
             self._lose()
 
     @property
@@ -189,7 +192,8 @@ class Call:
             self._task.cancel()
 
     def _wanted(self) -> Wanted:
-        tunnel = self.facts.interface if self.facts.is_up else ""
+        # Another call may come by the name of an interface that is gone.
+        tunnel = self.facts.interface if self.facts.is_up and not self._interface_is_gone else ""
         inside = _addresses(self.facts.remote, *self.facts.dns) if tunnel else ()
         return Wanted(
             self._pins,
@@ -435,6 +439,7 @@ class Call:
             await self._machinery.routes.want(self._link, self._wanted())
         except Exception:
             log.exception("link %s: the routes through it could not be made", self._link)
+            self._verdict = reasons.FAILED
             self.hang_up()
             return
         await self._name_servers()

@@ -207,6 +207,8 @@ class Link:
             self._stop(After.AWAKE, reasons.SUSPENDED)
         elif self.status.state == STOPPING and self._after is not After.DOWN:
             self._after, self._cause = After.AWAKE, reasons.SUSPENDED
+        elif self.status.state == WAITING:
+            self._port.wake_after(max(AWAKE_LIMIT, self._seconds_left))  # not while others still keep it awake
 
     def is_awake(self) -> None:
         """The machine is awake again, as was told when it fell asleep."""
@@ -215,10 +217,15 @@ class Link:
         elif self.status.state == WAITING and self._is_due():
             self._redial.reset()
             self._dial(self.status.reason)
+        elif self.status.state == WAITING:
+            self._port.wake_after(self._seconds_left)  # timers stand still in a sleep
+
+    @property
+    def _seconds_left(self) -> float:
+        return max(0.0, self.status.next_retry - self._clock())
 
     def _is_due(self) -> bool:
-        # Timers stand still in a sleep.
-        return self.status.reason is reasons.SUSPENDED or self.status.next_retry <= self._clock()
+        return self.status.reason is reasons.SUSPENDED or not self._seconds_left
 
     def has_slept(self) -> None:
         """The machine has slept, and nobody told before: what looks like a call is none any more."""

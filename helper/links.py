@@ -79,6 +79,7 @@ class Links:
         for name in running:
             await self._take_over(name)
         self._expect_strict()
+        await self._find_calls_of_others()  # before the sweep: they need what a helper before us has made
         self._begun = True
         await self._machinery.routes.reconcile()
         self._machinery.spawn(self._repair_name_servers())
@@ -156,7 +157,7 @@ class Links:
 
     def _forget_the_lost(self) -> None:
         """Forget links whose settings were removed when nobody looked: a password above all is not to be inherited."""
-        for name in pppfiles.names(self._machinery.peers):
+        for name in sorted({*pppfiles.names(self._machinery.peers), *self._machinery.store.remembered()}):
             if name not in self.by_name and not self._machinery.store.has_link(name):
                 log.warning("link %s has no settings any more: its peer file and password are removed", name)
                 try:

@@ -69,6 +69,7 @@ class ManagedLink:
         self.name = name
         self.audience: Audience | None = None
         self.removed = False
+        self._unstored_wish: int | None = None  # while the disk has no room for it
         self._machinery = machinery
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
@@ -98,7 +99,8 @@ class ManagedLink:
     @property
     def wanted_by(self) -> int | None:
         """The user who asked for the link, None when nobody wants it up."""
-        return self._machinery.store.wish(self.name)
+        stored = self._machinery.store.wish(self.name)
+        return self._unstored_wish if stored is None else stored
 
     async def connect(self, uid: int) -> None:
         """Bring the link up for user `uid` and return when it is.
@@ -114,6 +116,7 @@ class ManagedLink:
 
     async def disconnect(self) -> None:
         """Take the link down and return when nothing of the call is left."""
+        self._unstored_wish = None
         try:
             # First, so that a helper that is killed meanwhile does not come back with a link that nobody wants.
             self._machinery.store.save_wish(self.name, None)
@@ -183,6 +186,7 @@ class ManagedLink:
         try:
             self._machinery.store.save_wish(self.name, uid)
         except StorageFailed as error:
+            self._unstored_wish = uid
             log.error("link %s is dialed, but that it is wanted will not outlive the helper: %s", self.name, error)
 
     async def _settle(self) -> Status:
@@ -228,6 +232,7 @@ class ManagedLink:
 
     def _forget_wish(self) -> None:
         # Also when it failed: a start of the helper must not repeat what only a person can mend.
+        self._unstored_wish = None
         try:
             self._machinery.store.save_wish(self.name, None)
         except StorageFailed as error:

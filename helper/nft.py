@@ -118,6 +118,7 @@ class Nft:
         self._program = program
         self._made: str | None = None  # what the table is; None while that is not known
         self._child = 0  # the last nft of ours: its messages' sender
+        self._losses = 0  # heard of
         self._ear = Ear(self._heard)
         self._on_lost: Callable[[], None] = lambda: None
 
@@ -141,10 +142,12 @@ class Nft:
         if chains:
             safefile.replace(self._note, chains.encode())
         text = f"{_NONE}table inet {TABLE} {{\n{chains}}}\n" if chains else _NONE
+        losses = self._losses
         run(text, program=self._program, on_start=self._note_child)
         if not chains:
             safefile.remove(self._note)
-        self._made = chains
+        # Somebody may have taken it away again before we were back: we run beside the event loop.
+        self._made = chains if self._losses == losses else None
         return lost
 
     def _note_child(self, pid: int) -> None:
@@ -153,6 +156,7 @@ class Nft:
     def _heard(self, changes: list[Change]) -> None:
         if any(one.is_loss and one.is_ours and one.sender != self._child for one in changes):
             log.warning("somebody has taken away rules of Cablecar's in the firewall")
+            self._losses += 1
             self._made = None
             self._on_lost()
 

@@ -162,6 +162,8 @@ class Openings:
                 except Failed:
                     log.warning("link %s: an opening has gone by itself", link)
             self._write(self._noted - {link})
+            if self._calls:
+                self._doubt()  # what was enough for another call as well is gone
         if self._firewalld is not None:
             await self._firewalld.leave(link)
 

@@ -311,7 +311,7 @@ def classify(
     if ended is not None and ended.signal:
         return reasons.INTERRUPTED
     said = last_call(lines)
-    reason = _reason_of_lines(said, stopped_by_us) or _reason_of_exit(said, ended)
+    reason = _reason_of_lines(said, stopped_by_us) or _reason_of_exit(said, ended, stopped_by_us)
     return _refined(reason, said, silence if answered else reasons.SERVER_UNREACHABLE)
 
 
@@ -355,11 +355,12 @@ def _reason_of_lines(lines: Sequence[str], stopped_by_us: bool) -> Reason | None
     return None
 
 
-def _reason_of_exit(lines: Sequence[str], ended: Exit | None) -> Reason:
+def _reason_of_exit(lines: Sequence[str], ended: Exit | None, stopped_by_us: bool) -> Reason:
     codes = [int(match[1]) for line in lines if (match := _EXIT_BELOW_XL2TPD.match(line))]
     if ended is not None and not codes:
         codes = [ended.code]
-    return _EXITS.get(codes[-1], reasons.FAILED) if codes else reasons.FAILED
+    reason = _EXITS.get(codes[-1], reasons.FAILED) if codes else reasons.FAILED
+    return reasons.FAILED if stopped_by_us and reason is reasons.HUNG_UP_HERE else reason
 
 
 def _refined(reason: Reason, lines: Sequence[str], silence: Reason) -> Reason:

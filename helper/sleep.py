@@ -57,7 +57,7 @@ class Sleep:
         """Follow logind from now on; without one only the clocks tell."""
         await self._bus.follow(*LOGIND, "PrepareForSleep", self._on_signal)
         await self._bus.follow_owner(LOGIND[0], self._on_logind)
-        await self._hold()
+        self._bus.spawn(self._hold())  # a logind that hangs does not hold the helper's start
 
     def look(self) -> None:
         """See by the clocks whether the machine has slept since the last look, or since a sleep that was told."""

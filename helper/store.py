@@ -205,6 +205,12 @@ class Store:
         """
         safefile.replace(self._secret_path(name), password)
 
+    def remembered(self) -> set[str]:
+        """Return the names of which something is kept that another link of that name must not inherit."""
+        folders = (self.configuration / "secrets", self.state / "wishes", self.state / "strict")
+        names = {path.name for folder in folders if folder.is_dir() for path in folder.iterdir()}
+        return {name for name in names if LINK_NAME.fullmatch(name)}
+
     def password(self, name: str) -> bytes | None:
         """Return a link's password, None when none was set.
 

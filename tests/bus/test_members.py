@@ -23,6 +23,7 @@ from cablecar.helper.pppd import Exit
 from cablecar.helper.wire import plain, variants
 
 if TYPE_CHECKING:
+    from cablecar.helper.plan import Wanted
     from tests.bus.conftest import FakePolkit, Stage
 
 pytestmark = pytest.mark.asyncio
@@ -556,6 +557,49 @@ async def test_a_full_disk_at_boot_keeps_no_link_from_being_dialed(
     restarted.by_name[LINK].wake_after(None)
 
 
+async def test_strict_mode_holds_although_the_disk_is_full(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await added(stage, strict=Variant("b", True))
+
+    def full(store: object, *_arguments: object) -> None:
+        raise StorageFailed("No space left on device.")
+
+    monkeypatch.setattr(type(stage.store), "save_wish", full)
+    monkeypatch.setattr(type(stage.store), "save_strict", full)
+    await come_up(stage)
+    assert stage.routes.strict == {LINK: ()}
+    stage.units.end(LINK, Exit(code=16))
+    await stage.until(lambda: stage.units.started == 2)
+    assert stage.routes.strict == {LINK: ()}
+
+
+async def test_routes_that_cannot_be_made_once_are_no_reason_to_give_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await added(stage)
+    want, troubles = stage.routes.want, [OSError("No buffer space available")]
+
+    async def want_at_last(link: str, wanted: Wanted) -> list[IPv4Address]:
+        if wanted.tunnel and troubles:
+            raise troubles.pop()
+        return await want(link, wanted)
+
+    monkeypatch.setattr(stage.routes, "want", want_at_last)
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    stage.units.say(LINK, *stage.up_lines, "Terminating on signal 15")
+    assert (await dialing).error_name == "org.cablecar1.Error.ConnectionFailed"
+    assert stage.links.get(LINK).status.state == "waiting"
+    assert stage.links.get(LINK).wanted_by is not None
+
+
+async def test_the_name_of_an_interface_that_is_gone_is_the_next_calls(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    stage.links.interface_gone("ppp0")
+    assert LINK in stage.units.active
+    assert not stage.routes.wanted[LINK].tunnel
+
+
 async def test_a_wanted_call_by_hand_is_kept_up_over_a_restart(stage: Stage, tmp_path: Path) -> None:
     await added(stage)
     pppd = await dialed_by_hand(tmp_path)
@@ -564,7 +608,9 @@ async def test_a_wanted_call_by_hand_is_kept_up_over_a_restart(stage: Stage, tmp
         stage.units.say(f"{LINK}.byhand", *stage.up_lines)
         stage.store.save_wish(LINK, 1000)
         restarted = Links(stage.machinery)
+        stage.routes.reconciled.clear()
         await restarted.begin(at_boot=False)
+        assert LINK in stage.routes.reconciled[0], "nothing that the call needs is swept"
         await stage.until(lambda: restarted.get(LINK).status.state == "up")
         assert not restarted.get(LINK).machine.is_by_hand
         restarted.get(LINK).machine.disconnect()

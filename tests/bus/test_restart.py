@@ -94,6 +94,14 @@ async def test_what_is_not_left_is_not_seen_to(stage: Stage, tmp_path: Path, why
         await pppd.wait()
 
 
+async def test_the_password_of_a_link_that_was_removed_behind_our_back_is_nobodys(stage: Stage) -> None:
+    await added(stage)
+    stage.store.save_wish(LINK, 1000)
+    (stage.store.configuration / f"links/{LINK}.toml").unlink()
+    await Links(stage.machinery).begin(at_boot=False)
+    assert (stage.store.password(LINK), stage.store.wish(LINK)) == (None, None)
+
+
 async def test_a_refused_password_is_still_known(stage: Stage) -> None:
     await added(stage)
     dialing = asyncio.ensure_future(stage.client.link("Connect"))

@@ -38,11 +38,14 @@ class FakeLogind:
     asked: list[list[Any]] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
     refuses: bool = False
+    hangs: bool = False
 
     def on_message(self, message: Message) -> Message | bool | None:
         if message.message_type is not MessageType.METHOD_CALL or message.member != "Inhibit":
             return None
         self.asked.append(message.body)
+        if self.hangs:
+            return True
         if self.refuses:
             return Message.new_error(message, "org.freedesktop.DBus.Error.AccessDenied", "no")
         mine, theirs = os.pipe()
@@ -80,8 +83,15 @@ def followed(stage: Stage, clock: Any = lambda: 0.0) -> Sleep:
     return Sleep(stage.bus, links.fall_asleep, links.wake_up, links.slept_unawares, clock)
 
 
+async def test_a_logind_that_does_not_answer_holds_nobody_up(stage: Stage, logind: FakeLogind) -> None:
+    logind.hangs = True
+    async with asyncio.timeout(2):
+        await followed(stage).begin()
+
+
 async def test_a_call_is_hung_up_before_the_sleep_and_dialed_after_it(stage: Stage, logind: FakeLogind) -> None:
     await followed(stage).begin()
+    await stage.until(lambda: logind.asked)
     assert logind.asked == [["sleep", "Cablecar", "Calls are hung up", "delay"]]
     await added(stage)
     await come_up(stage)

@@ -476,3 +476,21 @@ def test_a_call_that_was_dialed_by_hand_is_not_ours_to_hang_up() -> None:
     play.link.falls_asleep()
     play.link.has_slept()
     assert (play.state, play.world.hang_ups) == ("up", 0)
+
+
+def test_who_waits_does_not_dial_on_the_way_to_sleep() -> None:
+    play = in_state("waiting")
+    due = play.link.status.next_retry
+    play.link.falls_asleep()
+    play.world.now = due + 1  # others still keep the machine awake
+    assert play.world.alarm is not None
+    assert play.world.alarm > play.world.now
+    play.link.is_awake()
+    assert play.state == "dialing"
+
+
+def test_a_try_is_made_when_it_was_announced_although_timers_stood_still() -> None:
+    play = in_state("waiting")
+    play.link.falls_asleep()
+    play.link.is_awake()
+    assert (play.state, play.world.alarm) == ("waiting", play.link.status.next_retry)

@@ -4,9 +4,11 @@ import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cablecar.helper import nft
 from cablecar.helper.errors import Failed
 from cablecar.helper.nft import Change, Ear, Nft
 
@@ -134,3 +136,20 @@ async def test_an_ear_hears_the_kernel_only_while_it_is_to() -> None:
     for wanted in (False, True, True, False, False):
         ear.listen(wanted)
         assert ear.hears is wanted
+
+
+def test_a_table_that_is_lost_while_it_is_made_is_made_again(
+    tmp_path: Path, table: Nft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = nft.run
+
+    def run_and_lose(text: str, **arguments: Any) -> None:
+        run(text, **arguments)
+        table._heard([Change(is_loss=True, is_ours=True, is_others=True, sender=4711)])
+
+    monkeypatch.setattr(nft, "run", run_and_lose)
+    table.make(CHAINS)
+    monkeypatch.setattr(nft, "run", run)
+    table.make(CHAINS)
+    table.make(CHAINS)
+    assert told(tmp_path) == [MADE, MADE]

@@ -165,6 +165,18 @@ async def test_what_others_take_away_while_a_call_is_up_is_put_back_once(opening
     assert not await openings.renew() and not openings._ear.hears
 
 
+async def test_what_was_enough_for_two_calls_is_put_back_for_the_one_that_goes_on(
+    openings: Openings, program: Path
+) -> None:
+    build(program, WALL)
+    await openings.begin(lambda: None)
+    await openings.open("home", "eth0", SERVER, PPTP.passages)
+    await openings.open("office", "eth0", SERVER, PPTP.passages)
+    await openings.close("home")
+    assert await openings.renew()
+    assert 'comment "cablecar office"' in told(program)
+
+
 async def test_a_burst_of_changes_is_told_once(openings: Openings) -> None:
     told: list[bool] = []
     await openings.begin(lambda: told.append(True))

@@ -416,6 +416,7 @@ def test_a_killed_pppd_is_no_hangup_of_the_provider() -> None:
 def test_our_own_signal_explains_nothing() -> None:
     lines = ["Modem hangup", "Terminating on signal 15"]
     assert classify(lines, Exit(code=16), stopped_by_us=True) is reasons.HANGUP
+    assert classify(lines[1:], Exit(code=5), stopped_by_us=True) is reasons.FAILED
     assert classify(lines[1:], Exit(code=5), stopped_by_us=False) is reasons.HUNG_UP_HERE
 
 
