@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 RESOLVED: Final = ("org.freedesktop.resolve1", "/org/freedesktop/resolve1", "org.freedesktop.resolve1.Manager")
 LIMIT: Final = 2.0  # seconds that it may take for an answer; a call's coming up waits for it
+AGAIN: Final = 2.0  # seconds before what it did not take is told again, and twice as long each time
+LONGEST: Final = 300.0  # seconds of such a pause
 _NO_SUCH_LINK: Final = "org.freedesktop.resolve1.NoSuchLink"
 _TRIES: Final = 10  # it hears of an interface from the kernel, as we do, and may do so later
 _PAUSE: Final = 0.1  # seconds between them
@@ -49,7 +51,7 @@ class Resolved:
         wanted = _Wanted(interface, tuple(servers))
         if servers and self._wanted.get(link) != wanted:
             self._wanted[link] = wanted
-            await self._tell(link, wanted)
+            await self._tell(link, wanted, AGAIN)
 
     def release(self, link: str) -> None:
         """Forget the link, whose interface is gone."""
@@ -57,9 +59,9 @@ class Resolved:
 
     def _on_start(self) -> None:
         for link, wanted in self._wanted.items():
-            self._bus.spawn(self._tell(link, wanted))
+            self._bus.spawn(self._tell(link, wanted, AGAIN))
 
-    async def _tell(self, link: str, wanted: _Wanted) -> None:
+    async def _tell(self, link: str, wanted: _Wanted, pause: float) -> None:
         try:
             if await self._bus.has_owner(RESOLVED[0]):  # it is not to be started by us
                 index = self._index_of(wanted.interface)
@@ -71,6 +73,12 @@ class Resolved:
         except (CallError, OSError) as error:
             if self._wanted.get(link) == wanted:  # else it is gone again
                 log.warning("link %s: systemd-resolved does not take its DNS servers: %s", link, error)
+                self._bus.spawn(self._tell_again(link, wanted, pause))
+
+    async def _tell_again(self, link: str, wanted: _Wanted, pause: float) -> None:
+        await asyncio.sleep(pause)
+        if self._wanted.get(link) == wanted:
+            await self._tell(link, wanted, min(LONGEST, 2 * pause))
 
     async def _set(self, member: str, signature: str, *values: Any) -> None:
         for left in reversed(range(_TRIES)):

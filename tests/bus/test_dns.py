@@ -40,6 +40,7 @@ class FakeResolved:
     """Plays systemd-resolved: knows what each interface has, and of the interface only after so many questions."""
 
     deaf: int = 0
+    silent: int = 0  # questions that are left without an answer
     has: dict[str, list[Any]] = field(default_factory=dict)
 
     async def serve(self) -> MessageBus:
@@ -48,9 +49,12 @@ class FakeResolved:
         await connection.request_name(RESOLVED[0])
         return connection
 
-    def _on_message(self, message: Message) -> Message | None:
+    def _on_message(self, message: Message) -> Message | bool | None:
         if message.message_type is not MessageType.METHOD_CALL or not str(message.member).startswith("SetLink"):
             return None
+        if self.silent:
+            self.silent -= 1
+            return True
         if self.deaf:
             self.deaf -= 1
             return Message.new_error(message, "org.freedesktop.resolve1.NoSuchLink", "Link 7 not known")
@@ -62,6 +66,17 @@ class FakeResolved:
         assert self.has["SetLinkDomains"] == [7, [[".", True]]]
         assert self.has["SetLinkDefaultRoute"] == [7, True]
         return [IPv4Address(packed) for _, packed in self.has["SetLinkDNS"][1]]
+
+
+async def test_a_resolved_that_was_slow_once_is_told_again(
+    stage: Stage, resolved: FakeResolved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cablecar.helper.resolved.LIMIT", 0.1)
+    monkeypatch.setattr("cablecar.helper.resolved.AGAIN", 0.1)
+    resolved.silent = 1
+    await up(stage)
+    await stage.until(lambda: len(resolved.has) == 3)
+    assert resolved.servers
 
 
 @pytest_asyncio.fixture
