@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 
 STOP_LIMIT: Final = 2.0  # seconds for systemd's word on a unit that has ended already
 ADDRESS_LIMIT: Final = 1.0  # seconds without an address: a call that ends takes it away, too, before it says why
-LOOK_EVERY: Final = 0.5  # seconds between the looks whether the server has answered, while a call is connecting
+RESTART_LIMIT: Final = 12.0  # seconds for the end of a unit; its own limit is 10
+LOOK_EVERY: Final = 0.5  # seconds between looks at what nobody tells: an answer of the server, the end of a unit
 
 
 class Listener(Protocol):
@@ -359,10 +360,25 @@ class Call:
         reason = self._verdict or pppd.classify(
             lines, ended, stopped_by_us=self._stopping, answered=self._has_answered, silence=self._carrier.silence
         )
+        if reason is reasons.HUNG_UP_HERE and self._by_hand is None and await self._is_started_again():
+            reason = reasons.INTERRUPTED
         if reason.retry and slept() - self._slept > NOTICEABLE:
             reason = reasons.SUSPENDED  # it is not the provider's fault
         log.info("link %s: the call has ended (%s)", self._link, "hung up" if self._stopping else reason.id)
         return reason
+
+    async def _is_started_again(self) -> bool:
+        """Whether somebody restarts the unit, which is no wish to hang up; the next call is then ours to start."""
+        units = self._machinery.units
+        if self._stopping or not await units.is_running(self._link):
+            return False
+        log.info("link %s: its unit was restarted by somebody", self._link)
+        await units.stop(self._link)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RESTART_LIMIT):
+                while await units.is_running(self._link):
+                    await asyncio.sleep(LOOK_EVERY)
+        return True
 
     async def _stop_unit(self) -> None:
         if self._by_hand is not None:

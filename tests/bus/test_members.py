@@ -592,6 +592,18 @@ async def test_routes_that_cannot_be_made_once_are_no_reason_to_give_up(
     assert stage.links.get(LINK).wanted_by is not None
 
 
+async def test_who_restarts_the_unit_does_not_hang_up(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    stage.units.say(LINK, "Terminating on signal 15")
+    stage.units.on_end[LINK](Exit(code=5))  # and systemd starts it again
+    await stage.until(lambda: stage.units.started == 2)
+    link = stage.links.get(LINK)
+    assert (link.status.state, link.status.reason) == ("dialing", reasons.INTERRUPTED)
+    assert link.wanted_by is not None
+    assert not link.machine.is_by_hand
+
+
 async def test_the_name_of_an_interface_that_is_gone_is_the_next_calls(stage: Stage) -> None:
     await added(stage)
     await come_up(stage)

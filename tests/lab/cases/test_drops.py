@@ -126,6 +126,17 @@ def test_poff_is_respected() -> None:
     lab.stays(lambda: not lab.call_processes(), 4, "no redial")
 
 
+@pytest.mark.usefixtures("up")
+def test_who_restarts_the_unit_does_not_hang_up() -> None:
+    first = lab.pppd_pid()
+    lab.run("systemctl", "restart", f"cablecar-link@{lab.LINK}.service")  # as needrestart may
+    lab.eventually(lambda: lab.redialed(first), 40, "dialed anew")
+    second = lab.pppd_pid()
+    lab.isp("kill")
+    lab.eventually(lambda: lab.redialed(second), 40, "it is still wanted")
+    assert lab.reaches()
+
+
 DAMAGES = {
     "pins": "ip route flush proto 201",
     "copies of the pins": "ip route flush table 5199",
