@@ -20,7 +20,7 @@ ACTIONS_DTD = Path("/usr/share/polkit-1/policyconfig-1.dtd")  # Debian's polkitd
 DEFAULTS = {
     names.ACTION_CONNECT: ("auth_admin", "auth_admin", "yes"),
     names.ACTION_DISCONNECT_OTHER: ("auth_admin", "auth_admin", "auth_admin"),
-    names.ACTION_VIEW_DETAILS: ("auth_admin", "auth_admin", "yes"),
+    names.ACTION_VIEW_DETAILS: ("auth_admin_keep", "auth_admin_keep", "yes"),
     names.ACTION_MODIFY: ("auth_admin", "auth_admin", "auth_admin_keep"),
     names.ACTION_SYSTEM: ("auth_admin", "auth_admin", "auth_admin"),
 }
