@@ -118,7 +118,7 @@ class Nft:
         self._program = program
         self._made: str | None = None  # what the table is; None while that is not known
         self._child = 0  # the last nft of ours: its messages' sender
-        self._losses = 0  # heard of
+        self._is_lost = False  # as far as was heard since it was made
         self._ear = Ear(self._heard)
         self._on_lost: Callable[[], None] = lambda: None
 
@@ -126,9 +126,9 @@ class Nft:
         """Call `on_lost` in the event loop when somebody else has taken something of the table away."""
         self._on_lost = on_lost
 
-    def listen(self) -> None:
-        """Hear what others do to the table, as long as there is one; call in the event loop."""
-        self._ear.listen(bool(self._made))
+    def listen(self, wanted: bool = False) -> None:
+        """Hear what others do to the table, as long as there is one or is about to be; call in the event loop."""
+        self._ear.listen(wanted or bool(self._made))
 
     def make(self, chains: str) -> bool:
         """Have the table be these chains, or none; return whether it had been lost.
@@ -136,18 +136,18 @@ class Nft:
         Raises:
             Failed: nft refuses; the table is as it was.
         """
-        lost = self._made is None and bool(chains) and self._ear.hears
+        lost = self._is_lost and bool(chains)
         if chains == self._made or (not chains and self._made is None and not self._note.exists()):
             return False
         if chains:
             safefile.replace(self._note, chains.encode())
         text = f"{_NONE}table inet {TABLE} {{\n{chains}}}\n" if chains else _NONE
-        losses = self._losses
+        self._is_lost = False
         run(text, program=self._program, on_start=self._note_child)
         if not chains:
             safefile.remove(self._note)
         # Somebody may have taken it away again before we were back: we run beside the event loop.
-        self._made = chains if self._losses == losses else None
+        self._made = None if self._is_lost else chains
         return lost
 
     def _note_child(self, pid: int) -> None:
@@ -156,7 +156,7 @@ class Nft:
     def _heard(self, changes: list[Change]) -> None:
         if any(one.is_loss and one.is_ours and one.sender != self._child for one in changes):
             log.warning("somebody has taken away rules of Cablecar's in the firewall")
-            self._losses += 1
+            self._is_lost = True
             self._made = None
             self._on_lost()
 

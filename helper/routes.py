@@ -176,6 +176,8 @@ class Routes:
             self._named.update(one.cable for one in wanted.values())
             slots = {link: self._slot(link) for link in wanted if wanted[link].through}
             local = {network for networks in self._strict.values() for network in networks} if self._strict else None
+            # Before the table is made: what takes it away at once would not be heard.
+            self._nft.listen(local is not None or any(one.share for one in wanted.values()))
             lost = await self._in_thread(lambda: self._reconcile(wanted, slots, local))
             # After the servers' pins: whoever holds a lease may take its time to tell.
             if await self._leases_changed():

@@ -153,3 +153,10 @@ def test_a_table_that_is_lost_while_it_is_made_is_made_again(
     table.make(CHAINS)
     table.make(CHAINS)
     assert told(tmp_path) == [MADE, MADE]
+
+
+async def test_a_loss_is_heard_from_before_the_table_is_made(table: Nft) -> None:
+    table.listen(wanted=True)
+    assert table._ear.hears
+    table.listen()
+    assert not table._ear.hears

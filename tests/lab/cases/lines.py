@@ -19,7 +19,8 @@ class Line:
         pinned: Whether the server is an address beyond the cable's router, which has to stay on the cable.
         processes: How many a call has.
         silent: The error when nobody serves there.
-        dropped: The reason when the server's pppd is killed: xl2tpd tells that the call is over.
+        dropped: The reasons that may be told when the server's pppd is killed. xl2tpd tells that the call is over; pptp's
+            gateway may lock itself up at its end, told by the kernel and by its call manager at once: silence tells then.
         unit: The unit that the call runs in.
     """
 
@@ -27,7 +28,7 @@ class Line:
     pinned: bool
     processes: int
     silent: str
-    dropped: str
+    dropped: tuple[str, ...]
     unit: str
 
     @property
@@ -42,7 +43,7 @@ LINES = {
         pinned=True,
         processes=3,
         silent="ServerRefused",
-        dropped="hangup",
+        dropped=("hangup", "path-lost"),
         unit="cablecar-link",
     ),
     "l2tp": Line(
@@ -50,7 +51,7 @@ LINES = {
         pinned=True,
         processes=2,
         silent="L2tpNoAnswer",
-        dropped="terminated-by-peer",
+        dropped=("terminated-by-peer",),
         unit="cablecar-l2tp",
     ),
     "pppoe": Line(
@@ -58,7 +59,7 @@ LINES = {
         pinned=False,
         processes=1,
         silent="NoConcentrator",
-        dropped="hangup",
+        dropped=("hangup",),
         unit="cablecar-link",
     ),
 }

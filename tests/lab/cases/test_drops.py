@@ -19,7 +19,8 @@ def test_the_provider_drops_the_call(line: lines.Line) -> None:
         lab.eventually(lambda: lab.redialed(first), 20, "back by itself")
     assert signals.names() == ["Disconnected", "Reconnecting", "Connected"]
     ((reason, message, again),) = signals.bodies("Disconnected")
-    assert (reason, again) == (line.dropped, True)
+    assert reason in line.dropped
+    assert again
     assert message.endswith(".")
     assert lab.reaches()
 
@@ -129,7 +130,8 @@ def test_poff_is_respected() -> None:
 @pytest.mark.usefixtures("up")
 def test_who_restarts_the_unit_does_not_hang_up() -> None:
     first = lab.pppd_pid()
-    lab.run("systemctl", "restart", f"cablecar-link@{lab.LINK}.service")  # as needrestart may
+    # As needrestart may. The helper makes a call of its own of it, so systemd tells that the job was cancelled.
+    lab.run("systemctl", "restart", f"cablecar-link@{lab.LINK}.service", check=False)
     lab.eventually(lambda: lab.redialed(first), 40, "dialed anew")
     second = lab.pppd_pid()
     lab.isp("kill")
