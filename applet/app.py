@@ -265,11 +265,10 @@ class Applet(QObject):
     def _start_again(self) -> None:
         """Start anew to be seen in a tray, but not under somebody's hands."""
         self._is_deaf = True
-        if not self._windows.are_open:
-            self._start_again_if_due()
+        self._start_again_if_due()
 
     def _start_again_if_due(self) -> None:
-        if self._is_deaf:
+        if self._is_deaf and not self._windows.are_open:
             QCoreApplication.exit(_START_AGAIN)
 
 

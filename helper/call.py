@@ -24,7 +24,7 @@ from cablecar.helper.machinery import Machinery
 from cablecar.helper.plan import ANYWHERE, Wanted
 from cablecar.helper.pppd import Exit, Facts
 from cablecar.helper.reasons import Reason
-from cablecar.helper.sleep import NOTICEABLE, slept
+from cablecar.helper.sleep import NOTICEABLE, clock, slept
 from cablecar.helper.store import Dialed
 
 log = logging.getLogger(__name__)
@@ -474,11 +474,6 @@ class Call:
                 self._machinery.store.leave(self._link, dialed)
             except StorageFailed as error:
                 log.error("link %s: a restart of the helper will not know since when it is up: %s", self._link, error)
-
-
-def clock() -> float:
-    """Return the seconds since the machine's start; it counts on during suspend, and nobody sets it."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _networks(route: str | tuple[str, ...]) -> tuple[IPv4Network, ...]:

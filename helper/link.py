@@ -249,7 +249,7 @@ class Link:
         self._redial.attempt = status.attempt
         self._publish(status)
         if status.state == WAITING:
-            self._port.wake_after(max(0.0, status.next_retry - self._clock()))
+            self._port.wake_after(self._seconds_left)
 
     @property
     def is_by_hand(self) -> bool:

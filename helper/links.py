@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from cablecar.helper import byhand, names, pppfiles, remains, safefile
 from cablecar.helper.bus import CallError
-from cablecar.helper.call import clock
 from cablecar.helper.errors import (
     CablecarError,
     Failed,
@@ -28,6 +27,7 @@ from cablecar.helper.machinery import Machinery
 from cablecar.helper.managed import ManagedLink
 from cablecar.helper.providers import Provider
 from cablecar.helper.settings import Settings, check, check_password, fill, merge, parse
+from cablecar.helper.sleep import clock
 from cablecar.helper.store import AUTOMATIC
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,6 @@ class Links:
             await self._settle_running(name)
         self._forget_the_lost()
         await self._close_openings(but_for=running)
-        await self._find_calls_of_others()
         for link in list(self.by_name.values()):
             await self._connect_if_wanted(link, at_boot)
 

@@ -18,7 +18,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
@@ -31,6 +30,7 @@ from cablecar.helper.errors import CablecarError, CallFailed, InvalidSetting, Li
 from cablecar.helper.plan import doubt
 from cablecar.helper.routes import Routes
 from cablecar.helper.settings import check
+from cablecar.helper.sleep import clock
 from cablecar.helper.units import Units
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Lookup:
         with contextlib.suppress(AddressValueError):
             IPv4Address(server)
             return
-        self._early[link] = _Early(server, interface, _now(), asyncio.create_task(look()))
+        self._early[link] = _Early(server, interface, clock(), asyncio.create_task(look()))
 
     async def forget(self, link: str) -> None:
         """Give up an early look; nothing of it is left afterwards."""
@@ -107,7 +107,7 @@ class Lookup:
         early = self._early.pop(link, None)
         if early is None:
             return []
-        if early[:2] == (server, interface) and _now() - early.begun < FRESH:
+        if early[:2] == (server, interface) and clock() - early.begun < FRESH:
             await asyncio.wait({early.looking}, timeout=PATIENCE)
             if early.looking.done():
                 return early.looking.result()
@@ -182,10 +182,6 @@ class Lookup:
         finally:
             for name in (*question, answer):
                 safefile.remove(self.folder / name)
-
-
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)  # a look from before a sleep is an old one
 
 
 def _parsed(answer: str) -> Iterator[IPv4Address]:

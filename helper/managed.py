@@ -13,7 +13,6 @@ from ipaddress import IPv4Network
 from typing import Any, Final, NamedTuple, Protocol
 
 from cablecar.helper import names, reasons
-from cablecar.helper.call import clock
 from cablecar.helper.calls import Dialer
 from cablecar.helper.errors import CablecarError, CallFailed, Failed, StorageFailed
 from cablecar.helper.history import Record
@@ -22,6 +21,7 @@ from cablecar.helper.machinery import Machinery
 from cablecar.helper.reasons import Reason
 from cablecar.helper.redial import Redial
 from cablecar.helper.settings import Settings
+from cablecar.helper.sleep import clock
 from cablecar.helper.store import Rest
 
 log = logging.getLogger(__name__)

@@ -20,9 +20,14 @@ HANG_UP_LIMIT: Final = 4.0  # seconds; logind itself waits 5, and then sleeps al
 NOTICEABLE: Final = 5.0  # seconds of sleep that no call is expected to outlive
 
 
+def clock() -> float:
+    """Return the seconds since the machine's start; it counts on during suspend, and nobody sets it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def slept() -> float:
     """Return how many seconds the machine has slept since its start."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+    return clock() - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 class Sleep:
