@@ -38,6 +38,15 @@ async def another(stage: Stage, at_boot: bool = False) -> AsyncIterator[ManagedL
     link.dialer.hang_up()
 
 
+async def call_that_fails(stage: Stage, code: int, *words: str) -> None:
+    """Dial once; pppd says these words and ends with this exit status."""
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    stage.units.say(LINK, *words)
+    stage.units.end(LINK, Exit(code=code))
+    await dialing
+
+
 async def test_a_call_that_goes_on_is_as_old_as_it_was(stage: Stage) -> None:
     await added(stage)
     await come_up(stage)
@@ -57,11 +66,7 @@ async def test_what_calls_left_that_were_killed_with_the_helper_is_seen_to_befor
     stage: Stage,
 ) -> None:
     await added(stage)
-    dialing = asyncio.ensure_future(stage.client.link("Connect"))
-    await stage.until(lambda: LINK in stage.units.active)
-    stage.units.say(LINK, "LCP terminated by peer")
-    stage.units.end(LINK, Exit(code=16))
-    await dialing
+    await call_that_fails(stage, 16, "LCP terminated by peer")
     assert stage.links.get(LINK).status.state == "waiting"
     for name in (LINK, "settings_are_gone"):
         (stage.units.logs / f"{name}.hooks").write_text("what is up")
@@ -104,11 +109,7 @@ async def test_the_password_of_a_link_that_was_removed_behind_our_back_is_nobody
 
 async def test_a_refused_password_is_still_known(stage: Stage) -> None:
     await added(stage)
-    dialing = asyncio.ensure_future(stage.client.link("Connect"))
-    await stage.until(lambda: LINK in stage.units.active)
-    stage.units.say(LINK, "Using interface ppp0", "PAP authentication failed")
-    stage.units.end(LINK, Exit(code=19))
-    await dialing
+    await call_that_fails(stage, 19, "Using interface ppp0", "PAP authentication failed")
     async with another(stage) as link:
         assert link.status == stage.links.get(LINK).status
         assert (link.status.state, link.status.reason) == ("failed", reasons.AUTHENTICATION_FAILED)
@@ -118,11 +119,7 @@ async def test_a_refused_password_is_still_known(stage: Stage) -> None:
 
 async def test_who_waits_goes_on_waiting(stage: Stage) -> None:
     await added(stage)
-    dialing = asyncio.ensure_future(stage.client.link("Connect"))
-    await stage.until(lambda: LINK in stage.units.active)
-    stage.units.say(LINK, "anon warn[x]: connect: Connection refused")
-    stage.units.end(LINK, Exit(code=16))
-    await dialing
+    await call_that_fails(stage, 16, "anon warn[x]: connect: Connection refused")
     old = stage.links.get(LINK)
     old.wake_after(None)
     assert old.status.state == "waiting"
