@@ -126,6 +126,10 @@ class Applet(QObject):
         self._window.raise_()
         self._window.activateWindow()
 
+    def end(self) -> None:
+        """Have the windows go while what they speak to is there."""
+        self._windows.end()
+
     def _show(self, snapshot: Snapshot) -> None:
         self._details = {path: known for path, known in self._details.items() if _is_up(snapshot, path)}
         self._show_icon()
@@ -306,6 +310,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if session.isConnected() and not session.registerObject(APP_PATH, applet):
             log.log.error("cannot register %s on the session bus", APP_PATH)
         status = application.exec()
+        applet.end()
         del adaptor
     if status == _START_AGAIN:
         # Everything that we show is the helper's to tell; nothing is lost with this process.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from PyQt6 import sip
 from PyQt6.QtCore import QObject, QSettings, Qt, pyqtSignal
 from PyQt6.QtWidgets import QApplication, QWidget
 
@@ -93,6 +94,11 @@ class Windows(QObject):
     def are_open(self) -> bool:
         """Whether there is any."""
         return bool(self._open)
+
+    def end(self) -> None:
+        """Have all of them gone, whatever they have to ask."""
+        for window in list(self._open.values()):
+            sip.delete(window)
 
     def _status(self, path: str) -> "StatusWindow":
         from cablecar.applet.status import StatusWindow

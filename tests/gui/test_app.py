@@ -381,9 +381,9 @@ def test_the_window_counts_while_a_link_is_up(applet: Applet, start: Any, eventu
     applet.show_window()
     assert applet._window is not None
     eventually(applet._window._timer.isActive)
-    asked = len(helper.seen("call", member="Details"))
+    helper.do("say", member="Details", what={"received": 7_500_000, "sent": 40})
     applet._window.looked_at.emit()
-    eventually(lambda: len(helper.seen("call", member="Details")) == asked + 1)
+    eventually(lambda: any("7.5 MB" in text for text in traffic(applet)))
     helper.do("set", name="home", State="down")
     eventually(lambda: applet._window and not applet._window._timer.isActive())
 
@@ -511,6 +511,16 @@ def test_signals_end_it_cleanly(program: Any, helper: Any, eventually: Any, numb
     process.send_signal(number)
     assert process.wait(5) == 0
     assert not [line for line in process.stdout if "ERROR" in line or "Traceback" in line]
+
+
+def test_a_signal_ends_it_cleanly_also_with_a_window_open(program: Any, start: Any, eventually: Any) -> None:
+    forms = start("forms.py")
+    process = program()  # which has no link to show, and opens the assistant
+    eventually(lambda: forms.seen("call", member="ListPeers"))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(5) == 0
+    said = process.stdout.read()
+    assert "ERROR" not in said, said
 
 
 def test_version(program: Any) -> None:
