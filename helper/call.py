@@ -14,7 +14,7 @@ from collections.abc import Coroutine
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, Protocol
 
-from cablecar.helper import byhand, dns, names, pppd, pppfiles, reasons, remains, safefile
+from cablecar.helper import byhand, dns, hold, names, pppd, pppfiles, reasons, remains, safefile
 from cablecar.helper.bus import CallError
 from cablecar.helper.byhand import HandMade
 from cablecar.helper.calllog import CallLog
@@ -68,6 +68,8 @@ class Call:
         self._listener = listener
         self._pins: tuple[IPv4Address, ...] = ()
         self._line = ""  # the interface that it goes by, where it calls no address
+        self._cable = 0  # the index of the interface that it goes by, once that is known
+        self._stands_still = False  # until the cable has a carrier again
         self._by_hand = by_hand
         self._slept = slept()  # by then
         self._preparing = False
@@ -126,23 +128,51 @@ class Call:
         if self._over or self._is_lost:
             return
         if self.facts.is_up:
+            await self._look_for_carrier()
             await self._look_for_address()
         elif self._by_hand is not None:
             await self._look_for_interface(self._by_hand)
+
+    async def _look_for_carrier(self) -> None:
+        """Have the call stand still while its cable has no carrier, and end it when that takes too long."""
+        if self._cable and not self._stands_still and await self._machinery.routes.lacks_carrier(self._cable):
+            self._stands_still = True
+            self._machinery.spawn(self._stand_still())
+
+    async def _stand_still(self) -> None:
+        machinery = self._machinery
+        try:
+            goes_on = await hold.for_carrier(
+                self._link, self._cable, machinery.units, machinery.routes, self._is_ending
+            )
+        except CallError as error:
+            log.error("link %s: pppd alone decides whether it waits for the cable: %s", self._link, error)
+            return
+        finally:
+            self._stands_still = False
+        if not goes_on and not self._is_ending():
+            self._give_up(reasons.PATH_LOST)
+
+    def _is_ending(self) -> bool:
+        return self._over or self._is_lost or self._stopping
+
+    def _give_up(self, verdict: Reason) -> None:
+        """End a call that pppd takes to be well."""
+        self._verdict = verdict
+        self._lose()
+        self._machinery.spawn(self._stop_unit())
 
     async def _look_for_address(self) -> None:
         """Have the call end if it has no address any more, which pppd does not notice: its peer still answers."""
         for pause in (0.0, ADDRESS_LIMIT):
             await asyncio.sleep(pause)
-            if await self._machinery.routes.ends(self.facts.interface) is not None or self._is_lost or self._stopping:
+            if await self._machinery.routes.ends(self.facts.interface) is not None or self._is_ending():
                 return
         with contextlib.suppress(OSError):
             self.log.read()
         ends = any(map(pppd.takes_down, pppd.last_call(list(self.log.lines))))
-        if not self._over and not self._is_lost and not ends:
-            self._verdict = reasons.ADDRESS_TAKEN
-            self._lose()
-            self._machinery.spawn(self._stop_unit())
+        if not self._is_ending() and not ends:
+            self._give_up(reasons.ADDRESS_TAKEN)
 
     async def _look_for_interface(self, by_hand: HandMade) -> None:
         """See whether it is up: `pon NAME nodetach logfd 2` keeps the log from us."""
@@ -466,6 +496,14 @@ class Call:
             if not self.dialed.up_since:
                 self._note(self.dialed._replace(connected_at=time.time(), up_since=clock()))
             self._listener.answered(self.facts.interface, self.dialed.up_since)
+            if self._by_hand is None:
+                self._machinery.spawn(self._find_cable())
+
+    async def _find_cable(self) -> None:
+        routes, name = self._machinery.routes, self._line
+        if not name and self._pins:
+            name = (await routes.way(self._pins[0], self._settings.interface)).interface
+        self._cable = await routes.index(name)
 
     def _note(self, dialed: Dialed) -> None:
         self.dialed = dialed

@@ -64,7 +64,7 @@ _END: Final = (
     ("systemctl", "--quiet", "disable", _UNIT),
     # Otherwise an applet's next question would start the helper again, by bus activation, while its files go.
     ("systemctl", "--quiet", "mask", "--runtime", _UNIT),
-    ("systemctl", "stop", "cablecar-*.service"),  # the helper, the calls, and what these have started
+    ("systemctl", "stop", "cablecar-*"),  # the helper, the calls, and what these have started
 )
 _ENDED: Final = (("systemctl", "--quiet", "unmask", "--runtime", _UNIT), *_RELOAD)
 _ICONS: Final = "/usr/share/icons/hicolor"

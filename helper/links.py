@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any, Final
 
-from cablecar.helper import byhand, names, pppfiles, remains, safefile
+from cablecar.helper import byhand, hold, names, pppfiles, remains, safefile
 from cablecar.helper.bus import CallError
 from cablecar.helper.errors import (
     CablecarError,
@@ -77,6 +77,7 @@ class Links:
             if name not in running:
                 link.resume()
         for name in running:
+            self._machinery.spawn(hold.go_on(name, self._machinery.units))
             await self._take_over(name)
         self._expect_strict()
         await self._find_calls_of_others()  # before the sweep: they need what a helper before us has made

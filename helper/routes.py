@@ -240,6 +240,16 @@ class Routes:
         async with self._lock:
             return await self._in_thread(lambda: self._ends(interface))
 
+    async def index(self, interface: str) -> int:
+        """Return the index of an interface, which stays when it is renamed; 0 when there is none."""
+        async with self._lock:
+            return await self._in_thread(lambda: self._index(interface))
+
+    async def lacks_carrier(self, index: int) -> bool:
+        """Return whether the interface of this index is there, but down or without a carrier."""
+        async with self._lock:
+            return await self._in_thread(lambda: self._lacks_carrier(index))
+
     async def counters(self, interface: str) -> tuple[int, int]:
         """Return the bytes that the interface has received and sent; zeros when it is gone."""
         async with self._lock:
@@ -371,6 +381,13 @@ class Routes:
                 return IPv4Address(message.get_attr("IFA_LOCAL")), IPv4Address(message.get_attr("IFA_ADDRESS"))
         return None
 
+    def _index(self, interface: str) -> int:
+        links = self._netlink.links()
+        return next((int(one["index"]) for one in links if one.get_attr("IFLA_IFNAME") == interface), 0)
+
+    def _lacks_carrier(self, index: int) -> bool:
+        return any(one["index"] == index and not _has_carrier(one) for one in self._netlink.links())
+
     def _counters(self, interface: str) -> tuple[int, int]:
         for message in self._netlink.links():
             if message.get_attr("IFLA_IFNAME") == interface:
@@ -421,12 +438,16 @@ def _rule_message(rule: Rule) -> Any:
     return message
 
 
+def _has_carrier(message: Any) -> bool:
+    # A VLAN that is down has one all the same.
+    return message.get_attr("IFLA_CARRIER") != 0 and bool(message["flags"] & _UP)
+
+
 def _interface(message: Any, vlan: tuple[int, int] | None) -> Interface:
-    carrier = message.get_attr("IFLA_CARRIER")
     return Interface(
         message["index"],
         message.get_attr("IFLA_IFNAME"),
-        carrier != 0 and bool(message["flags"] & _UP),  # a VLAN that is down has one all the same
+        _has_carrier(message),
         is_ethernet=message["ifi_type"] == _ETHERNET,
         hardware=bytes(message.get_attr("IFLA_PERM_ADDRESS") or message.get_attr("IFLA_ADDRESS") or b""),
         vlan=Vlan(*vlan) if vlan is not None else None,

@@ -6,6 +6,7 @@ units; what runs in them is written in the unit file and the peer file.
 
 import asyncio
 import re
+import signal
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -41,11 +42,14 @@ class Units:
 
     async def running(self) -> list[str]:
         """Return the links, known to us or not, whose unit runs, starts or stops."""
+        return list((await self._running()).values())
+
+    async def _running(self) -> dict[str, str]:
         states = ["active", "activating", "deactivating", "reloading"]
         patterns = [unit_name("*", template) for template in TEMPLATES]
         (rows,) = await self._bus.ask(SYSTEMD, "ListUnitsByPatterns", "asas", [states, patterns])
         matches = (_UNIT.fullmatch(row[0]) for row in rows)
-        return [match[1] for match in matches if match and LINK_NAME.fullmatch(match[1])]
+        return {match[0]: match[1] for match in matches if match and LINK_NAME.fullmatch(match[1])}
 
     async def follow(self, link: str, on_end: Callable[[Exit], None]) -> None:
         """Call `on_end` each time a unit of the link has ended, processes and all."""
@@ -92,6 +96,27 @@ class Units:
         """
         for template in TEMPLATES:
             await self._bus.ask(SYSTEMD, "StopUnit", "ss", [unit_name(link, template), "replace"])
+
+    async def pause(self, link: str) -> None:
+        """Have the processes of the link's call, if there are any, stand still.
+
+        Raises:
+            CallError: systemd refuses.
+        """
+        await self._signal(link, signal.SIGSTOP)
+
+    async def resume(self, link: str) -> None:
+        """Undo `pause`.
+
+        Raises:
+            CallError: systemd refuses.
+        """
+        await self._signal(link, signal.SIGCONT)
+
+    async def _signal(self, link: str, number: int) -> None:
+        for unit, owner in (await self._running()).items():
+            if owner == link:
+                await self._bus.ask(SYSTEMD, "KillUnit", "ssi", [unit, "all", number])
 
     async def finish(self, unit: str) -> None:
         """Run a oneshot unit anew, whatever becomes of a run that is left from before, and return when it has ended.

@@ -91,6 +91,7 @@ class FakeUnits:
     connections: frozenset[str] = frozenset()
     finished: list[str] = field(default_factory=list)
     ends_when_stopped: bool = True
+    standing_still: set[str] = field(default_factory=set)
 
     def established(self, server: IPv4Address, port: int) -> frozenset[str]:
         """Plays the kernel's table of TCP connections."""
@@ -140,6 +141,13 @@ class FakeUnits:
         if self.ends_when_stopped:
             self.end(link, Exit(code=5))
 
+    async def pause(self, link: str) -> None:
+        assert link in self.active
+        self.standing_still.add(link)
+
+    async def resume(self, link: str) -> None:
+        self.standing_still.discard(link)
+
     def say(self, link: str, *lines: str) -> None:
         with (self.logs / f"{link}.log").open("a") as file:
             file.writelines(f"{line}\n" for line in lines)
@@ -167,6 +175,7 @@ class FakeRoutes:
     strict: dict[str, tuple[IPv4Network, ...]] = field(default_factory=dict)
     refusal: Failed | None = None
     vlan_has_carrier: bool = True
+    dead: set[int] = field(default_factory=set)  # interfaces without a carrier
     surroundings: object = None
     point_to_point: dict[str, tuple[IPv4Address, IPv4Address]] = field(default_factory=lambda: {"ppp0": ENDS})
 
@@ -222,6 +231,12 @@ class FakeRoutes:
 
     async def past_the_tunnels(self) -> list[IPv4Network]:
         return list(self.past)
+
+    async def index(self, interface: str) -> int:
+        return 2 if interface == "eth0" else 9
+
+    async def lacks_carrier(self, index: int) -> bool:
+        return index in self.dead
 
     async def ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
         return self.point_to_point.get(interface)

@@ -179,6 +179,7 @@ PACKAGES = {
         "usr/lib/cablecar/ip-down",
         "usr/lib/cablecar/ip-up",
         "usr/lib/systemd/system/cablecar-helper.service",
+        "usr/lib/systemd/system/cablecar-calls.target",
         "usr/lib/systemd/system/cablecar-discover.service",
         "usr/lib/systemd/system/cablecar-killed@.service",
         "usr/lib/systemd/system/cablecar-l2tp@.service",
@@ -250,7 +251,9 @@ def test_the_helper_is_enabled_started_and_restarted_but_no_link_is() -> None:
     assert "cablecar-link" not in postinst
     prerm = maintainer_script("cablecar-helper", "prerm")
     stops = [line.strip() for line in prerm.splitlines() if "stop" in line and "cablecar" in line]
-    running = "'cablecar-discover.service' 'cablecar-helper.service' 'cablecar-resolver.service'"
+    running = (
+        "'cablecar-calls.target' 'cablecar-discover.service' 'cablecar-helper.service' 'cablecar-resolver.service'"
+    )
     assert stops == [
         f"deb-systemd-invoke stop {running} >/dev/null || true",
         "systemctl --quiet stop 'cablecar-link@*.service' 'cablecar-l2tp@*.service' || true",

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 HELPER = ROOT / "dbus" / "cablecar-helper.service"
 LINK = ROOT / "dbus" / "cablecar-link@.service"
 L2TP = ROOT / "dbus" / "cablecar-l2tp@.service"
+CALLS = ROOT / "dbus" / "cablecar-calls.target"
 DISCOVER = ROOT / "dbus" / "cablecar-discover.service"
 KILLED = ROOT / "dbus" / "cablecar-killed@.service"
 LOOKUP = ROOT / "dbus" / "cablecar-lookup@.service"
@@ -40,7 +41,7 @@ def complaints(folder: Path, *units: Path) -> list[str]:
 
 
 def test_systemd_understands_the_units(tmp_path: Path) -> None:
-    assert not complaints(tmp_path, HELPER, LINK, L2TP, DISCOVER, KILLED, LOOKUP, PROBE, RESOLVER)
+    assert not complaints(tmp_path, HELPER, LINK, L2TP, CALLS, DISCOVER, KILLED, LOOKUP, PROBE, RESOLVER)
 
 
 @pytest.mark.parametrize(

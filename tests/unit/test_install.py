@@ -119,9 +119,7 @@ def test_every_unit_of_ours_is_stopped(machine: Machine) -> None:
     machine.installation().install()
     machine.installation().uninstall()
     (stop,) = (command for command in machine.commands if command[:2] == ["systemctl", "stop"])
-    units = [
-        path.name.replace("@.", "@home.") for path in (Path(__file__).parents[2] / "dbus").glob("cablecar-*.service")
-    ]
+    units = [path.name.replace("@.", "@home.") for path in (Path(__file__).parents[2] / "dbus").glob("cablecar-*.*")]
     assert len(units) > 2
     assert not [unit for unit in units if not any(fnmatch.fnmatch(unit, pattern) for pattern in stop)]
 

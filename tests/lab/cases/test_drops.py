@@ -39,6 +39,22 @@ def test_a_path_that_is_lost_silently_is_noticed_and_one_without_carrier_too() -
     assert lab.reaches()
 
 
+# By PPPoE the lab's server goes with its interface, which is the cable's other end.
+@pytest.mark.parametrize("line", ["pptp", "l2tp"], indirect=True)
+@pytest.mark.usefixtures("up")
+def test_a_short_loss_of_carrier_costs_no_call() -> None:
+    first = lab.pppd_pid()
+    with lab.listening() as signals:
+        lab.isp("unplug")
+        lab.stays(lambda: lab.prop("State") == "up", 3, "the call waits for the cable")
+        begin = time.monotonic()
+        lab.isp("plug")
+        lab.eventually(lab.flows, 10, "it goes on")
+        print(f"traffic again {time.monotonic() - begin:.2f} s after the plug")
+    assert signals.names() == []
+    assert lab.pppd_pid() == first
+
+
 @lines.every
 @pytest.mark.usefixtures("up")
 def test_pppd_is_killed() -> None:
@@ -98,7 +114,8 @@ def test_the_helper_is_restarted() -> None:
 @pytest.mark.usefixtures("up")
 def test_a_shutdown_keeps_the_wish() -> None:
     # In one transaction, in which systemd keeps to the order that it keeps to at a shutdown.
-    lab.run("systemctl", "stop", "cablecar-helper.service", f"cablecar-link@{lab.LINK}.service")
+    units = "cablecar-helper.service", "cablecar-calls.target", f"cablecar-link@{lab.LINK}.service"
+    lab.run("systemctl", "stop", *units)
     assert not lab.call_processes()
     lab.run("systemctl", "start", "cablecar-helper.service")
     lab.eventually(lambda: lab.prop("State") == "up", 40, "it is wanted as before")
