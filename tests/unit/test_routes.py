@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -401,11 +403,35 @@ async def test_a_vlan_that_cannot_be_made_is_told() -> None:
         await routes.vlan("home", Wanted(), MODEM, 35)
 
 
-@pytest.mark.parametrize(("flags", "carrier", "has"), [(1, 1, True), (1, 0, False), (0, 1, False), (1, None, True)])
+def interface(index: int, name: str, flags: int, carrier: int | None) -> Any:
+    link = ifinfmsg()
+    link["index"], link["flags"] = index, flags
+    link["attrs"] = [("IFLA_IFNAME", name), *([("IFLA_CARRIER", carrier)] if carrier is not None else [])]
+    return link
+
+
+CARRIERS = [(1, 1, True), (1, 0, False), (0, 1, False), (1, None, True)]
+
+
+@pytest.mark.parametrize(("flags", "carrier", "has"), CARRIERS)
 def test_an_interface_that_is_down_has_no_carrier_whatever_the_kernel_says(
     flags: int, carrier: int | None, has: bool
 ) -> None:
-    link = ifinfmsg()
-    link["index"], link["flags"] = 7, flags
-    link["attrs"] = [("IFLA_IFNAME", "theirs"), *([("IFLA_CARRIER", carrier)] if carrier is not None else [])]
-    assert _interface(link, (2, 35)).has_carrier == has
+    assert _interface(interface(7, "theirs", flags, carrier), (2, 35)).has_carrier == has
+
+
+class Wired(Routes):
+    """Routes above these interfaces."""
+
+    def __init__(self, *links: Any) -> None:
+        super().__init__()
+        self._socket = SimpleNamespace(links=lambda: links)  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(("flags", "carrier", "has"), CARRIERS)
+async def test_an_interface_lacks_its_carrier_by_whatever_name(flags: int, carrier: int | None, has: bool) -> None:
+    routes = Wired(interface(2, "eth0", flags, carrier), interface(3, "eth1", 1, 1))
+    assert (await routes.index("eth0"), await routes.index("eth1"), await routes.index("eth2")) == (2, 3, 0)
+    assert await routes.lacks_carrier(2) == (not has)
+    assert not await routes.lacks_carrier(3)
+    assert not await routes.lacks_carrier(4)  # what is gone does not come back
