@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 STOP_LIMIT: Final = 2.0  # seconds for systemd's word on a unit that has ended already
 ADDRESS_LIMIT: Final = 1.0  # seconds without an address: a call that ends takes it away, too, before it says why
+WORD_LIMIT: Final = 0.3  # seconds that pppd takes, once it goes on, to say that it was told to end
 RESTART_LIMIT: Final = 12.0  # seconds for the end of a unit; its own limit is 10
 LOOK_EVERY: Final = 0.5  # seconds between looks at what nobody tells: an answer of the server, the end of a unit
 
@@ -68,8 +69,7 @@ class Call:
         self._listener = listener
         self._pins: tuple[IPv4Address, ...] = ()
         self._line = ""  # the interface that it goes by, where it calls no address
-        self._cable = 0  # the index of the interface that it goes by, once that is known
-        self._stands_still = False  # until the cable has a carrier again
+        self._stands_still = False  # for want of a carrier
         self._by_hand = by_hand
         self._slept = slept()  # by then
         self._preparing = False
@@ -94,8 +94,10 @@ class Call:
         self._preparing = True
         self._task = self._machinery.spawn(self._run(self._dial(turn)))
 
-    def adopt(self) -> None:
+    def adopt(self, ends: bool = False) -> None:
         """Take over the unit that is running, or the call that was dialed by hand.
+
+        One that `ends` already was stopped by the helper before, or while there was none: nobody has hung up here.
 
         What it needs of the network is noted at once, so that the first `reconcile` after a start sweeps nothing of it.
         """
@@ -118,6 +120,10 @@ class Call:
             self._spend()
         if self._by_hand is not None and self.facts.interface != self._by_hand.interface:
             self.facts = Facts()  # the log is an older call's: this one writes elsewhere, or has yet to begin
+        if ends:
+            self.facts = Facts()  # nothing is led into it any more
+            self.facts.close()
+            self._verdict = reasons.INTERRUPTED
         if self.facts.is_up:
             self._routing = self._machinery.spawn(self._route())
         self._machinery.routes.expect(self._link, self._wanted())
@@ -135,26 +141,43 @@ class Call:
 
     async def _look_for_carrier(self) -> None:
         """Have the call stand still while its cable has no carrier, and end it when that takes too long."""
-        if self._cable and not self._stands_still and await self._machinery.routes.lacks_carrier(self._cable):
+        if not self._stands_still and await self._lacks_carrier() and not await self._has_way() and not self._ends():
             self._stands_still = True
             self._machinery.spawn(self._stand_still())
 
     async def _stand_still(self) -> None:
-        machinery = self._machinery
         try:
-            goes_on = await hold.for_carrier(
-                self._link, self._cable, machinery.units, machinery.routes, self._is_ending
-            )
+            goes_on = await hold.until(self._has_way, self._link, self._machinery.units, self._ends)
         except CallError as error:
             log.error("link %s: pppd alone decides whether it waits for the cable: %s", self._link, error)
             return
         finally:
             self._stands_still = False
-        if not goes_on and not self._is_ending():
-            self._give_up(reasons.PATH_LOST)
+        if goes_on:
+            await self._look_for_carrier()  # what changed in the last moment
+        elif await self._lacks_carrier():
+            await asyncio.sleep(WORD_LIMIT)  # somebody may have hung up meanwhile
+            if not self._ends():
+                self._give_up(reasons.PATH_LOST)
+
+    async def _lacks_carrier(self) -> bool:
+        cable = self.dialed.cable
+        return bool(cable) and await self._machinery.routes.lacks_carrier(cable)
+
+    async def _has_way(self) -> bool:
+        """Whether packets of the call can leave: a carrier may be back before the lease is."""
+        if not self._pins:
+            return not await self._lacks_carrier()
+        return bool((await self._machinery.routes.way(self._pins[0], self._settings.interface)).interface)
 
     def _is_ending(self) -> bool:
         return self._over or self._is_lost or self._stopping
+
+    def _ends(self) -> bool:
+        """Whether the call is about to end, by whomever."""
+        with contextlib.suppress(OSError):
+            self.log.read()
+        return self._is_ending() or any(map(pppd.takes_down, pppd.last_call(list(self.log.lines))))
 
     def _give_up(self, verdict: Reason) -> None:
         """End a call that pppd takes to be well."""
@@ -168,10 +191,7 @@ class Call:
             await asyncio.sleep(pause)
             if await self._machinery.routes.ends(self.facts.interface) is not None or self._is_ending():
                 return
-        with contextlib.suppress(OSError):
-            self.log.read()
-        ends = any(map(pppd.takes_down, pppd.last_call(list(self.log.lines))))
-        if not self._is_ending() and not ends:
+        if not self._ends():
             self._give_up(reasons.ADDRESS_TAKEN)
 
     async def _look_for_interface(self, by_hand: HandMade) -> None:
@@ -496,14 +516,14 @@ class Call:
             if not self.dialed.up_since:
                 self._note(self.dialed._replace(connected_at=time.time(), up_since=clock()))
             self._listener.answered(self.facts.interface, self.dialed.up_since)
-            if self._by_hand is None:
+            if self._by_hand is None and not self.dialed.cable:
                 self._machinery.spawn(self._find_cable())
 
     async def _find_cable(self) -> None:
         routes, name = self._machinery.routes, self._line
         if not name and self._pins:
             name = (await routes.way(self._pins[0], self._settings.interface)).interface
-        self._cable = await routes.index(name)
+        self._note(self.dialed._replace(cable=await routes.index(name)))
 
     def _note(self, dialed: Dialed) -> None:
         self.dialed = dialed

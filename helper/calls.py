@@ -33,10 +33,10 @@ class Dialer:
         self._new_call(Dialed(self.settings)).dial(self._dials)
         self._dials += 1
 
-    def adopt(self, by_hand: HandMade | None = None) -> None:
-        """Take over a call that is running already: its unit's, or one that was dialed by hand."""
+    def adopt(self, by_hand: HandMade | None = None, *, ends: bool = False) -> None:
+        """Take over a call that is running already: its unit's, which may be about to end, or one dialed by hand."""
         known = self._machinery.store.dialed(self._link) if by_hand is None else None
-        self._new_call(known or Dialed(self.settings), by_hand).adopt()
+        self._new_call(known or Dialed(self.settings), by_hand).adopt(ends)
 
     async def adopted(self) -> None:
         """Return when an adopted call that is up has been told so."""

@@ -1,53 +1,59 @@
-"""Has a call stand still while its cable has no carrier: a plug that is out for three seconds then costs no call.
+"""Has a call stand still while its cable has no carrier: when that is back soon, the call goes on as if nothing had been.
 
-pppd would go on counting echo requests that nobody can answer, and give up just when the plug is in again; the server
-has noticed nothing by then. The processes are stopped by a signal, which is undone by whoever ends the unit
-(systemd.kill(5): SIGCONT follows SIGTERM) and by the next helper's start. How long is too long, this module says; what
-that means for the link, `call.py` does.
+pppd would go on counting echo requests that nobody can answer, and give up just when the cable is back; the server has
+noticed nothing by then. The processes are stopped by a signal. Who ends the unit meanwhile wakes pppd (systemd.kill(5):
+SIGCONT follows SIGTERM to the main process), the next helper's start all of them. How long is too long, this module
+says; what that means for the link, `call.py` does.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from cablecar.helper.bus import CallError
-from cablecar.helper.routes import Routes
 from cablecar.helper.sleep import clock
 from cablecar.helper.units import Units
 
 log = logging.getLogger(__name__)
 
-LIMIT: Final = 4.5  # seconds; a path that is lost is told within 6, whatever it was lost by
-LOOK_EVERY: Final = 0.1  # seconds; it ends with the limit
+LIMIT: Final = 4.5  # seconds; a path that is lost is told within 6
+# Seconds between looks, at most `LIMIT` long: events come by way of repairs, which are held back when others interfere.
+LOOK_EVERY: Final = 0.1
+AGAIN: Final = 1.0  # seconds until systemd is asked again to let a call go on
 
 
-async def for_carrier(link: str, cable: int, units: Units, routes: Routes, is_over: Callable[[], bool]) -> bool:
-    """Have the link's call stand still until its cable has a carrier; return whether it has one in time.
+async def until(is_back: Callable[[], Awaitable[bool]], link: str, units: Units, is_over: Callable[[], bool]) -> bool:
+    """Have the link's call stand still until `is_back`; return whether that was in time.
 
     Args:
+        is_back: Whether the call's packets can leave again.
         link: The link's name.
-        cable: The index of the interface that the call goes by.
         units: Where the call runs.
-        routes: Know the interfaces.
         is_over: Whether the call needs no cable any more.
+
+    Raises:
+        CallError: It cannot be stopped.
     """
     begin = clock()
+    back = False
     log.info("link %s: the cable has no carrier; the call stands still", link)
     try:
         await units.pause(link)
-        while (lacks := await routes.lacks_carrier(cable)) and not is_over() and clock() - begin < LIMIT:
+        while not is_over() and not (back := await is_back()) and clock() - begin < LIMIT:
             await asyncio.sleep(LOOK_EVERY)
     finally:
         await go_on(link, units)
-    if not lacks:
+    if back:
         log.info("link %s: the call goes on; it has stood still for %.1f s", link, clock() - begin)
-    return not lacks
+    return back
 
 
 async def go_on(link: str, units: Units) -> None:
-    """Let a call go on that may stand still; harmless where it does not."""
-    try:
-        await units.resume(link)
-    except CallError as error:
-        log.info("link %s: its call may have ended meanwhile: %s", link, error)
+    """Let a call go on that may stand still, however long systemd takes to hear of it; harmless for any other."""
+    while True:
+        try:
+            return await units.resume(link)
+        except CallError as error:  # one that has ended meanwhile is not asked for again
+            log.warning("link %s: its call may stand still: %s", link, error)
+            await asyncio.sleep(AGAIN)

@@ -71,14 +71,16 @@ class Links:
         self._machinery.store.sweep()
         safefile.sweep(self._machinery.peers)
         running = await self._machinery.units.running()
+        for name in running:
+            self._machinery.spawn(hold.go_on(name, self._machinery.units))
         await self._clear_remains(but_for=running)
         for name, settings in self._machinery.store.load_links(self.providers).links.items():
             link = await self._make(name, settings)
             if name not in running:
                 link.resume()
+        ending = await self._machinery.units.ending() if running else []
         for name in running:
-            self._machinery.spawn(hold.go_on(name, self._machinery.units))
-            await self._take_over(name)
+            await self._take_over(name, ends=name in ending)
         self._expect_strict()
         await self._find_calls_of_others()  # before the sweep: they need what a helper before us has made
         self._begun = True
@@ -130,7 +132,7 @@ class Links:
         elif wanted:
             link.machine.connect()  # which for a call that runs means that it is to be kept up
 
-    async def _take_over(self, name: str) -> None:
+    async def _take_over(self, name: str, ends: bool) -> None:
         if name not in self.by_name and self._machinery.store.has_link(name):
             # Its file is broken, which the log has told: what it was dialed with still holds for the call that runs.
             if (dialed := self._machinery.store.dialed(name)) is None:
@@ -138,7 +140,7 @@ class Links:
             await self._make(name, dialed.settings)
         if (link := self.by_name.get(name)) is not None:
             link.machine.adopt()
-            link.dialer.adopt()
+            link.dialer.adopt(ends=ends)
 
     async def _settle_running(self, name: str) -> None:
         if (link := self.by_name.get(name)) is not None:

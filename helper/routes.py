@@ -242,13 +242,11 @@ class Routes:
 
     async def index(self, interface: str) -> int:
         """Return the index of an interface, which stays when it is renamed; 0 when there is none."""
-        async with self._lock:
-            return await self._in_thread(lambda: self._index(interface))
+        return await self._in_thread(lambda: self._index(interface))
 
     async def lacks_carrier(self, index: int) -> bool:
         """Return whether the interface of this index is there, but down or without a carrier."""
-        async with self._lock:
-            return await self._in_thread(lambda: self._lacks_carrier(index))
+        return await self._in_thread(lambda: self._lacks_carrier(index))
 
     async def counters(self, interface: str) -> tuple[int, int]:
         """Return the bytes that the interface has received and sent; zeros when it is gone."""

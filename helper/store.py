@@ -67,12 +67,14 @@ class Dialed(NamedTuple):
         dialed_at: Seconds of the wall clock; 0 when it is not known.
         connected_at: Likewise, when it came up; 0 while it has not.
         up_since: The same moment in seconds of the machine's clock (CLOCK_BOOTTIME); 0 while it has not come up.
+        cable: The index of the interface that it goes by; 0 while that is not known.
     """
 
     settings: Settings
     dialed_at: float = 0.0
     connected_at: float = 0.0
     up_since: float = 0.0
+    cable: int = 0
 
 
 class Rest(NamedTuple):

@@ -20,6 +20,7 @@ SYSTEMD: Final = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.
 PROPERTIES: Final = "org.freedesktop.DBus.Properties"
 CLD_EXITED: Final = 1  # waitid(2): si_code of a process that called exit
 TEMPLATES: Final = tuple(sorted({carrier.unit for carrier in BY_PROTOCOL.values()}))
+_RUNNING: Final = ("active", "activating", "deactivating", "reloading")
 _UNIT: Final = re.compile(rf"(?:{'|'.join(TEMPLATES)})@(.+)\.service")
 
 
@@ -42,12 +43,15 @@ class Units:
 
     async def running(self) -> list[str]:
         """Return the links, known to us or not, whose unit runs, starts or stops."""
-        return list((await self._running()).values())
+        return list((await self._in(*_RUNNING)).values())
 
-    async def _running(self) -> dict[str, str]:
-        states = ["active", "activating", "deactivating", "reloading"]
+    async def ending(self) -> list[str]:
+        """Return those of them whose unit stops, also by somebody else's wish."""
+        return list((await self._in("deactivating")).values())
+
+    async def _in(self, *states: str) -> dict[str, str]:
         patterns = [unit_name("*", template) for template in TEMPLATES]
-        (rows,) = await self._bus.ask(SYSTEMD, "ListUnitsByPatterns", "asas", [states, patterns])
+        (rows,) = await self._bus.ask(SYSTEMD, "ListUnitsByPatterns", "asas", [list(states), patterns])
         matches = (_UNIT.fullmatch(row[0]) for row in rows)
         return {match[0]: match[1] for match in matches if match and LINK_NAME.fullmatch(match[1])}
 
@@ -114,7 +118,7 @@ class Units:
         await self._signal(link, signal.SIGCONT)
 
     async def _signal(self, link: str, number: int) -> None:
-        for unit, owner in (await self._running()).items():
+        for unit, owner in (await self._in(*_RUNNING)).items():
             if owner == link:
                 await self._bus.ask(SYSTEMD, "KillUnit", "ssi", [unit, "all", number])
 

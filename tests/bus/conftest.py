@@ -92,6 +92,7 @@ class FakeUnits:
     finished: list[str] = field(default_factory=list)
     ends_when_stopped: bool = True
     standing_still: set[str] = field(default_factory=set)
+    stopping: set[str] = field(default_factory=set)
 
     def established(self, server: IPv4Address, port: int) -> frozenset[str]:
         """Plays the kernel's table of TCP connections."""
@@ -99,6 +100,9 @@ class FakeUnits:
 
     async def running(self) -> list[str]:
         return sorted(self.active)
+
+    async def ending(self) -> list[str]:
+        return sorted(self.stopping)
 
     async def is_running(self, link: str) -> bool:
         return link in self.active
@@ -209,7 +213,7 @@ class FakeRoutes:
         return False
 
     async def way(self, address: IPv4Address, cable: str) -> Way:
-        if not self.reached:
+        if not self.reached or self.cable_.interface.index in self.dead:
             return Way()
         return Way("eth0", bool(self.wanted) and address not in self.loose | self.local, address in self.local)
 
@@ -367,8 +371,8 @@ class Stage:
 
         self.bus.uid_of = uid_of  # type: ignore[method-assign]
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
+    async def until(self, condition: Callable[[], object], seconds: float = 5) -> None:
+        async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.005)
 

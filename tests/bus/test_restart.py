@@ -62,6 +62,20 @@ async def test_a_call_that_goes_on_is_as_old_as_it_was(stage: Stage) -> None:
     assert 0 < record.dialed <= record.connected <= record.ended
 
 
+async def test_a_call_that_is_ending_at_the_start_was_hung_up_by_nobody(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    stage.units.stopping.add(LINK)  # as by a Reconnect of the helper before
+    stage.units.say(LINK, "Terminating on signal 15")
+    async with another(stage) as link:
+        assert link.status.state == "dialing"
+        assert LINK in stage.routes.wanted and not stage.routes.wanted[LINK].tunnel
+        stage.units.stopping.clear()
+        stage.units.end(LINK, Exit(code=5))
+        await stage.until(lambda: stage.units.started == 2)
+        assert stage.machinery.history.read(LINK, 1)[0].reason == "interrupted"
+
+
 async def test_what_calls_left_that_were_killed_with_the_helper_is_seen_to_before_anything_is_dialed(
     stage: Stage,
 ) -> None:

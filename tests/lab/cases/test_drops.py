@@ -113,7 +113,7 @@ def test_the_helper_is_restarted() -> None:
 
 @pytest.mark.usefixtures("up")
 def test_a_shutdown_keeps_the_wish() -> None:
-    # In one transaction, in which systemd keeps to the order that it keeps to at a shutdown.
+    # While all of these are about to stop, systemd keeps to the order that it keeps to at a shutdown.
     units = "cablecar-helper.service", "cablecar-calls.target", f"cablecar-link@{lab.LINK}.service"
     lab.run("systemctl", "stop", *units)
     assert not lab.call_processes()
