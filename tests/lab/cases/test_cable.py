@@ -135,22 +135,30 @@ def test_the_name_is_asked_of_the_cables_dns_while_a_tunnel_is_up() -> None:
     assert list(Path("/run/cablecar").glob("*.resolv")) == []
 
 
+def rename(old: str, new: str) -> None:
+    """Give an interface another name, for which it has to be down."""
+    for change in ((old, "down"), (old, "name", new), (new, "up")):
+        lab.run("ip", "link", "set", *change)
+
+
 @pytest.mark.whole
 @pytest.mark.usefixtures("configured")
 def test_a_cable_under_another_name_is_followed() -> None:
     lab.link("Update", "a{sv}", "1", "interface", "s", "eth0")
     lab.link("Connect")
-    lab.run("sh", "-c", "systemctl stop cable-lease.service; ip link set eth0 down name usb0; ip link set usb0 up")
     client = ("dhclient", "-4", "-pf", "/run/usb0.pid", "-lf", "/var/lib/dhcp/dhclient.usb0.leases", "usb0")
-    lab.run("sh", "-c", f"{' '.join(client)} >/dev/null 2>&1")
+    lab.run("systemctl", "stop", "cable-lease.service")
+    rename("eth0", "usb0")
     try:
+        lab.run("sh", "-c", f"{' '.join(client)} >/dev/null 2>&1")
         back = lab.eventually(lambda: lab.prop("State") == "up" and lab.reaches(), 40, "traffic flows by the new name")
         print(f"traffic flows {back:.1f} s after the lease")
         assert lab.device_to(lab.SERVER) == "usb0"
         assert findings()["cable"] == "good: The cable is usb0, and it has a carrier."
     finally:
-        lab.run("sh", "-c", f"dhclient -r {' '.join(client[1:])} >/dev/null 2>&1; ip link set usb0 down name eth0")
-        lab.run("sh", "-c", "ip link set eth0 up; systemctl start cable-lease.service")
+        lab.run("sh", "-c", f"dhclient -r {' '.join(client[1:])} >/dev/null 2>&1", check=False)
+        rename("usb0", "eth0")
+        lab.run("systemctl", "start", "cable-lease.service")
     lab.eventually(lambda: lab.prop("State") == "up" and lab.reaches(), 40, "and by the old one")
 
 
