@@ -79,6 +79,19 @@ def test_whoever_holds_the_lease_is_followed(holder: Holder) -> None:
     print(f"another router, in a lease that is due every 5 s: traffic by it after {time.monotonic() - begin:.1f} s")
 
 
+@pytest.mark.whole
+def test_a_short_loss_of_carrier_costs_no_call_where_it_costs_the_lease(holder: Holder) -> None:
+    lab.link("Connect")
+    first = lab.pppd_pid()
+    lab.isp("unplug")
+    lab.stays(lambda: lab.prop("State") == "up", 1, "the call waits for the cable")
+    begin = time.monotonic()
+    lab.isp("plug")
+    lab.eventually(lab.flows, 20, "it goes on")
+    print(f"{holder.name}: traffic again {time.monotonic() - begin:.1f} s after the plug")
+    assert lab.pppd_pid() == first
+
+
 @pytest.mark.usefixtures("distant")
 def test_a_distant_dhcp_server_and_dns_are_pinned_and_released() -> None:
     lab.link("Connect")
