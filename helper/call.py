@@ -76,6 +76,7 @@ class Call:
         self._reading_back = False
         self._in_unit = False  # the unit has processes, or is about to
         self._stopping = False  # by our own wish
+        self._was_told_before = False  # by somebody else, to end
         self._is_lost = False  # it was up, and is about to end
         self._interface_is_gone = False
         self._verdict: Reason | None = None  # why it ends, where we know more than its log
@@ -206,6 +207,8 @@ class Call:
         """End it, however far it is; harmless when repeated, and when it is over."""
         if not self._stopping:
             self._stopping = True
+            # Slow scripts may have its end take longer than we wait for it.
+            self._was_told_before = any(map(pppd.was_told_to_end, pppd.last_call(list(self.log.lines))))
             # Later, so that the task has begun: one that is cancelled before its first step never reports its end.
             asyncio.get_running_loop().call_soon(self._end_task_or_unit)
 
@@ -407,8 +410,9 @@ class Call:
             killed = ended is not None and ended.signal != 0
             self._was_killed = killed or remains.found(self._link, self._machinery.logs, list(self.log.lines))
         lines = list(self.log.lines) if self._said is None else self._said
+        stopped_by_us = self._stopping and not self._was_told_before
         reason = self._verdict or pppd.classify(
-            lines, ended, stopped_by_us=self._stopping, answered=self._has_answered, silence=self._carrier.silence
+            lines, ended, stopped_by_us=stopped_by_us, answered=self._has_answered, silence=self._carrier.silence
         )
         if reason is reasons.HUNG_UP_HERE and self._by_hand is None and await self._is_started_again():
             reason = reasons.INTERRUPTED

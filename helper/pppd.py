@@ -330,6 +330,11 @@ def takes_down(line: str) -> bool:
     return line.startswith(("Connect time ", "LCP terminated by peer", "Modem hangup", "Terminating on signal"))
 
 
+def was_told_to_end(line: str) -> bool:
+    """Return whether pppd says by this line that a signal tells it to end: `poff`'s, a person's, or our own."""
+    return line.startswith(("Terminating on signal", "Hangup (SIGHUP)"))
+
+
 def masked(line: str) -> str:
     """Return a line without what would give a password away."""
     for pattern, shown in _SECRETS:

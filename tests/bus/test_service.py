@@ -13,7 +13,7 @@ from dbus_next.message import Message
 from dbus_next.service import ServiceInterface
 from dbus_next.signature import Variant
 
-from cablecar.helper import call, errors, names, reasons, service
+from cablecar.helper import call, errors, names, pppd, reasons, service
 from cablecar.helper.links import Links
 from cablecar.helper.pppd import Exit
 
@@ -80,6 +80,29 @@ async def test_a_dead_path_is_noticed_while_pppd_is_still_taking_leave(stage: St
     stage.units.end(LINK, Exit(code=15))
     await stage.until(lambda: stage.units.started == 2)
     assert stage.machinery.history.read(LINK, 1)[0].reason == "path-lost"
+
+
+@pytest.mark.parametrize(
+    ("word", "reason", "dials"),
+    [("Terminating on signal 15", "hung-up-here", 1), ("LCP terminated by peer (good bye)", "terminated-by-peer", 2)],
+)
+async def test_who_ends_it_is_not_forgotten_while_its_scripts_take_their_time(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, word: str, reason: str, dials: int
+) -> None:
+    monkeypatch.setattr("cablecar.helper.link.GONE_LIMIT", 0.01)
+    monkeypatch.setattr(stage.units, "ends_when_stopped", False)
+    await added(stage)
+    await come_up(stage)
+    stage.units.say(LINK, word, "Connect time 1.0 minutes.")
+    managed = stage.links.get(LINK)
+    await stage.until(lambda: managed.dialer.call is not None and pppd.takes_down(managed.dialer.call.log.lines[-1]))
+    stage.links.interface_gone("ppp0")
+    await stage.until(lambda: managed.dialer.call is not None and managed.dialer.call._stopping)
+    stage.units.say(LINK, "Terminating on signal 15")  # which is ours
+    stage.units.end(LINK, Exit(code=5))
+    await stage.until(lambda: stage.machinery.history.read(LINK, 1))
+    assert stage.machinery.history.read(LINK, 1)[0].reason == reason
+    await stage.until(lambda: stage.units.started == dials)
 
 
 async def test_a_call_without_an_address_is_ended_and_dialed_again(

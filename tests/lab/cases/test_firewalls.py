@@ -34,6 +34,8 @@ def firewalld(configured: None) -> Iterator[None]:
         (folder / name).write_text(text)
     lab.run("systemctl", "unmask", "firewalld.service")
     lab.run("systemctl", "start", "firewalld.service")
+    # It is on the bus before it has made its rules, and answers after it.
+    lab.eventually(lambda: lab.run("firewall-cmd", "--state", check=False).ok, 240, "firewalld has made its rules")
     yield
     lab.link("Disconnect")
     lab.run("systemctl", "stop", "firewalld.service")
