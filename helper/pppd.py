@@ -36,6 +36,7 @@ _PPPD: Final = r"(?:\S*pppd: )?"
 _PPTP: Final = r"(?:\w+ \w+\[[^]]*\]: )?"
 _XL2TPD: Final = r"(?:xl2tpd\[\d+\]: )?(?:\w+ ?: )?"
 _KERNEL: Final = r"(?:kernel: )?"
+_TOLD_TO_END: Final = r"Terminating on signal (?:2|15)\b|Hangup \(SIGHUP\)"
 
 # The first row that any line matches wins: causes stand before their consequences.
 _ROWS: Final[tuple[tuple[str, Reason], ...]] = (
@@ -108,7 +109,7 @@ _ROWS: Final[tuple[tuple[str, Reason], ...]] = (
     (_XL2TPD + r"Connection closed to \S+, port \d+ \(Invalid challenge authentication\)", reasons.NOT_ADMITTED),
     # xl2tpd itself ends pppd then.
     (_XL2TPD + r"Connection closed to ", reasons.TERMINATED_BY_PEER),
-    (r"Terminating on signal (?:2|15)\b|Hangup \(SIGHUP\)", reasons.HUNG_UP_HERE),
+    (_TOLD_TO_END, reasons.HUNG_UP_HERE),
     # What a call may well survive, and what it says when nothing better is known.
     (_PPTP + r"transmitted GRE packet triggered an ICMP .*exceeds the MTU", reasons.MTU_TOO_LARGE),
     (r"Lost compression sync", reasons.ENCRYPTION_LOST),
@@ -332,7 +333,7 @@ def takes_down(line: str) -> bool:
 
 def was_told_to_end(line: str) -> bool:
     """Return whether pppd says by this line that a signal tells it to end: `poff`'s, a person's, or our own."""
-    return line.startswith(("Terminating on signal", "Hangup (SIGHUP)"))
+    return re.match(_TOLD_TO_END, line) is not None
 
 
 def masked(line: str) -> str:

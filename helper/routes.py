@@ -371,27 +371,29 @@ class Routes:
         _attempt(lambda: self._netlink.delete_link(vlan.index), errno.ENODEV)
 
     def _ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
+        link = self._link(interface)
         # pppd gives it the addresses first, and until it is up no route can lead there.
-        links = self._netlink.links()
-        up = {one["index"] for one in links if one.get_attr("IFLA_IFNAME") == interface and one["flags"] & _UP}
+        if link is None or not link["flags"] & _UP:
+            return None
         for message in self._netlink.addresses():
-            if message["index"] in up:
+            if message["index"] == link["index"]:
                 return IPv4Address(message.get_attr("IFA_LOCAL")), IPv4Address(message.get_attr("IFA_ADDRESS"))
         return None
 
+    def _link(self, interface: str) -> Any:
+        return next((one for one in self._netlink.links() if one.get_attr("IFLA_IFNAME") == interface), None)
+
     def _index(self, interface: str) -> int:
-        links = self._netlink.links()
-        return next((int(one["index"]) for one in links if one.get_attr("IFLA_IFNAME") == interface), 0)
+        link = self._link(interface)
+        return 0 if link is None else int(link["index"])
 
     def _lacks_carrier(self, index: int) -> bool:
         return any(one["index"] == index and not _has_carrier(one) for one in self._netlink.links())
 
     def _counters(self, interface: str) -> tuple[int, int]:
-        for message in self._netlink.links():
-            if message.get_attr("IFLA_IFNAME") == interface:
-                stats = message.get_attr("IFLA_STATS64") or {}
-                return int(stats.get("rx_bytes", 0)), int(stats.get("tx_bytes", 0))
-        return 0, 0
+        link = self._link(interface)
+        stats = {} if link is None else link.get_attr("IFLA_STATS64") or {}
+        return int(stats.get("rx_bytes", 0)), int(stats.get("tx_bytes", 0))
 
 
 def _priority(rule: Rule) -> int:

@@ -134,6 +134,11 @@ def device_to(address: str) -> str:
     return match[1] if match else ""
 
 
+def address(interface: str = "ppp0") -> str:
+    """The machine's own address on an interface."""
+    return run("ip", "-4", "-o", "address", "show", "dev", interface).output.split()[3]
+
+
 def flows() -> bool:
     """Whether a ping comes back by a call, whatever the routes say; a call that has ended may leave its name for a while."""
     tunnels = [path.name for path in Path("/sys/class/net").glob("ppp*")]
@@ -158,6 +163,18 @@ def stays(condition: Callable[[], object], seconds: float, what: str) -> None:
     while time.monotonic() < end:
         assert condition(), f"did not stay for {seconds} s: {what}"
         time.sleep(0.2)
+
+
+def check_a_short_loss_of_carrier(seconds: float, limit: float) -> None:
+    """The call that is up outlives a plug that is out for so long: traffic flows by it within the limit after it."""
+    first = pppd_pid()
+    isp("unplug")
+    stays(lambda: prop("State") == "up", seconds, "the call waits for the cable")
+    begin = time.monotonic()
+    isp("plug")
+    eventually(flows, limit, "it goes on")
+    print(f"traffic again {time.monotonic() - begin:.2f} s after the plug")
+    assert pppd_pid() == first
 
 
 def call_processes() -> list[int]:

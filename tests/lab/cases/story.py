@@ -53,8 +53,7 @@ def tell(desktop: Desktop, title: str = "Yosefcom") -> None:
             desktop.picture("2-dialing")
             soon(lambda: lab.prop("State") == "up", "the link comes up")
             interface = lab.prop("Interface")
-            address = lab.run("ip", "-4", "-o", "address", "show", "dev", interface).output.split()[3]
-            teller.say(f"up, with the address {address}", since())
+            teller.say(f"up, with the address {lab.address(interface)}", since())
             assert lab.device_to(lab.HOST) == interface
             soon(lab.reaches, "a ping through the tunnel")
             teller.say(f"first ping to {lab.HOST} answered through {interface}")

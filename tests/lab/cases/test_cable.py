@@ -82,16 +82,10 @@ def test_whoever_holds_the_lease_is_followed(holder: Holder) -> None:
 # systemd-networkd takes the address away at once, and pptp ends by the next packet that it cannot send.
 @pytest.mark.whole
 @pytest.mark.parametrize("holder", ["NetworkManager"], indirect=True)
-def test_a_short_loss_of_carrier_costs_no_call_whoever_keeps_the_address(holder: Holder) -> None:
+@pytest.mark.usefixtures("holder")
+def test_a_short_loss_of_carrier_costs_no_call_whoever_keeps_the_address() -> None:
     lab.link("Connect")
-    first = lab.pppd_pid()
-    lab.isp("unplug")
-    lab.stays(lambda: lab.prop("State") == "up", 1, "the call waits for the cable")
-    begin = time.monotonic()
-    lab.isp("plug")
-    lab.eventually(lab.flows, 20, "it goes on")
-    print(f"{holder.name}: traffic again {time.monotonic() - begin:.1f} s after the plug")
-    assert lab.pppd_pid() == first
+    lab.check_a_short_loss_of_carrier(1, 20)
 
 
 @pytest.mark.usefixtures("distant")

@@ -104,7 +104,7 @@ def test_a_vlan_is_made_for_the_call_and_carries_as_much_as_ethernet() -> None:
     assert vlans() == []
     lab.isp("plug")
     lab.eventually(lambda: lab.prop("State") == "up", 40, "the cable's return dials")
-    first, address = lab.pppd_pid(), lab.run("ip", "-br", "-4", "address", "show", "dev", "ppp0").output.split()[2]
+    first, address = lab.pppd_pid(), lab.address()
     assert address in customers()
     os.kill(first, signal.SIGKILL)
     lab.eventually(lambda: lab.redialed(first), 40, "back by itself")
