@@ -51,7 +51,11 @@ _PAST_THE_TUNNEL: Final = (
 
 
 class Route(NamedTuple):
-    """A route as the kernel has it."""
+    """A route as the kernel has it; one by several ways at once counts as several.
+
+    Attributes:
+        is_onlink: The gateway is on the wire although no network of the interface has its address (ip-route(8), onlink).
+    """
 
     destination: IPv4Network
     table: int
@@ -59,6 +63,7 @@ class Route(NamedTuple):
     gateway: IPv4Address | None = None
     metric: int = 0
     source: IPv4Address | None = None
+    is_onlink: bool = False
 
 
 class Rule(NamedTuple):
@@ -408,11 +413,11 @@ def _renewed(snapshot: Snapshot, route: Route) -> Route:
         return route
     router = lease.routers[0]
     local = (one for one in snapshot.foreign if one.output == route.output and _is_local(one))
-    return route._replace(gateway=router) if any(router in one.destination for one in local) else route
+    return route._replace(gateway=router, is_onlink=False) if any(router in one.destination for one in local) else route
 
 
 def _pin(address: IPv4Address, best: Route) -> Route:
-    return Route(IPv4Network(address), MAIN, best.output, best.gateway, 0, best.source)
+    return best._replace(destination=IPv4Network(address), table=MAIN, metric=0)
 
 
 def _is_local(route: Route) -> bool:

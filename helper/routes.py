@@ -12,7 +12,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
@@ -43,6 +43,7 @@ T = TypeVar("T")
 
 PROTOCOL: Final = 201  # in no list of rt_protos(5) that distributions ship
 _UNICAST: Final = 1  # rtnetlink(7), RTN_UNICAST
+_ONLINK: Final = 4  # linux/rtnetlink.h, RTNH_F_ONLINK
 _SCOPE_LINK: Final = 253
 _UP: Final = 1  # netdevice(7), IFF_UP
 _ETHERNET: Final = 1  # ARPHRD_ETHER
@@ -326,9 +327,10 @@ class Routes:
         interfaces = [replace(one, addresses=tuple(addresses.get(one.index, ()))) for one in bare]
         self._former |= {one.name: one for one in interfaces if one.name in self._named}
         routes = [
-            (message["proto"], _route(message))
+            (message["proto"], route)
             for message in self._netlink.routes()
-            if message["type"] == _UNICAST and message.get_attr("RTA_OIF") is not None
+            if message["type"] == _UNICAST
+            for route in _routes(message)
         ]
         rules = self._netlink.rules()
         return Snapshot(
@@ -417,6 +419,7 @@ def _message(route: Route) -> Any:
     message["proto"] = PROTOCOL
     message["type"] = _UNICAST
     message["scope"] = _SCOPE_UNIVERSE if route.gateway else _SCOPE_LINK
+    message["flags"] = _ONLINK if route.is_onlink else 0
     message["attrs"] = [("RTA_TABLE", route.table), ("RTA_OIF", route.output)]
     if route.destination.prefixlen:
         message["attrs"].append(("RTA_DST", str(route.destination.network_address)))
@@ -454,16 +457,23 @@ def _interface(message: Any, vlan: tuple[int, int] | None) -> Interface:
     )
 
 
-def _route(message: Any) -> Route:
-    gateway, source = message.get_attr("RTA_GATEWAY"), message.get_attr("RTA_PREFSRC")
-    return Route(
-        IPv4Network((message.get_attr("RTA_DST") or "0.0.0.0", message["dst_len"])),
-        message.get_attr("RTA_TABLE") or message["table"],
-        message.get_attr("RTA_OIF"),
-        IPv4Address(gateway) if gateway else None,
-        message.get_attr("RTA_PRIORITY") or 0,
-        IPv4Address(source) if source else None,
-    )
+def _routes(message: Any) -> Iterator[Route]:
+    destination = IPv4Network((message.get_attr("RTA_DST") or "0.0.0.0", message["dst_len"]))
+    table = message.get_attr("RTA_TABLE") or message["table"]
+    metric, source = message.get_attr("RTA_PRIORITY") or 0, message.get_attr("RTA_PREFSRC")
+    ways = [(way["oif"], way) for way in message.get_attr("RTA_MULTIPATH") or ()]
+    for output, way in ways or [(message.get_attr("RTA_OIF"), message)]:
+        gateway = way.get_attr("RTA_GATEWAY")
+        if output is not None:
+            yield Route(
+                destination,
+                table,
+                output,
+                IPv4Address(gateway) if gateway else None,
+                metric,
+                IPv4Address(source) if source else None,
+                bool(way["flags"] & _ONLINK),
+            )
 
 
 def _rule(message: Any) -> Rule:

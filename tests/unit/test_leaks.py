@@ -11,6 +11,7 @@ import leaks
 import pytest
 import replug
 import sharing
+import ways
 from namespaces import unshare
 
 DHCP = f"{leaks.ROUTER} 17 67"
@@ -74,3 +75,13 @@ def test_another_machine_uses_the_link_while_it_is_up_and_nothing_else(tmp_path:
 def test_a_named_cable_is_followed_when_it_is_renamed_or_plugged_in_again(tmp_path: Path) -> None:
     seen = told(replug.__file__, tmp_path)
     assert seen == {"as it was": "eth0", "renamed": "usb0", "another one": "", "replugged": "usb2"}
+
+
+def test_a_server_is_pinned_by_default_routes_out_of_the_common(tmp_path: Path) -> None:
+    by_the_first = f"{ways.SERVER} via {ways.ROUTER} dev eth0"
+    assert told(ways.__file__, tmp_path) == {
+        "of two routers": by_the_first,
+        "of two routers, the first unplugged": by_the_first,
+        "outside the cable's network": f"{ways.SERVER} via {ways.DISTANT_ROUTER} dev eth0 onlink",
+        "left": "",
+    }
