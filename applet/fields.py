@@ -6,7 +6,7 @@ Owns how a setting is typed and shown. Has no rule about what is valid: that is 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, QSignalBlocker, Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QFontMetrics, QIcon
 from PyQt6.QtWidgets import (
     QAbstractButton,
@@ -359,9 +359,8 @@ class NumberField(Field):
     def set_value(self, value: Any) -> None:
         """Show a number."""
         if type(value) is int and value != self.value():
-            self.spin.blockSignals(True)
-            self.spin.setValue(value)
-            self.spin.blockSignals(False)
+            with QSignalBlocker(self.spin):
+                self.spin.setValue(value)
             self.changed.emit()
 
 
@@ -421,15 +420,14 @@ class ChoiceField(Field):
     def offer(self, choices: Mapping[Any, str], *, with_own: bool, keep: bool = True) -> None:
         """Offer these, and what is chosen now unless that need not be kept."""
         now = self.value() if self.box.count() and keep else None
-        self.box.blockSignals(True)
-        self.box.clear()
-        for value, text in choices.items():
-            self.box.addItem(text, value)
-        if with_own:
-            self.box.addItem(self._own, None)
-        self.box.blockSignals(False)
-        if now is not None:
-            self._select(now)
+        with QSignalBlocker(self.box):
+            self.box.clear()
+            for value, text in choices.items():
+                self.box.addItem(text, value)
+            if with_own:
+                self.box.addItem(self._own, None)
+            if now is not None:
+                self._select(now)
         self._show_edit()
 
     @property
@@ -445,9 +443,8 @@ class ChoiceField(Field):
     def set_value(self, value: Any) -> None:
         """Show a value, or a list."""
         if isinstance(value, str | bool | list) and value != self.value():
-            self.box.blockSignals(True)
-            self._select(value)
-            self.box.blockSignals(False)
+            with QSignalBlocker(self.box):
+                self._select(value)
             self._show_edit()
             self.changed.emit()
 

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from PyQt6.QtCore import QSettings, pyqtSignal
+from PyQt6.QtCore import QSettings, QSignalBlocker, pyqtSignal
 from PyQt6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QGroupBox, QPushButton, QVBoxLayout, QWidget
 
 from cablecar.applet.autostart import Autostart
@@ -75,9 +75,8 @@ class Preferences(QDialog):
             log.error("cannot switch the start at login: %s", error)
             failure = _("This could not be written: {reason}").format(reason=error.strerror or error)
         self._failure.say(failure)
-        self._start.blockSignals(True)
-        self._start.setChecked(self._autostart.is_on())
-        self._start.blockSignals(False)
+        with QSignalBlocker(self._start):
+            self._start.setChecked(self._autostart.is_on())
 
     def _always_toggled(self, wanted: bool) -> None:
         self._choices.icon_always = wanted
