@@ -255,6 +255,7 @@ class Call:
             tunnel,
             _networks(self._settings.route),
             inside,
+            tuple(dns.in_tunnel(self._settings.dns, self.facts.dns, ())) if tunnel else (),
             self._carrier.passages,
             self._settings.share,
             self._line,

@@ -2,10 +2,14 @@
 
     main table      metric-0 host routes through the cable, the pins: to each link's server, and to the cable's DHCP
                     server and name servers where those are not in the cable's own network
+    table 5198      pins to public addresses that the cable's lease names: somebody may have chosen one so that all that
+                    is for that address stays out of the tunnel
     table 5199      the pins once more, as long as something leads into a tunnel: who flushes `main` makes no circle of
-                    packets that carry themselves
+                    packets that carry themselves; and the name servers that are asked through a link, unless that takes
+                    everything anyway
     table 5200+n    the routes through the link in slot n: the default, or the chosen prefixes; they die with the ppp
                     device, by the kernel's hand
+    rules 31796-8   table 5198 for DHCP and DNS alone
     rule 31799      the pins of table 5199 first, also before the kernel's own route to a peer that is the server
     rule 31800      everything but default routes from `main`, so that pins and the local network keep working; not in
                     strict mode, where what `main` says counts for nothing: there table 5199 has the routes to the local
@@ -17,7 +21,7 @@
     cablecarN.V     the VLAN V on a cable, while a call goes by it, unless somebody else has made one
 
 The cable's own default route is never touched. What its DHCP server said is a stranger's word: an address that cannot
-be what it is said to be gets no pin, and a sentence says why.
+be what it is said to be gets no pin, one that is public a narrow one, and a sentence says why.
 """
 
 import re
@@ -31,6 +35,7 @@ from cablecar.helper.leases import Lease
 from cablecar.helper.settings import check_server_address
 
 MAIN: Final = 254
+NARROW_TABLE: Final = 5198
 PINS_TABLE: Final = 5199
 FIRST_TABLE: Final = 5200
 PINS_RULE: Final = 31799
@@ -48,6 +53,7 @@ _PAST_THE_TUNNEL: Final = (
     "somebody else's route keeps {} out of the tunnel; it may be the cable's DHCP server's (CVE-2024-3661). The setting"
     " `strict` leaves such routes without effect"
 )
+_NARROW: Final = "{}: the {} of its lease is said to be {}, a public address: only DHCP and DNS go there by the cable."
 
 
 class Route(NamedTuple):
@@ -66,12 +72,28 @@ class Route(NamedTuple):
     is_onlink: bool = False
 
 
+class Service(NamedTuple):
+    """What packets are for: the number of the protocol, and the port that they go to."""
+
+    protocol: int
+    port: int
+
+
 class Rule(NamedTuple):
-    """A policy rule without a selector: at `priority`, look in `table`."""
+    """A policy rule: at `priority` look in `table`, for all packets or those for one service."""
 
     priority: int
     table: int
     suppress_defaults: bool = False
+    service: Service | None = None
+
+
+_UDP, _TCP, _DHCP, _DNS = 17, 6, 67, 53  # RFC 2131, RFC 1035
+NARROW_RULES: Final = (
+    Rule(31796, NARROW_TABLE, service=Service(_UDP, _DHCP)),
+    Rule(31797, NARROW_TABLE, service=Service(_UDP, _DNS)),
+    Rule(31798, NARROW_TABLE, service=Service(_TCP, _DNS)),
+)
 
 
 class Wanted(NamedTuple):
@@ -83,6 +105,7 @@ class Wanted(NamedTuple):
         tunnel: The ppp interface while up, otherwise empty.
         through: The destinations that the tunnel leads to; `ANYWHERE` alone is the default route.
         inside: What the peer said is in the tunnel: its own address and its name servers.
+        asked: The name servers that are asked through the tunnel.
         passages: The packets of the call that leave by the cable.
         share: Internal interfaces whose hosts use the tunnel too.
         line: The interface that the call goes by, where that is not for routes to say.
@@ -93,6 +116,7 @@ class Wanted(NamedTuple):
     tunnel: str = ""
     through: tuple[IPv4Network, ...] = ()
     inside: tuple[IPv4Address, ...] = ()
+    asked: tuple[IPv4Address, ...] = ()
     passages: tuple[Passage, ...] = ()
     share: tuple[str, ...] = ()
     line: str = ""
@@ -235,14 +259,37 @@ def goal(
             rules.add(Rule(first + slots[link], table))
             if ANYWHERE in one.through and strict is None:
                 doubts |= {_PAST_THE_TUNNEL.format(network) for network in past_the_tunnels(snapshot, tunnels)}
-    if rules:
-        routes |= {route._replace(table=PINS_TABLE) for route in routes if route.table == MAIN}
+    if rules and strict is None:
+        rules.add(Rule(MAIN_RULE, MAIN, True))
+    elif rules and strict is not None:
+        routes |= _kept(snapshot, wanted, strict, tunnels)
+    asked = _asked(snapshot, wanted.values(), strict, tunnels)
+    if rules or asked:
+        routes |= asked | {route._replace(table=PINS_TABLE) for route in routes if route.table == MAIN}
         rules.add(Rule(PINS_RULE, PINS_TABLE))
-        if strict is None:
-            rules.add(Rule(MAIN_RULE, MAIN, True))
-        else:
-            routes |= _kept(snapshot, wanted, strict, tunnels)
+    if any(route.table == NARROW_TABLE for route in routes):
+        rules |= set(NARROW_RULES)
     return Goal(frozenset(routes), frozenset(rules), frozenset(reached), frozenset(cables), frozenset(doubts))
+
+
+def slots(snapshot: Snapshot, wanted: Mapping[str, Wanted], former: Mapping[str, int]) -> dict[str, int]:
+    """Return which link has which slot: each keeps its own, also one that the kernel alone remembers.
+
+    The first of those that take everything wins; a helper that was started again must not choose another.
+    """
+    leads = {link: one for link, one in wanted.items() if one.through}
+    found = {link: slot for link, slot in former.items() if link in leads}
+    indices = {
+        link: snapshot.interfaces[one.tunnel].index for link, one in leads.items() if one.tunnel in snapshot.interfaces
+    }
+    for link in leads.keys() - found.keys():
+        standing = {route.table - FIRST_TABLE for route in snapshot.ours if route.output == indices.get(link)}
+        if known := standing & set(range(SLOTS)) - set(found.values()):
+            found[link] = min(known)
+    for link in leads:
+        if link not in found:
+            found[link] = min(set(range(SLOTS)) - set(found.values()))
+    return found
 
 
 def underlay(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Route | None:
@@ -348,6 +395,34 @@ def _kept(
     return set(found.values())
 
 
+def _asked(
+    snapshot: Snapshot,
+    wanted: Collection[Wanted],
+    strict: Collection[IPv4Network] | None,
+    tunnels: Iterable[str],
+) -> set[Route]:
+    """Return the routes to the name servers that are asked through a link, where not all goes through the only one.
+
+    A server in a network that packets reach by the cable anyway is asked there.
+    """
+    up = [one for one in wanted if one.tunnel in snapshot.interfaces]
+    if len(up) == 1 and ANYWHERE in up[0].through:
+        return set()
+    indices = {snapshot.interfaces[name].index for name in tunnels if name in snapshot.interfaces}
+    own, pins = own_addresses(snapshot), {address for one in wanted for address in one.pins}
+    beside = (
+        [route.destination for route in snapshot.foreign if route.destination.prefixlen and route.output not in indices]
+        if strict is None
+        else strict
+    )
+    return {
+        Route(IPv4Network(address), PINS_TABLE, snapshot.interfaces[one.tunnel].index)
+        for one in up
+        for address in one.asked
+        if address not in pins and not doubt(address, own) and not any(address in network for network in beside)
+    }
+
+
 def _of_lease(
     snapshot: Snapshot,
     lease: Lease,
@@ -369,8 +444,13 @@ def _of_lease(
             doubts.add(f"{cable.name}: the {role} of its lease is said to be {address}, {why}; it gets no pin.")
             continue
         best = _best(snapshot, address, cable.name, tunnels)
-        if best is not None and _needs_pin(role, _is_local(best), is_strict):
-            pins.add(_pin(address, best))
+        if best is None or not _needs_pin(role, _is_local(best), is_strict):
+            continue
+        pin = _pin(address, best)
+        if address.is_global:
+            doubts.add(_NARROW.format(cable.name, role, address))
+            pin = pin._replace(table=NARROW_TABLE)
+        pins.add(pin)
     return pins, doubts
 
 
@@ -390,7 +470,8 @@ def _standing(snapshot: Snapshot, addresses: Iterable[IPv4Address]) -> set[Route
     # Without a way there is nothing to pin to; what still stands is left until there is one. After a flush of `main` that
     # is table 5199 alone, and while a tunnel is up its own packets need it.
     hosts = {IPv4Network(address) for address in addresses}
-    return {route for route in snapshot.ours if route.table in (MAIN, PINS_TABLE) and route.destination in hosts}
+    tables = (MAIN, NARROW_TABLE, PINS_TABLE)
+    return {route for route in snapshot.ours if route.table in tables and route.destination in hosts}
 
 
 def _best(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Route | None:

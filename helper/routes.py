@@ -35,7 +35,7 @@ from cablecar.helper.netlink import (
     rtmsg,
 )
 from cablecar.helper.nft import Nft
-from cablecar.helper.plan import MAIN, SLOTS, Cable, Interface, Route, Rule, Snapshot, Vlan, Wanted, Way
+from cablecar.helper.plan import MAIN, Cable, Interface, Route, Rule, Service, Snapshot, Vlan, Wanted, Way
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +175,9 @@ class Routes:
             # Copies: the worker thread must not see a change in the middle.
             wanted = dict(self._wanted)
             self._named.update(one.cable for one in wanted.values())
-            slots = {link: self._slot(link) for link in wanted if wanted[link].through}
+            if any(one.through and link not in self._slots for link, one in wanted.items()):
+                self._slots = plan.slots(await self._in_thread(self._snapshot), wanted, self._slots)
+            slots = dict(self._slots)
             local = {network for networks in self._strict.values() for network in networks} if self._strict else None
             # Before the table is made: what takes it away at once would not be heard.
             self._nft.listen(local is not None or any(one.share for one in wanted.values()))
@@ -195,11 +197,6 @@ class Routes:
             read = {cable.name: await self._lease_of(cable) for cable in self._cables}
             self._leases = {name: lease for name, lease in read.items() if lease is not None}
         return self._leases != before
-
-    def _slot(self, link: str) -> int:
-        if link not in self._slots:
-            self._slots[link] = min(set(range(SLOTS)) - set(self._slots.values()))
-        return self._slots[link]
 
     async def way(self, address: IPv4Address, cable: str) -> Way:
         """Return how packets to `address` go when no tunnel of ours exists, by `cable` if one is named."""
@@ -438,6 +435,9 @@ def _rule_message(rule: Rule) -> Any:
     message["attrs"] = [("FRA_PRIORITY", rule.priority), ("FRA_TABLE", rule.table), ("FRA_PROTOCOL", PROTOCOL)]
     if rule.suppress_defaults:
         message["attrs"].append(("FRA_SUPPRESS_PREFIXLEN", 0))
+    if rule.service is not None:
+        ports = f"{rule.service.port}:{rule.service.port}"
+        message["attrs"] += [("FRA_IP_PROTO", rule.service.protocol), ("FRA_DPORT_RANGE", ports)]
     return message
 
 
@@ -481,4 +481,10 @@ def _rule(message: Any) -> Rule:
         message.get_attr("FRA_PRIORITY") or 0,
         message.get_attr("FRA_TABLE") or message["table"],
         message.get_attr("FRA_SUPPRESS_PREFIXLEN") == 0,
+        _service(message),
     )
+
+
+def _service(message: Any) -> Service | None:
+    ports = message.get_attr("FRA_DPORT_RANGE")
+    return None if ports is None else Service(message.get_attr("FRA_IP_PROTO"), int(ports.partition(":")[0]))

@@ -77,11 +77,18 @@ def test_a_named_cable_is_followed_when_it_is_renamed_or_plugged_in_again(tmp_pa
     assert seen == {"as it was": "eth0", "renamed": "usb0", "another one": "", "replugged": "usb2"}
 
 
-def test_a_server_is_pinned_by_default_routes_out_of_the_common(tmp_path: Path) -> None:
+def test_what_is_pinned_out_of_the_common(tmp_path: Path) -> None:
     by_the_first = f"{ways.SERVER} via {ways.ROUTER} dev eth0"
     assert told(ways.__file__, tmp_path) == {
         "of two routers": by_the_first,
         "of two routers, the first unplugged": by_the_first,
         "outside the cable's network": f"{ways.SERVER} via {ways.DISTANT_ROUTER} dev eth0 onlink",
+        "public": {
+            "ipproto udp dport 67": "eth0",
+            "ipproto udp dport 53": "eth0",
+            "ipproto tcp dport 53": "eth0",
+            "ipproto tcp dport 443": "ppp0",
+            "": "ppp0",
+        },
         "left": "",
     }

@@ -14,6 +14,9 @@ from cablecar.helper.plan import (
     ANYWHERE,
     MAIN,
     MAIN_RULE,
+    NARROW_RULES,
+    NARROW_TABLE,
+    PINS_RULE,
     PINS_TABLE,
     Goal,
     Interface,
@@ -29,6 +32,7 @@ from cablecar.helper.plan import (
     goal,
     others,
     past_the_tunnels,
+    slots,
     underlay,
     vlan_of,
     vlans_left,
@@ -98,6 +102,53 @@ def test_a_link_that_leaves_routing_alone_has_its_pin_only() -> None:
     assert found == Goal(frozenset({pin(ETH0, GATEWAY)}), frozenset(), frozenset({SERVER}), frozenset({ETH0}))
 
 
+DNS = IPv4Address("198.51.100.53")
+PPP1 = Interface(10, "ppp1", True)
+
+
+def asked(
+    one: Wanted, *more: Route, other: Wanted | None = None, strict: tuple[IPv4Network, ...] | None = None
+) -> set[str]:
+    """Return by which interface the pins' table leads to the name server."""
+    interfaces = {each.name: each for each in (HOME, PPP0, PPP1)}
+    seen = Snapshot(interfaces, (LAN, OUT, *more), frozenset(), frozenset())
+    wanted = {"home": one, **({"office": other} if other is not None else {})}
+    found = goal(seen, wanted, {"home": 0, "office": 1}, strict)
+    hosts = [route for route in found.routes if route.destination == IPv4Network(DNS) and route.table == PINS_TABLE]
+    assert not hosts or Rule(PINS_RULE, PINS_TABLE) in found.rules
+    return {each.name for each in interfaces.values() for route in hosts if each.index == route.output}
+
+
+def test_a_links_name_servers_are_asked_through_it_whatever_else_goes_there() -> None:
+    everything = Wanted((SERVER,), "", "ppp0", (ANYWHERE,), asked=(DNS,))
+    office = Wanted((SERVER,), "", "ppp1", (IPv4Network("10.1.0.0/16"),), asked=(DNS,))
+    alone = Wanted((SERVER,), "", "ppp0", (), asked=(DNS,))
+    assert asked(everything) == set(), "it takes that anyway"
+    assert asked(office) == {"ppp1"}
+    assert asked(alone) == {"ppp0"}
+    assert asked(everything._replace(asked=()), other=everything._replace(tunnel="ppp1")) == {"ppp1"}
+    assert asked(office, strict=()) == {"ppp1"}
+
+
+def test_a_name_server_by_the_cable_or_that_is_the_server_keeps_its_way() -> None:
+    one = Wanted((SERVER,), "", "ppp0", (), asked=(DNS,))
+    assert asked(one, route("198.51.100.0/24", HOME)) == set()
+    assert asked(one, strict=(IPv4Network("198.51.100.0/24"),)) == set()
+    assert asked(one, route("198.51.100.53/32", PPP0)) == {"ppp0"}, "pppd's own route"
+    assert asked(one._replace(pins=(DNS,), through=(IPv4Network("10.1.0.0/16"),))) == {"eth0"}, "the pin's copy"
+    assert asked(one._replace(tunnel="ppp7")) == set(), "it is not up"
+
+
+def test_who_has_a_slot_keeps_it_also_over_the_helpers_start() -> None:
+    takes_all = [Wanted((SERVER,), "", tunnel, (ANYWHERE,)) for tunnel in ("ppp0", "ppp1", "")]
+    wanted = dict(zip(("a", "b", "c"), takes_all, strict=True))
+    standing = frozenset({Route(ANYWHERE, 5200, PPP1.index), Route(ANYWHERE, 5202, PPP0.index)})
+    seen = Snapshot({"ppp0": PPP0, "ppp1": PPP1}, (), standing, frozenset())
+    assert slots(seen, wanted, {}) == {"b": 0, "a": 2, "c": 1}
+    assert slots(seen, wanted, {"c": 0, "gone": 1}) == {"c": 0, "a": 2, "b": 1}
+    assert slots(snapshot(), {**wanted, "d": Wanted((SERVER,), "", "ppp0")}, {}) == {"a": 0, "b": 1, "c": 2}
+
+
 def test_a_pin_stays_while_there_is_no_cable_to_pin_to() -> None:
     old = pin(ETH0, GATEWAY)
     seen = Snapshot({"eth0": ETH0}, (), frozenset({old}), frozenset())
@@ -164,6 +215,22 @@ def test_what_no_machine_can_have_gets_no_pin(address: str) -> None:
     assert doubts == {
         f"eth0: the DHCP server of its lease is said to be {address}, which no other machine can have; it gets no pin."
     }
+
+
+def test_a_public_address_of_a_lease_is_pinned_for_its_service_alone() -> None:
+    public = IPv4Address("9.9.9.9")
+    lease = Lease("dhclient", HOME.addresses[0], (GATEWAY,), public)
+    pins, (doubt,) = pinned(lease, LAN, OUT)
+    assert pins == set()
+    assert "9.9.9.9, a public address: only DHCP and DNS" in doubt
+    seen = Snapshot({"eth0": HOME, "ppp0": PPP0}, (LAN, OUT), frozenset(), frozenset(), {"eth0": lease})
+    found = goal(seen, {"home": Wanted((SERVER,), "", "ppp0", (ANYWHERE,))}, {"home": 0})
+    narrow = Route(IPv4Network(public), NARROW_TABLE, HOME.index, GATEWAY)
+    assert {one for one in found.routes if one.destination == narrow.destination} == {narrow}
+    assert set(NARROW_RULES) <= found.rules
+    assert max(rule.priority for rule in NARROW_RULES) < PINS_RULE
+    unplugged = Snapshot({"eth0": HOME}, (), frozenset({narrow}), frozenset(), {"eth0": lease})
+    assert narrow in goal(unplugged, {"home": Wanted((SERVER,))}, {}).routes, "it stays while there is no cable"
 
 
 def test_our_own_address_gets_no_pin() -> None:
