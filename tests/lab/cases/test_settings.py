@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 FILE = Path(f"/etc/cablecar/links/{lab.LINK}.toml")
 NAME = "pptp.provider.example"
+NAME_SERVER = "198.51.100.53"  # as the peer tells it
 
 
 def answer(member: str, *arguments: str, link: bool = True) -> Any:
@@ -184,19 +186,51 @@ def test_a_server_that_has_shown_chap_may_not_ask_for_pap() -> None:
     assert lab.prop("State") == "failed"
 
 
+@contextmanager
+def another(name: str, *settings: str) -> Iterator[tuple[str, str, str]]:
+    """A second link that is up meanwhile; where it is on the bus."""
+    pairs = ("server", "s", lab.SERVER, "user", "s", lab.USER, *settings)
+    lab.manager("AddLink", "sa{sv}", name, "3" if settings else "2", *pairs)
+    target = ("org.cablecar1", f"/org/cablecar1/link/{name}", "org.cablecar1.Link")
+    try:
+        lab.bus(*target, "SetPassword", "s", lab.PASSWORD)
+        lab.bus(*target, "Connect")
+        yield target
+    finally:
+        lab.manager("RemoveLink", "s", name)
+
+
 @pytest.mark.usefixtures("up")
 def test_two_links_beside_each_other() -> None:
     """The second takes one network, the first keeps the rest."""
-    other = "office"
-    pairs = ("server", "s", lab.SERVER, "user", "s", lab.USER, "route", "as", "1", "198.51.100.0/28")
-    lab.manager("AddLink", "sa{sv}", other, "3", *pairs)
-    target = ("org.cablecar1", f"/org/cablecar1/link/{other}", "org.cablecar1.Link")
-    lab.bus(*target, "SetPassword", "s", lab.PASSWORD)
-    lab.bus(*target, "Connect")
-    through = lab.device_to(lab.HOST)
-    assert {through, lab.device_to("198.51.100.200")} == {"ppp0", "ppp1"}
-    assert lab.reaches()
-    lab.bus(*target, "Disconnect")
-    assert lab.device_to(lab.HOST) == "ppp0"
-    assert lab.device_to(lab.SERVER) == "eth0", "the pin stays as long as one link needs it"
-    lab.manager("RemoveLink", "s", other)
+    with another("office", "route", "as", "1", "198.51.100.0/28") as target:
+        through = lab.device_to(lab.HOST)
+        assert {through, lab.device_to("198.51.100.200")} == {"ppp0", "ppp1"}
+        assert lab.reaches()
+        lab.bus(*target, "Disconnect")
+        assert lab.device_to(lab.HOST) == "ppp0"
+        assert lab.device_to(lab.SERVER) == "eth0", "the pin stays as long as one link needs it"
+
+
+@pytest.mark.usefixtures("up")
+def test_of_two_links_that_take_everything_the_first_wins_also_when_the_helper_starts_again() -> None:
+    helper, winner = lab.helper_pid(), lab.device_to(lab.HOST)
+    with another("attic"):  # systemd lists it before the first
+        assert lab.device_to(lab.HOST) == winner
+        os.kill(helper, signal.SIGKILL)
+        lab.eventually(lambda: lab.helper_pid() not in (0, helper), 20, "systemd starts it again")
+        assert lab.prop("State") == "up"
+        assert lab.device_to(lab.HOST) == winner
+        lab.link("Disconnect")
+        assert lab.device_to(lab.HOST) not in (winner, "eth0"), "the other one takes its place"
+        assert lab.reaches()
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_link_that_leaves_routing_alone_has_its_name_servers_asked_all_the_same() -> None:
+    lab.link("Update", "a{sv}", "1", "route", "s", "none")
+    lab.link("Connect")
+    assert lab.device_to(lab.HOST) == "eth0"
+    assert lab.device_to(NAME_SERVER) == "ppp0"
+    lab.link("Disconnect")
+    assert lab.device_to(NAME_SERVER) == "eth0"
