@@ -49,19 +49,20 @@ _QUESTION: Final = (
     "print(json.dumps([here.__file__, sys.prefix, sys.base_prefix, sys.path]))"
 )
 _UNIT: Final = "cablecar-helper.service"
+_AT_BOOT: Final = (_UNIT, "cablecar-strict.service")
 _BUS: Final = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 _RELOAD: Final = (("busctl", "--quiet", "call", *_BUS, "ReloadConfig"), ("systemctl", "daemon-reload"))
 _BEGIN: Final = (
     ("systemd-tmpfiles", "--create", "/usr/lib/tmpfiles.d/cablecar-helper.conf"),
     *_RELOAD,  # the policy first: the helper asks for its name
-    ("systemctl", "--quiet", "enable", _UNIT),
+    ("systemctl", "--quiet", "enable", *_AT_BOOT),
     ("systemctl", "restart", _UNIT),
 )
 _MANAGER: Final = (names.BUS_NAME, names.MANAGER_PATH, names.MANAGER_INTERFACE)
 _END: Final = (
     # By the helper while it runs; where it does not, what it has left is swept below.
     ("busctl", "--quiet", "--timeout=60", "--auto-start=no", "call", *_MANAGER, "RestoreNetwork"),
-    ("systemctl", "--quiet", "disable", _UNIT),
+    ("systemctl", "--quiet", "disable", *_AT_BOOT),
     # Otherwise an applet's next question would start the helper again, by bus activation, while its files go.
     ("systemctl", "--quiet", "mask", "--runtime", _UNIT),
     ("systemctl", "stop", "cablecar-*"),  # the helper, the calls, and what these have started

@@ -1,7 +1,7 @@
 """Our table in the kernel's firewall, `inet cablecar`, made and taken away as a whole; nobody else's is touched.
 
 A note of what the table should be outlives the helper: who comes after a crash makes it so again, and where there is
-no note there is no table. Whoever flushes all rules is heard of by netlink (`is_lost`), and only while there is a table.
+no note there is no table. Rules for the start of the machine outlive that too: cablecar-strict.service loads them. Whoever flushes all rules is heard of by netlink (`is_lost`), and only while there is a table.
 The methods block, and belong to one thread but for those of the socket.
 """
 
@@ -24,6 +24,7 @@ NFT: Final = "/usr/sbin/nft"
 LIMIT: Final = 10.0  # seconds
 TABLE: Final = "cablecar"
 NOTE: Final = Path("/run/cablecar/table")
+AT_BOOT: Final = Path("/var/lib/cablecar/strict.nft")
 _NONE: Final = f"table inet {TABLE}\ndelete table inet {TABLE}\n"  # made first: one that is not there cannot be deleted
 _HEADER: Final = struct.Struct("=IHHII")  # netlink(7): length, type, flags, sequence number, port
 _NETFILTER: Final = 12  # linux/netlink.h, NETLINK_NETFILTER
@@ -111,11 +112,14 @@ class Nft:
     Args:
         note: The file with what the table should be.
         program: `nft`.
+        at_boot: The file with what the table is from the start of the machine on.
     """
 
-    def __init__(self, note: Path = NOTE, program: str = NFT) -> None:
+    def __init__(self, note: Path = NOTE, program: str = NFT, at_boot: Path = AT_BOOT) -> None:
         self._note = note
         self._program = program
+        self._at_boot = at_boot
+        self._kept: str | None = None  # what is in that file; None while that is not known
         self._made: str | None = None  # what the table is; None while that is not known
         self._child = 0  # the last nft of ours: its messages' sender
         self._is_lost = False  # as far as was heard since it was made
@@ -141,7 +145,7 @@ class Nft:
             return False
         if chains:
             safefile.replace(self._note, chains.encode())
-        text = f"{_NONE}table inet {TABLE} {{\n{chains}}}\n" if chains else _NONE
+        text = _script(chains) if chains else _NONE
         self._is_lost = False
         run(text, program=self._program, on_start=self._note_child)
         if not chains:
@@ -149,6 +153,20 @@ class Nft:
         # Somebody may have taken it away again before we were back: we run beside the event loop.
         self._made = None if self._is_lost else chains
         return lost
+
+    def keep(self, chains: str) -> None:
+        """Have the table be these chains when the machine starts, or none, until the helper has made its own.
+
+        Raises:
+            StorageFailed: It cannot be written down.
+        """
+        if chains == self._kept:
+            return
+        if chains:
+            safefile.replace(self._at_boot, _script(chains).encode())
+        else:
+            safefile.remove(self._at_boot)
+        self._kept = chains
 
     def _note_child(self, pid: int) -> None:
         self._child = pid
@@ -159,6 +177,10 @@ class Nft:
             self._is_lost = True
             self._made = None
             self._on_lost()
+
+
+def _script(chains: str) -> str:
+    return f"{_NONE}table inet {TABLE} {{\n{chains}}}\n"
 
 
 def run(text: str, *options: str, program: str = NFT, on_start: Callable[[int], None] = lambda pid: None) -> None:

@@ -304,6 +304,8 @@ class Routes:
                 switched = self._forwarding.switchable(self._netlink, interfaces)
                 chains += share.chains(wanted, self._sizes(), switched)
             lost = self._nft.make(chains)
+            # No call's way out is in these: by then its server may be another.
+            self._nft.keep(strict.chains({}, local) if local is not None else "")
             if interfaces:
                 self._forwarding.switch_on(self._netlink, interfaces)
         except (Failed, StorageFailed, NetlinkError) as error:

@@ -180,6 +180,7 @@ PACKAGES = {
         "usr/lib/cablecar/ip-up",
         "usr/lib/systemd/system/cablecar-helper.service",
         "usr/lib/systemd/system/cablecar-calls.target",
+        "usr/lib/systemd/system/cablecar-strict.service",
         "usr/lib/systemd/system/cablecar-discover.service",
         "usr/lib/systemd/system/cablecar-killed@.service",
         "usr/lib/systemd/system/cablecar-l2tp@.service",
@@ -246,13 +247,15 @@ def test_a_program_starts_isolated_with_the_systems_python(package: str, program
 
 def test_the_helper_is_enabled_started_and_restarted_but_no_link_is() -> None:
     postinst = maintainer_script("cablecar-helper", "postinst")
-    assert "deb-systemd-helper enable 'cablecar-helper.service'" in postinst
+    for unit in ("cablecar-helper.service", "cablecar-strict.service"):
+        assert f"deb-systemd-helper enable '{unit}'" in postinst
     assert "_dh_action=restart" in postinst
     assert "cablecar-link" not in postinst
     prerm = maintainer_script("cablecar-helper", "prerm")
     stops = [line.strip() for line in prerm.splitlines() if "stop" in line and "cablecar" in line]
     running = (
-        "'cablecar-calls.target' 'cablecar-discover.service' 'cablecar-helper.service' 'cablecar-resolver.service'"
+        "'cablecar-calls.target' 'cablecar-discover.service' 'cablecar-helper.service' 'cablecar-resolver.service' "
+        "'cablecar-strict.service'"
     )
     assert stops == [
         f"deb-systemd-invoke stop {running} >/dev/null || true",

@@ -125,7 +125,9 @@ async def stages(provider: Provider, folder: Path) -> dict[str, object]:
         found[stage] = await asyncio.to_thread(provider.hear)
 
     lost = asyncio.Event()
-    routes = Routes(nft=Nft(folder / "table"), forwarding=Forwarding(folder / "forwarding"))
+    routes = Routes(
+        nft=Nft(folder / "table", at_boot=folder / "strict.nft"), forwarding=Forwarding(folder / "forwarding")
+    )
     await routes.begin(lost.set)
     call = Wanted((IPv4Address(SERVER),), "", "", (ANYWHERE,), passages=PPTP.passages)
     up = Wanted((IPv4Address(SERVER),), "", "ppp0", (ANYWHERE,), passages=PPTP.passages)
@@ -155,6 +157,9 @@ async def stages(provider: Provider, folder: Path) -> dict[str, object]:
     await look("dropped")
     await routes.release("home")
     await look("between calls")
+    run("nft flush ruleset")
+    run(f"nft -f {folder}/strict.nft")
+    await look("from the machine's start on")
     await routes.clear()
     await look("ended")
     own = "201" in run("ip rule") + run("ip route show table all proto 201")

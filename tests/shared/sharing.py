@@ -93,7 +93,9 @@ async def stages(home: Network, provider: Network, internet: Network, folder: Pa
         }
 
     def make() -> Routes:
-        return Routes(nft=Nft(folder / "table"), forwarding=Forwarding(folder / "forwarding"))
+        return Routes(
+            nft=Nft(folder / "table", at_boot=folder / "strict.nft"), forwarding=Forwarding(folder / "forwarding")
+        )
 
     found = {"control": {"reached": [internet.reaches(OWN), home.reaches("192.168.77.1")]}, "before": look()}
     routes = make()

@@ -100,7 +100,9 @@ def test_the_helper_is_enabled_and_started_when_all_is_there(machine: Machine) -
     machine.installation().install()
     words = [" ".join(command) for command in machine.commands]
     assert words[-1] == " ".join(RESTART)
-    assert words.index("systemctl daemon-reload") < words.index("systemctl --quiet enable cablecar-helper.service")
+    assert words.index("systemctl daemon-reload") < words.index(
+        "systemctl --quiet enable cablecar-helper.service cablecar-strict.service"
+    )
 
 
 def test_nothing_is_left_of_it(machine: Machine) -> None:

@@ -55,6 +55,26 @@ def test_who_comes_after_a_crash_makes_it_again_or_takes_it_away(tmp_path: Path,
     assert told(tmp_path) == [MADE, MADE, TAKEN]
 
 
+def test_what_is_kept_for_the_start_of_the_machine_is_a_table_as_a_whole(tmp_path: Path, program: Path) -> None:
+    at_boot = tmp_path / "strict.nft"
+    table = Nft(tmp_path / "note", str(program), at_boot)
+    table.keep(CHAINS)
+    assert at_boot.read_text() == MADE
+    assert at_boot.stat().st_mode & 0o777 == 0o600
+    at_boot.write_text("somebody else's\n")
+    table.keep(CHAINS)
+    assert at_boot.read_text() == "somebody else's\n", "it is written when it changes"
+    Nft(tmp_path / "note", str(program), at_boot).keep("")
+    assert not at_boot.exists(), "also by who does not know of it"
+    assert told(tmp_path) == []
+
+
+def test_a_table_that_the_start_of_the_machine_has_left_is_taken_away(tmp_path: Path, table: Nft) -> None:
+    (tmp_path / "note").touch()
+    table.make("")
+    assert told(tmp_path) == [TAKEN]
+
+
 def test_a_refusal_is_told_and_tried_again(tmp_path: Path, table: Nft) -> None:
     (tmp_path / "refuses").touch()
     with pytest.raises(Failed, match="journal"):

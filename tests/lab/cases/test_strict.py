@@ -151,6 +151,33 @@ def test_a_chosen_local_network_stays_reachable_and_restoring_ends_it() -> None:
     assert lab.our_routes_and_rules() == []
 
 
+@pytest.mark.usefixtures("configured")
+def test_the_machine_starts_closed() -> None:
+    unit, at_boot = "cablecar-strict.service", Path("/var/lib/cablecar/strict.nft")
+    update("1", "strict", "b", "true")
+    lab.link("Connect")
+    lab.run("systemctl", "start", unit)
+    assert lab.reaches(), "while the helper's own table is there nothing changes"
+    # What a reboot leaves of it.
+    lab.run("systemctl", "stop", "cablecar-helper.service")
+    lab.run("systemctl", "stop", f"cablecar-link@{lab.LINK}.service")
+    lab.run("nft", "delete", "table", "inet", "cablecar")
+    Path("/run/cablecar/table").unlink()
+    with talking():
+        lab.eventually(everything_leaves, 30, "the control: without the unit it is seen")
+        lab.run("systemctl", "start", unit)
+        with watching() as seen:
+            lab.run("systemctl", "start", "cablecar-helper.service")
+            lab.eventually(lambda: lab.prop("State") == "up", 60, "the helper lets its call out", pause=0.2)
+    assert seen == []
+    assert lab.reaches()
+    lab.link("Disconnect")
+    assert table() == ""
+    assert not at_boot.exists()
+    lab.run("systemctl", "start", unit)
+    assert table() == "", "nothing is closed that is not to be"
+
+
 @pytest.fixture
 def home() -> Iterator[None]:
     """Another machine behind an interface of this one."""
