@@ -57,7 +57,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def deb_path(package: str) -> Path:
     """Return a package in build/deb."""
-    path = DEBS / f"{package}_{helper.__version__}_all.deb"
+    path = DEBS / f"{package}_{helper.__version__.replace('.dev', '~dev')}_all.deb"
     assert path.exists(), "there are no packages in build/deb: `make deb` builds them, and `make check` calls it"
     return path
 
