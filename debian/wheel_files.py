@@ -1,7 +1,7 @@
 """What the wheel has beside the modules: the translations, and the files of the system.
 
-The translations are compiled to where the applet looks first, beside its modules; for an editable install too, into the
-tree itself. The files of the system are those of the Debian packages, in cablecar/system/helper and applet, read off the
+The translations are compiled to where the applet looks first, beside its modules: for an editable install in the tree
+itself, which is otherwise left as it is, because root may be who builds the wheel. The files of the system are those of the Debian packages, in cablecar/system/helper and applet, read off the
 lists in this folder, so that there is one list; `cablecar-helper install` (helper/install.py) puts them into place.
 """
 
@@ -21,16 +21,23 @@ class WheelFiles(BuildHookInterface):  # type: ignore[type-arg]
     """Make them before the files of the wheel are listed."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Have the catalogues taken in although git ignores them, and the files of the system from a folder of ours."""
+        """Have the catalogues and the files of the system taken in from a folder of ours."""
+        if version == "editable":
+            self._compile("applet/locale")
+            return
+        self._made = TemporaryDirectory(prefix="cablecar-wheel-")  # gone with this object
+        locale, image = Path(self._made.name, "locale"), Path(self._made.name, "system")
+        self._compile(str(locale))
+        if locale.exists():
+            build_data["force_include"][str(locale)] = "cablecar/applet/locale"
+        self._make_image(image)
+        build_data["force_include"][str(image)] = "cablecar/system"
+
+    def _compile(self, folder: str) -> None:
         if shutil.which("msgfmt") is None:
             self.app.display_warning("gettext is not installed: the applet will speak English only")
         else:
-            self._run("desktop/po/catalogues", "mo", "applet/locale")
-            build_data["artifacts"].append("applet/locale/*/LC_MESSAGES/cablecar.mo")
-        if version != "editable":
-            self._image = TemporaryDirectory(prefix="cablecar-wheel-")  # gone with this object
-            self._make_image(Path(self._image.name))
-            build_data["force_include"][self._image.name] = "cablecar/system"
+            self._run("desktop/po/catalogues", "mo", folder)
 
     def _make_image(self, image: Path) -> None:
         helper, applet = image / "helper", image / "applet"

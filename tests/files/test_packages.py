@@ -5,6 +5,7 @@ import gzip
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -53,6 +54,22 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     )
     (path,) = folder.glob(f"cablecar-{helper.__version__}-*.whl")
     return zipfile.ZipFile(path)
+
+
+def test_building_the_wheel_leaves_the_tree_as_it_is(tmp_path: Path) -> None:
+    # root may be who builds it, from somebody's checkout. -B: the bytecode of debian/wheel_files.py is in nobody's way.
+    tree = tmp_path / "tree"
+    for name in tracked("."):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tree / name, follow_symlinks=False)
+    before = set(tree.rglob("*"))
+    command = [sys.executable, "-B", "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "wheel")]
+    subprocess.run(command, cwd=tree, check=True, capture_output=True)
+    assert set(tree.rglob("*")) == before
+    (path,) = (tmp_path / "wheel").iterdir()
+    assert set(fnmatch.filter(zipfile.ZipFile(path).namelist(), "*.mo")) == {
+        f"cablecar/applet/{path}" for path in CATALOGUES
+    }
 
 
 def deb_path(package: str) -> Path:
