@@ -1,7 +1,7 @@
 """Provider presets: what is publicly known about a provider, each fact with its source and year.
 
 Owns the reading of `providers.toml` beside it and of what administrators add in `/etc/cablecar/providers.d/*.toml`.
-Nothing is dialled by itself: a preset only fills in the settings that the user left out. A value that becomes a
+Nothing is dialed by itself: a preset only fills in the settings that the user left out. A value that becomes a
 setting passes the check of that setting. A file or preset that is not in order is named in the log and left out.
 """
 

@@ -64,6 +64,14 @@ def test_no_name_is_cut_in_two(pages: Path, name: str) -> None:
     assert "\N{HYPHEN}\n" not in shown
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_names_no_file_of_the_tree_and_leaves_no_mark_of_the_comments(pages: Path, name: str) -> None:
+    text = (pages / name).read_text().replace("\\-", "-")
+    tops = "applet|dbus|debian|desktop|doc|helper|polkit|tests"
+    assert not re.findall(rf"(?<![\w/.-])(?:{tops})/\S+", text)
+    assert not re.findall(r"(?<![\w*])@[a-z]\w+", text)
+
+
 @pytest.mark.parametrize("mistake", [".SH", ".XY what", ".TP\n.SH SEE"])
 def test_a_mistake_is_seen(pages: Path, tmp_path: Path, mistake: str) -> None:
     broken = tmp_path / "broken.1"

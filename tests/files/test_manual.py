@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import manual
 import pytest
 
-from cablecar.helper import hooks, reasons, redial
+from cablecar.helper import hold, hooks, pppd, reasons, redial
 from cablecar.helper.reasons import Reason
 
 ROOT = Path(__file__).parents[2]
@@ -148,6 +148,13 @@ def test_each_reason_has_its_section(reason: Reason) -> None:
     assert f"{happened}.\n\n* To do: {advice}\n" in section[1]
 
 
+def test_no_reason_that_xl2tpd_tells_of_is_looked_for_in_the_journal() -> None:
+    told = {reason.id for pattern, reason in pppd._ROWS if pattern.startswith(pppd._XL2TPD)}
+    sections = dict(text.split("`\n", 1) for text in TROUBLESHOOTING.read_text().split("\n### `")[1:])
+    assert {"l2tp-call-lost", "not-admitted"} <= told
+    assert not [reason for reason in told if "Seen by: `journalctl" in sections[reason]]
+
+
 def test_each_section_of_the_howto_says_what_has_become_of_it() -> None:
     sections = dict(text.split("\n", 1) for text in GUIDE.split("\n## ")[1:])
     assert [*sections] == ["The short way", *HOWTO]
@@ -160,6 +167,11 @@ def test_the_guides_numbers_are_the_helpers() -> None:
     assert hooks.LIMIT == 30
     assert "at most five minutes" in GUIDE.replace("\n", " ")
     assert redial.CAP == 300
+    # A carrier that is back within four seconds has the rest for being noticed.
+    assert "within four seconds" in GUIDE
+    assert 4 < hold.LIMIT < 5
+    assert "drops again within two minutes" in GUIDE.replace("\n", " ")
+    assert redial.STABLE == 120
 
 
 def test_the_menus_words_are_the_applets() -> None:
