@@ -15,7 +15,7 @@ help: ## Say what each target does (the default)
 check: setup-check venv deb ## Lint, type-check and test on this host, in a few minutes (options: PYTEST="-k NAME")
 	$(VENV)/bin/pytest --numprocesses=auto --dist=loadfile $(PYTEST)
 
-test: ## Test it all: `make check`, then the lab's suite in virtual machines of Debian 12 and 13 (WHOLE=1: all of it in each)
+test: ## Test it all: `make check`, then the lab's suite in Debian 12 and 13: 40 minutes (WHOLE=1: all of it in each, 90 minutes)
 	@failed=; \
 	$(MAKE) check || failed=" check"; \
 	WHOLE=$(WHOLE) tests/lab/suites $(GUESTS) || failed="$$failed lab"; \
@@ -38,7 +38,7 @@ storm: deb ## An hour of random faults with traffic, in a virtual machine of eac
 	done; \
 	if [ -n "$$failed" ]; then echo "make storm: failed:$$failed" >&2; exit 1; fi
 
-demo: deb ## Watch a click on the tray icon bring up a real link in a virtual machine; pictures in build/demo/ (PROTOCOL=l2tp)
+demo: deb ## Watch a click on the tray icon bring up a real link in a virtual machine: 3 minutes; pictures in build/demo/ (PROTOCOL=l2tp)
 	tests/lab/demo
 
 screenshots: deb ## Picture every window, menu and notification: light, dark, Hebrew, at 200 %; pictures in build/screenshots/
@@ -62,7 +62,7 @@ pip: venv deb ## Build the wheel into build/wheel/; in a virtual machine of each
 deb: setup-deb ## Build both Debian packages into build/deb/
 	@debian/build-packages
 
-pot: ## Extract the texts to be translated into desktop/po/cablecar.pot
+pot: setup-check ## Extract the texts to be translated into desktop/po/cablecar.pot
 	desktop/po/catalogues pot
 
 po: pot ## Bring the languages in desktop/po/ up to date with the texts, and compile them for the checkout

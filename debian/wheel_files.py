@@ -1,8 +1,9 @@
 """What the wheel has beside the modules: the translations, and the files of the system.
 
 The translations are compiled to where the applet looks first, beside its modules: for an editable install in the tree
-itself, which is otherwise left as it is, because root may be who builds the wheel. The files of the system are those of the Debian packages, in cablecar/system/helper and applet, read off the
-lists in this folder, so that there is one list; `cablecar-helper install` (helper/install.py) puts them into place.
+itself, which is otherwise left as it is, because root may be who builds the wheel. The files of the system are those of
+the Debian packages, in cablecar/system/helper and applet, read off the lists in this folder, so that there is one list;
+`cablecar-helper install` (helper/install.py) puts them into place.
 """
 
 import shutil

@@ -95,6 +95,12 @@ def test_the_template_is_up_to_date(tmp_path: Path) -> None:
     assert template_texts(fresh) == template_texts(), "`make po`, then translate what is new in desktop/po/*.po"
 
 
+@pytest.mark.parametrize("target", ["pot", "po"])
+def test_making_it_begins_with_gettext_being_there(target: str) -> None:
+    planned = subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert planned.splitlines()[0] == "tests/setup-host check"
+
+
 def test_each_reason_is_in_the_template() -> None:
     assert {reason.sentence for reason in reasons.ALL if reason.sentence} <= template_texts()
 

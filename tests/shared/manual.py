@@ -20,25 +20,44 @@ REPEATING = ("doc/man/cablecar-applet.1.md", "doc/man/cablecar-helper.8.md", "db
 NOT_RUN = {
     ("README.md", "make demo"): "it starts the lab; every `make test` does what it does, and more",
     ("README.md", "make test"): "it is what runs the tests",
-    ("README.md", "make deb"): "the lab installs these packages with dpkg before any test of its suite",
-    ("README.md", "sudo apt install python3-venv"): "it needs PyPI; `make pip` does the same from a wheel",
+    ("README.md", "make deb"): "`make check` does it first",
+    ("README.md", "sudo apt install ./build/deb/"): "the lab installs these packages with dpkg before its suite",
+    ("README.md", "sudo apt install python3-"): "it needs Debian's servers",
+    ("README.md", "sudo python3 -m venv"): "`make pip` makes one without pip, and with the guest's own libraries in it",
+    ("README.md", "sudo /opt/cablecar/bin/pip"): "it needs PyPI; `make pip` installs the wheel without what that needs",
+    ("README.md", "sudo /opt/cablecar/bin/cablecar-helper install"): "`make pip` runs it",
+    ("README.md", "sudo pipx"): "it needs PyPI, and pipx; what comes after it `make pip` runs",
+    ("README.md", "sudo PIPX_HOME"): "it needs PyPI, and pipx; what comes after it `make pip` runs",
     ("README.md", "cablecar-helper uninstall"): "`make pip` runs it, where it was installed so",
+    ("README.md", "rm -r /etc/cablecar"): "it takes the links that the other commands of the page have made",
     ("doc/GUIDE.md", "busctl call org.cablecar1 /org/cablecar1 org.cablecar1.Manager ImportPeer"): (
         "it needs a peer file that somebody wrote by hand; tests/lab/cases/test_settings.py imports one"
     ),
+    ("doc/GUIDE.md", "pon "): "it is what one used to type; tests/lab/cases/test_settings.py runs it",
+    ("doc/GUIDE.md", "ip "): "it is what one used to type",
     ("doc/GUIDE.md", "man "): "a pager for people; tests/files/test_man_pages.py formats the pages",
     (
         "doc/TROUBLESHOOTING.md",
         "make docs",
     ): "it is for who changes the page; tests/files/test_manual.py does what it does",
-    ("dbus/README.md", "busctl tree"): "`busctl monitor` does not end; the cookbook's recipes run the others",
-    ("dbus/SETTINGS.md", "journalctl -t"): "doc/GUIDE.md has it too, and is run",
+    ("dbus/README.md", "busctl tree"): "it asks each object what `busctl introspect` asks",
+    ("dbus/README.md", "busctl introspect"): "tests/lab/cases/test_call.py runs it, for another link",
+    ("dbus/README.md", "busctl get-property"): "doc/TROUBLESHOOTING.md runs it for another link",
+    ("dbus/README.md", "busctl monitor"): "it does not end; the cookbook's recipes listen so",
+    ("dbus/SETTINGS.md", "pon NAME"): "tests/lab/cases/test_settings.py runs it",
+    ("dbus/SETTINGS.md", "poff NAME"): "tests/lab/cases/test_settings.py runs it",
+    ("dbus/SETTINGS.md", "nft list table"): "tests/lab/cases/test_strict.py runs it",
+    ("dbus/SETTINGS.md", "nft list ruleset"): "tests/lab/cases/test_firewalls.py runs it",
+    ("dbus/SETTINGS.md", "firewall-cmd --permanent"): "tests/bus/test_firewalld.py has a firewalld where it was run",
     (RECIPES, "systemctl disable --now"): "it undoes a recipe, and the recipe's test does it",
     (RECIPES, "systemctl list-timers"): "it shows what the recipe's test asks `systemctl show` for",
     ("doc/man/cablecar-helper.8.md", "systemctl start"): "it runs already where it is installed",
+    ("doc/man/cablecar-helper.8.md", "pon NAME"): "tests/lab/cases/test_settings.py runs it",
 }
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_IN_TEXT = re.compile(r"`((?:apt|busctl|cablecar-helper|journalctl|make|man|sudo|systemctl) [^`]+)`")
+# More than one word, the first in small letters, is a command, but for lines of files and rules that are quoted.
+_IN_TEXT = re.compile(r"`([a-z][a-z-]* [^`]+)`")
+QUOTED = ("cablecar NAME", "ct state ", "iface ", "inet cablecar", "up ip ")
 
 
 @dataclass(frozen=True)
@@ -56,7 +75,14 @@ def fences(page: str) -> list[Fence]:
 
 def commands_in_text(page: str) -> list[str]:
     """Return the commands that stand in a page's sentences."""
-    return _IN_TEXT.findall(_FENCE.sub("", (ROOT / page).read_text()))
+    spans = _IN_TEXT.findall(_FENCE.sub("", (ROOT / page).read_text()))
+    return [" ".join(span.split()) for span in spans if not span.startswith(QUOTED)]
+
+
+def commands(fence: Fence) -> list[str]:
+    """Return the commands of a fence, each in one line and without its comment."""
+    lines = re.sub(r"\\\n\s*", "", fence.text).splitlines()
+    return [command for line in lines if (command := re.sub(r"(^|\s+)#.*", "", line))]
 
 
 def why_not_run(page: str, command: str) -> str:
