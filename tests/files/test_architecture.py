@@ -11,6 +11,18 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "doc/ARCHITECTURE.md").read_text()
 RULES = runpy.run_path(str(ROOT / "tests/lint/test_imports.py"))
 FOLDERS = ("applet", "dbus", "debian", "desktop", "doc", "helper", "polkit", "tests")
+# What a thing is called where it is, and the module that has it in its code as the owner; the others only look there.
+OWNERS: dict[str | int, tuple[str, set[str]]] = {
+    201: ("routes", set()),
+    "/usr/sbin/nft": ("nft", {"install"}),
+    "/etc/ppp/peers": ("pppfiles", set()),
+    "/etc/resolv.conf": ("resolver", {"lookup"}),
+    "org.fedoraproject.FirewallD1": ("firewalld", set()),
+    "org.freedesktop.PolicyKit1": ("authority", set()),
+    "org.freedesktop.resolve1": ("resolved", set()),
+    "org.freedesktop.systemd1": ("units", set()),
+    "set_forwarding": ("forwarding", set()),
+}
 NAMED = sorted(set(re.findall(rf"`((?:{'|'.join(FOLDERS)})/[^`\s:]*)(?::(\w+))?`", PAGE)))
 
 
@@ -21,6 +33,17 @@ def is_there(path: str, function: str) -> bool:
         nodes = ast.walk(ast.parse(found[0].read_text())) if found else ()
         return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == function for node in nodes)
     return bool(found)
+
+
+def said(tree: ast.Module) -> set[str | int]:
+    """Return the texts and numbers of a module's code, and what it calls of other objects."""
+    docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node not in docstrings)
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return {
+        *(node.value for node in constants if isinstance(node.value, str | int)),
+        *(called.attr for called in calls if isinstance(called, ast.Attribute)),
+    }
 
 
 def section(heading: str) -> str:
@@ -61,3 +84,15 @@ def test_each_step_of_the_click_names_code() -> None:
     steps = re.findall(r"^\d+\. .*?(?=^\d+\. |^\w|\Z)", section("The path of one click"), re.MULTILINE | re.DOTALL)
     assert len(steps) == 11
     assert not [step for step in steps if "/" not in "".join(words(step))]
+
+
+@pytest.mark.parametrize(("thing", "owner", "others"), [(thing, *whose) for thing, whose in OWNERS.items()])
+def test_only_its_owner_touches_a_thing(thing: str | int, owner: str, others: set[str]) -> None:
+    modules = {path.stem for path in ROOT.glob("helper/*.py") if thing in said(ast.parse(path.read_text()))}
+    assert modules == {owner, *others}
+    assert f"`helper/{owner}.py`" in section("Who owns what")
+
+
+def test_what_a_docstring_speaks_of_is_not_touched() -> None:
+    tree = ast.parse("def find():\n    'In /usr/sbin/nft.'\n    kernel.set_forwarding(1, run('/usr/sbin/nft', 201))\n")
+    assert said(tree) == {"/usr/sbin/nft", 201, 1, "set_forwarding"}

@@ -97,7 +97,8 @@ def test_the_template_is_up_to_date(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["pot", "po"])
 def test_making_it_begins_with_gettext_being_there(target: str) -> None:
-    planned = subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    command = ["make", "--no-print-directory", "--dry-run", target]
+    planned = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert planned.splitlines()[0] == "tests/setup-host check"
 
 
