@@ -26,8 +26,9 @@ NOT_RUN = {
     ("README.md", "sudo python3 -m venv"): "`make pip` makes one without pip, and with the guest's own libraries in it",
     ("README.md", "sudo /opt/cablecar/bin/pip"): "it needs PyPI; `make pip` installs the wheel without what that needs",
     ("README.md", "sudo /opt/cablecar/bin/cablecar-helper install"): "`make pip` runs it",
-    ("README.md", "sudo pipx"): "it needs PyPI, and pipx; what comes after it `make pip` runs",
-    ("README.md", "sudo PIPX_HOME"): "it needs PyPI, and pipx; what comes after it `make pip` runs",
+    ("README.md", "sudo pipx"): "it needs PyPI and a newer pipx than Debian 12 has",
+    ("README.md", "sudo PIPX_HOME"): "it needs PyPI",
+    ("README.md", "sudo cablecar-helper install"): "`make pip` runs it, without sudo",
     ("README.md", "cablecar-helper uninstall"): "`make pip` runs it, where it was installed so",
     ("README.md", "rm -r /etc/cablecar"): "it takes the links that the other commands of the page have made",
     ("doc/GUIDE.md", "busctl call org.cablecar1 /org/cablecar1 org.cablecar1.Manager ImportPeer"): (
