@@ -48,6 +48,7 @@ class Carrier(NamedTuple):
         mtu: Bytes, where the settings leave it to us.
         options: Returns the lines of the peer file that lead to the target: an address, or the cable's interface.
         files: Returns what else the unit reads, by the endings of the files' names, for a link that dials a target.
+        endings: All endings that `files` may have.
         silence: Why a call fails when the server has answered and then nothing comes through the tunnel.
         kernel: The module under /sys/module that the kernel loads for it, and what it is; empty for none of its own.
         passages: What a firewall has to let through.
@@ -65,6 +66,7 @@ class Carrier(NamedTuple):
     own_settings: frozenset[str] = frozenset()
     kernel: str = ""
     files: Callable[[str, "Settings", str], Mapping[str, bytes]] = lambda name, settings, target: {}
+    endings: tuple[str, ...] = ()
     passages: tuple[Passage, ...] = ()
     control_port: int = 0
     over: re.Pattern[str] | None = None

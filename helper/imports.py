@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cablecar.helper import dialers, networkmanager, peers, xl2tpd
+from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.dialers import Stanza
 from cablecar.helper.errors import NoSuchPeer, PeerNotUsable
 from cablecar.helper.foreign import Line, entries, shown
@@ -163,11 +164,11 @@ def _usable(sources: Mapping[str, bytes]) -> dict[str, Line]:
 
 
 def _is_same_line(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
-    """Return whether both would dial the same line: the same server, or by PPPoE, which has none, the same user."""
-    kinds = [values["protocol"] == "pppoe" for values in (one, other)]
-    if all(kinds):
+    """Return whether both would dial the same line: the same server, or the same user where no address is called."""
+    kinds = [BY_PROTOCOL[str(values["protocol"])].over_ip for values in (one, other)]
+    if not any(kinds):
         return one["user"] == other["user"]
-    return not any(kinds) and str(one["server"]).lower() == str(other["server"]).lower()
+    return all(kinds) and str(one["server"]).lower() == str(other["server"]).lower()
 
 
 def _rival_profiles(rivals: Mapping[str, Line], secondaries: set[str]) -> Iterator[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "/usr/sbin/xl2tpd"
 PORT: Final = 1701  # UDP
+ENDINGS: Final = ("l2tp", "l2tp-secrets")  # of what the unit reads: the configuration, the tunnel's secret
 RETRIES: Final = 4  # each wait is twice the one before: 15 s without an answer are enough, within the limit of a dial
 
 # xl2tpd stays when its call is over. What the server says stands behind these words, unescaped: nothing of what follows
@@ -47,7 +48,7 @@ def _files(name: str, settings: "Settings", target: str) -> Mapping[str, bytes]:
         f"pppoptfile = /etc/ppp/peers/{name}",
     ]
     secret = f"* * {settings.tunnel_secret}\n" if settings.tunnel_secret else ""
-    return {"l2tp": ("\n".join(lines) + "\n").encode("ascii"), "l2tp-secrets": secret.encode("ascii")}
+    return dict(zip(ENDINGS, (("\n".join(lines) + "\n").encode("ascii"), secret.encode("ascii")), strict=True))
 
 
 L2TP: Final = Carrier(
@@ -61,6 +62,7 @@ L2TP: Final = Carrier(
     own_settings=frozenset({"tunnel_secret"}),
     kernel="l2tp_ppp",
     files=_files,
+    endings=ENDINGS,
     passages=(Passage(f"UDP port {PORT}", 17, PORT),),
     over=_OVER,
 )

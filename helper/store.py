@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from cablecar.helper import safefile
+from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.errors import CablecarError, InvalidSetting, StorageFailed
 from cablecar.helper.names import LINK_NAME
 from cablecar.helper.settings import Preset, Settings, check, fill, parse
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AUTOMATIC: Final = -1  # in place of a uid: nobody asked, the link is to be up since boot
-_L2TP: Final = ("l2tp", "l2tp-secrets")  # what the unit of a call by L2TP reads in `run` (l2tp.py)
 _ERRANDS: Final = (
     "lookup",
     "resolv",
@@ -41,6 +41,7 @@ _ERRANDS: Final = (
     "question",
     "answers",
 )  # files in `run` (lookup.py)
+_WRITTEN: Final = tuple(ending for carrier in BY_PROTOCOL.values() for ending in carrier.endings)  # written by call.py
 _HEAD: Final = "A Cablecar link. After editing: busctl call org.cablecar1 /org/cablecar1 org.cablecar1.Manager Reload"
 
 Presets = Callable[[], Mapping[str, Preset]]
@@ -263,7 +264,7 @@ class Store:
         """
         self.save_wish(name, None)
         self.save_strict(name, None)
-        for kind in ("json", "log", "byhand.log", "dns", *_L2TP, *_ERRANDS):
+        for kind in ("json", "log", "byhand.log", "dns", *_WRITTEN, *_ERRANDS):
             safefile.remove(self.run / f"{name}.{kind}")
         self._forget_hooks(name)
         safefile.remove(self._secret_path(name))

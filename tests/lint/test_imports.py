@@ -1,4 +1,4 @@
-"""Who imports whom, read from the syntax trees: D-Bus, netlink and Qt stay where they belong."""
+"""Who imports whom, read from the syntax trees: D-Bus, netlink and Qt stay where they belong, and so do the protocols."""
 
 import ast
 from collections.abc import Iterator
@@ -43,6 +43,14 @@ PURE_LIBRARY = {
     "re",
     "typing",
     "unicodedata",
+}
+# Who may ask which protocol it is: the carriers, and where a value becomes a setting. Others ask a field of the carrier.
+CARRIERS = {"helper/carriers.py", "helper/l2tp.py", "helper/pppoe.py", "helper/pptp.py", "helper/settings.py"}
+PROTOCOLS = {"l2tp", "pppoe", "pptp"}
+# Comparisons with what others call so: a helper of the kernel's conntrack, a type of NetworkManager's profiles.
+CALLED_SO_BY_OTHERS = {
+    "helper/firewall.py": {"entry.get('ct helper', {}).get('type') == 'pptp'"},
+    "helper/networkmanager.py": {"_text(keyfile, 'connection', 'type') == 'pppoe'"},
 }
 
 
@@ -93,6 +101,30 @@ def wrong_calls(module: str, source: str) -> list[str]:
     return found
 
 
+def wrong_comparisons(module: str, source: str) -> list[str]:
+    """Return where a module of the helper asks which protocol it is."""
+    if not module.startswith("helper/") or module in CARRIERS:
+        return []
+    asking = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Compare | ast.MatchValue)]
+    found = {ast.unparse(node): node.lineno for node in asking if PROTOCOLS & {*texts(node)}}
+    return [f"{module}:{found[text]}: {text}" for text in found.keys() - CALLED_SO_BY_OTHERS.get(module, set())]
+
+
+def texts(node: ast.expr | ast.pattern) -> Iterator[str]:
+    """Yield the texts that a comparison is with, those of a list among them; not what is only looked up on the way."""
+    match node:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.MatchValue(value=value):
+            yield from texts(value)
+        case ast.Compare(left=left, comparators=others):
+            for each in (left, *others):
+                yield from texts(each)
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
+            for each in parts:
+                yield from texts(each)
+
+
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_module_imports_only_what_it_may(module: Path) -> None:
     assert not wrong_imports(module.as_posix(), (ROOT / module).read_text())
@@ -103,10 +135,23 @@ def test_module_calls_only_what_it_may(module: Path) -> None:
     assert not wrong_calls(module.as_posix(), (ROOT / module).read_text())
 
 
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_module_asks_no_protocol_by_name(module: Path) -> None:
+    assert not wrong_comparisons(module.as_posix(), (ROOT / module).read_text())
+
+
 def test_every_module_named_here_exists() -> None:
-    assert {path.as_posix() for path in MODULES} >= {f"helper/{name}.py" for name in PURE} | set.union(
-        *ONLY_IN.values()
-    )
+    named = {f"helper/{name}.py" for name in PURE} | set.union(*ONLY_IN.values()) | CARRIERS
+    assert {path.as_posix() for path in MODULES} >= named
+
+
+def test_the_protocols_and_what_others_call_so_are_there() -> None:
+    tree = ast.parse((ROOT / "helper/carriers.py").read_text())
+    (table,) = (node for node in ast.walk(tree) if isinstance(node, ast.Dict))
+    assert {key.value for key in table.keys if isinstance(key, ast.Constant)} == PROTOCOLS
+    for module, comparisons in CALLED_SO_BY_OTHERS.items():
+        text = ast.unparse(ast.parse((ROOT / module).read_text()))
+        assert all(comparison in text for comparison in comparisons)
 
 
 @pytest.mark.parametrize(
@@ -167,3 +212,34 @@ def test_a_wrong_call_is_seen(module: str, source: str) -> None:
 
 def test_the_applet_may_print() -> None:
     assert not wrong_calls("applet/app.py", "print('cablecar-applet 0.1')")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = settings.protocol == 'pptp'",
+        "if 'l2tp' != protocol:\n    pass",
+        "x = protocol in ('pptp', 'l2tp')",
+        "x = [one for one in links if one['protocol'] not in {'pppoe'}]",
+        "match protocol:\n    case 'pppoe':\n        pass",
+        "match protocol:\n    case 'pptp' | 'l2tp':\n        pass",
+        "x = _text(keyfile, 'connection', 'type') == 'pppoe'",
+    ],
+)
+def test_a_question_for_the_protocol_is_seen(source: str) -> None:
+    assert wrong_comparisons("helper/call.py", source)
+    assert not wrong_comparisons("helper/l2tp.py", source)
+    assert not wrong_comparisons("applet/fields.py", source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = BY_PROTOCOL[settings.protocol].over_ip",
+        "x = {'protocol': 'pptp'}",
+        "x = _text(keyfile, 'pppoe', 'username') == ''",
+        "x = settings.protocol == other.protocol",
+    ],
+)
+def test_what_asks_no_protocol_is_let_through(source: str) -> None:
+    assert not wrong_comparisons("helper/call.py", source)

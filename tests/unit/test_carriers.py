@@ -105,6 +105,13 @@ def test_xl2tpd_gets_an_address_and_nothing_of_what_people_type() -> None:
     assert options(hostile, "203.0.113.7") == [[b"logfd", b"2"]]
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_each_carrier_says_the_endings_of_what_it_writes(protocol: str) -> None:
+    settings = Settings("x.example", "u", protocol)
+    carrier = BY_PROTOCOL[protocol]
+    assert tuple(carrier.files("yosefcom", settings, "203.0.113.7")) == carrier.endings
+
+
 OVER = [
     "xl2tpd[12]: child_handler : pppd exited for call 4 with code 19",
     "xl2tpd[12]: call_close: Call 4 to 203.0.113.7 disconnected",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cablecar.helper import safefile
+from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.errors import StorageFailed
 from cablecar.helper.settings import Preset, parse
 from cablecar.helper.store import Dialed, Rest, Store
@@ -231,7 +232,8 @@ def test_a_start_removes_the_questions_of_a_killed_helper_and_nothing_else(store
 
 
 def test_nothing_of_a_forgotten_link_stays_in_run(store: Store) -> None:
-    for kind in (*ERRANDS, "log", "byhand.log", "json", "hooks"):
+    written = [ending for carrier in BY_PROTOCOL.values() for ending in carrier.endings]
+    for kind in (*ERRANDS, "log", "byhand.log", "json", "hooks", *written):
         (store.run / f"a.{kind}").write_text("x")
         (store.run / f"ab.{kind}").write_text("x")
     store.forget("a")
