@@ -72,6 +72,8 @@ class Foreign:
         line = _line_of(peer, sources[peer])
         if line.options:
             peers.take_secret(self._root, line)
+        if peer.startswith(xl2tpd.LAC):
+            xl2tpd.take_secret(self._root, line, sources[peer])
         name = self._free_name(line.title)
         if name != line.title and len(line.title) <= MAX_TITLE:
             line.settings["title"] = line.title
@@ -181,7 +183,9 @@ def _rival_profiles(rivals: Mapping[str, Line], secondaries: set[str]) -> Iterat
                 " never switch on both."
             )
         if peer.startswith(xl2tpd.LAC):
+            dials = line.settings.get("autoconnect")
             yield (
-                f"xl2tpd has the LAC {shown({peer.removeprefix(xl2tpd.LAC)})} for the same server: take it out of"
-                " /etc/xl2tpd/xl2tpd.conf, or never connect both."
+                f"xl2tpd has the LAC {shown({peer.removeprefix(xl2tpd.LAC)})} for the same server"
+                f"{', and dials it when it starts' if dials else ''}: take it out of /etc/xl2tpd/xl2tpd.conf, or never"
+                " connect both."
             )

@@ -27,6 +27,7 @@ from cablecar.helper.foreign import (
 from cablecar.helper.words import words
 
 MAX_SECRETS: Final = 1 << 20  # bytes of one secrets file
+NO_ROUTE: Final = "It has no `defaultroute`, so the link leaves routing alone: set `route` to send traffic through it."
 
 # Options of pppd 2.4.9 to 2.5.3 and its plugins that take an argument. Those that run, load or open something:
 _RUNNING: Final = names(
@@ -269,7 +270,7 @@ def _left_out(options: Mapping[str, list[bytes]], unknown: int) -> Iterator[str]
     if unknown:
         yield f"Left out, for Cablecar does not know them as options of pppd: {unknown} words."
     if "defaultroute" not in options:
-        yield "It has no `defaultroute`, so the link leaves routing alone: set `route` to send traffic through it."
+        yield NO_ROUTE
 
 
 def _lines_of_words(text: bytes) -> Iterator[list[bytes]]:

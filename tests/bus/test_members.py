@@ -15,7 +15,7 @@ import pytest
 from dbus_next.constants import MessageType
 from dbus_next.signature import Variant
 
-from cablecar.helper import diagnose, firewall, reasons, remains
+from cablecar.helper import diagnose, firewall, names, reasons, remains
 from cablecar.helper.errors import StorageFailed
 from cablecar.helper.history import Record
 from cablecar.helper.links import Links
@@ -324,6 +324,22 @@ async def test_import_makes_a_link_and_leaves_the_files_alone(stage: Stage) -> N
     for hostile in ("", "../../etc/shadow", "My-ISP\n", "a" * 300, "nobody"):
         reply = await stage.client.manager("ImportPeer", "s", hostile)
         assert reply.error_name in ("org.cablecar1.Error.NoSuchPeer", "org.cablecar1.Error.InvalidArgument")
+
+
+async def test_an_imported_secret_of_the_tunnel_is_shown_to_nobody(stage: Stage) -> None:
+    etc = stage.peers.parent / "foreign/etc"
+    (etc / "xl2tpd").mkdir(parents=True)
+    (etc / "xl2tpd/xl2tpd.conf").write_text("[lac isp]\nlns = lns.example\nname = u\n")
+    (etc / "xl2tpd/l2tp-secrets").write_text("* * hunter2\n")
+    (path,) = (await stage.client.manager("ImportPeer", "s", "l2tp:isp")).body
+    name = path.rpartition("/")[2]
+    assert stage.links.get(name).settings.tunnel_secret == "hunter2"
+    file = stage.store.configuration / f"links/{name}.toml"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert 'tunnel_secret = "hunter2"' in file.read_text().splitlines()
+    shown = (await stage.client.call(path, names.LINK_INTERFACE, "Settings")).body[0]
+    assert plain(shown)["server"] == "lns.example"
+    assert "hunter2" not in str(plain(shown))
 
 
 async def dialed_by_hand(folder: Path) -> asyncio.subprocess.Process:

@@ -7,7 +7,7 @@ SERVER = "203.0.113.7"
 # All that an import may ever set.
 ALLOWED = {
     "protocol", "server", "user", "title", "authentication", "encryption", "interface", "autoconnect", "reconnect",
-    "route", "dns", "mtu", "ipv6", "debug",
+    "route", "dns", "mtu", "ipv6", "debug", "tunnel_secret",
 }  # fmt: skip
 PLAIN = {"protocol": "pptp", "server": SERVER, "user": "u", "route": "none", "dns": "none"}
 Put = Callable[[str, str | bytes], Path]
