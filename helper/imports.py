@@ -136,7 +136,7 @@ class Foreign:
                 for stanza in stanzas
                 if stanza.calls & names
             ),
-            *_rival_profiles(rivals, networkmanager.secondaries(sources)),
+            *_rivals_of_others(rivals, networkmanager.secondaries(sources)),
             *self._running(rivals, own),
         )
 
@@ -173,19 +173,27 @@ def _is_same_line(one: Mapping[str, object], other: Mapping[str, object]) -> boo
     return all(kinds) and str(one["server"]).lower() == str(other["server"]).lower()
 
 
-def _rival_profiles(rivals: Mapping[str, Line], secondaries: set[str]) -> Iterator[str]:
+def _rivals_of_others(rivals: Mapping[str, Line], secondaries: set[str]) -> Iterator[str]:
+    """Yield a sentence for each profile and each LAC: what dials unasked has to be stopped, the rest not to be used."""
     for peer, line in rivals.items():
+        unasked = line.settings.get("autoconnect")
         if peer.startswith(networkmanager.PROFILE):
+            profile = shown({peer.removeprefix(networkmanager.PROFILE)})
             together = line.profile in secondaries
             yield (
-                f"NetworkManager has the profile {shown({peer.removeprefix(networkmanager.PROFILE)})} for the same server"
+                f"NetworkManager has the profile {profile} for the same line, and dials it unasked, at boot and after"
+                " each drop: remove that profile, or set its `connection.autoconnect` to `no`."
+                if unasked
+                else f"NetworkManager has the profile {profile} for the same line"
                 f"{', and brings it up together with another connection' if together else ''}: remove that profile, or"
                 " never switch on both."
             )
         if peer.startswith(xl2tpd.LAC):
-            dials = line.settings.get("autoconnect")
+            lac = shown({peer.removeprefix(xl2tpd.LAC)})
             yield (
-                f"xl2tpd has the LAC {shown({peer.removeprefix(xl2tpd.LAC)})} for the same server"
-                f"{', and dials it when it starts' if dials else ''}: take it out of /etc/xl2tpd/xl2tpd.conf, or never"
+                f"xl2tpd has the LAC {lac} for the same server, and dials it unasked, at boot above all: take it out of"
+                " /etc/xl2tpd/xl2tpd.conf, or set its `autodial` to `no`."
+                if unasked
+                else f"xl2tpd has the LAC {lac} for the same server: take it out of /etc/xl2tpd/xl2tpd.conf, or never"
                 " connect both."
             )

@@ -24,6 +24,7 @@ _SETTLED: Final = names(
     "user-auth-type ipsec-enabled"
 )
 _PPPOE_SETTLED: Final = names("parent service username password password-flags")
+_OFF: Final = ("false", "no", "0")
 _KEYFILE_ESCAPES: Final = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 
 
@@ -70,6 +71,9 @@ def _pppoe_line(peer: str, keyfile: configparser.RawConfigParser) -> Line:
     cable = _text(keyfile, "pppoe", "parent") or _text(keyfile, "connection", "interface-name")
     line.settings |= {"protocol": "pppoe", "server": "", "service": _text(keyfile, "pppoe", "service"), "user": user}
     line.settings |= {**({"interface": cable} if cable else {}), **_routing(keyfile)}
+    # NetworkManager's default, for what is no VPN (nm-settings(5)): it dials as soon as the cable is there.
+    if _text(keyfile, "connection", "autoconnect").strip().lower() not in _OFF:
+        line.settings["autoconnect"] = True
     line.profile = _text(keyfile, "connection", "uuid")
     _take_ppp(line, keyfile, "ppp")
     if other := [key for key in _keys(keyfile, "pppoe") if key not in _PPPOE_SETTLED]:

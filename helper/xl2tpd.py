@@ -103,7 +103,7 @@ def line_of(lac: str, text: bytes) -> Line:
     if unread:  # whether that has a `defaultroute` is not known
         line.left_out = [sentence for sentence in line.left_out if sentence != peers.NO_ROUTE]
         line.left_out.append(
-            f"The options in {_shown_path(unread)} were left out, for it is no plain file below /etc/ppp: see what they"
+            f"The options in {_shown_path(unread)} were left out, for that is no plain file below /etc/ppp: see what they"
             " say of the password, `mtu` and `defaultroute`."
         )
     if port not in ("", "1701"):
@@ -137,8 +137,8 @@ def take_secret(root: Path, line: Line, text: bytes) -> None:
     secrets = _secrets(read(root / _SECRETS[1:]) or b"", own.lower())
     if len(secrets) > 1:
         line.left_out.append(
-            f"{_SECRETS} has several secrets that may be this tunnel's, and none was taken: set `tunnel_secret` in the"
-            " link's settings file."
+            "/etc/xl2tpd/l2tp-secrets has several secrets that may be this tunnel's, and none was taken: set"
+            " `tunnel_secret` in the link's settings file."
         )
     elif secrets:
         try:
@@ -147,7 +147,7 @@ def take_secret(root: Path, line: Line, text: bytes) -> None:
             line.left_out.append(f"Not taken over: {error}")
     elif _is_on(values, "challenge"):
         line.left_out.append(
-            f"{_SECRETS} has no secret of this tunnel: set `tunnel_secret` in the link's settings file."
+            "/etc/xl2tpd/l2tp-secrets has no secret of this tunnel: set `tunnel_secret` in the link's settings file."
         )
     if _is_on(values, "challenge"):
         line.left_out.append(

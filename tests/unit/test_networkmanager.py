@@ -51,9 +51,54 @@ def test_a_pppoe_profile_of_network_manager_becomes_a_link(foreign: Foreign, put
     found = foreign.read("nm:p")
     assert found.settings == {
         "protocol": "pppoe", "server": "", "service": "my isp", "user": "u@isp", "interface": "eth1", "mtu": 1480,
+        "autoconnect": True,
     }  # fmt: skip
     assert (found.name, found.password, found.left_out) == ("dsl", "geheim", ())
     assert parse(found.settings).service == "my isp"
+    assert mentions(found.dials_too, "NetworkManager", "`p` for the same line", "unasked", "`connection.autoconnect`")
+
+
+@pytest.mark.parametrize(
+    ("line", "dials"),
+    [
+        ("", True),
+        ("autoconnect=true", True),
+        ("autoconnect=", True),
+        ("autoconnect=hunter2", True),  # NetworkManager takes its default then
+        ("autoconnect=" + "x" * 900, True),
+        ("autoconnect=\N{FULLWIDTH DIGIT ZERO}", True),
+        ("autoconnect=false", False),
+        ("autoconnect = FALSE ", False),
+        ("autoconnect=0", False),
+        ("autoconnect=no", False),
+        ("autoconnect=true\nautoconnect=false", False),
+        ("autoconnect-retries=0\nautoconnect-priority=-1", True),
+    ],
+)
+def test_network_manager_dials_pppoe_unasked_unless_told_not_to(
+    foreign: Foreign, put: Put, line: str, dials: bool
+) -> None:
+    profile(put, PPPOE_PROFILE.replace("type=pppoe\n", f"type=pppoe\n{line}\n"))
+    found = foreign.read("nm:p")
+    assert found.settings.get("autoconnect", False) is dials
+    link = parse({"protocol": "pppoe", "user": "u@isp"})
+    for sentences in (found.dials_too, foreign.dialers("mine", link)):
+        assert mentions(sentences, "NetworkManager", "for the same line", "unasked") == dials
+        assert mentions(sentences, "NetworkManager", "for the same line: remove") != dials
+        assert "hunter2" not in str(sentences)
+
+
+@pytest.mark.parametrize("value", ["autoconnect=tr\\nue", "autoconnect=a\x1bb", "autoconnect=" + "x" * 2000])
+def test_a_profile_with_control_characters_in_autoconnect_is_refused(foreign: Foreign, put: Put, value: str) -> None:
+    profile(put, PPPOE_PROFILE.replace("type=pppoe\n", f"type=pppoe\n{value}\n"))
+    assert foreign.list() == []
+
+
+def test_a_vpn_profile_is_not_dialed_unasked(foreign: Foreign, put: Put) -> None:
+    profile(put, L2TP_PROFILE.replace("type=vpn", "type=vpn\nautoconnect=true"))
+    found = foreign.read("nm:p")
+    assert "autoconnect" not in found.settings
+    assert mentions(found.dials_too, "NetworkManager", "for the same line: remove")
 
 
 def test_a_pptp_profile_becomes_a_link(foreign: Foreign, put: Put) -> None:
@@ -140,3 +185,27 @@ def test_nothing_but_settings_comes_out_of_a_profile(
     except PeerNotUsable:
         return
     assert found.settings.keys() <= ALLOWED
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["autoconnect", "id", "uuid", "parent", "username", "password", "[pppoe]", "[ppp]"]),
+            st.one_of(st.text(max_size=20), st.sampled_from(["true", "false", "x" * 900, "a\\nb"])),
+        ),
+        max_size=12,
+    )
+)
+def test_nothing_but_settings_comes_out_of_a_profile_of_pppoe(
+    tmp_path: Path, foreign: Foreign, put: Put, lines: list[tuple[str, str]]
+) -> None:
+    text = PPPOE_PROFILE + "[connection]\n" + "".join(f"{key}={value}\n" for key, value in lines)
+    profile(put, text.encode("utf-8", "surrogatepass"))
+    try:
+        found = foreign.read("nm:p")
+    except PeerNotUsable:
+        return
+    assert found.settings.keys() <= ALLOWED | {"service"}
+    assert type(found.settings.get("autoconnect", False)) is bool
+    assert all(sentence.isprintable() for sentence in (*found.left_out, *found.dials_too))

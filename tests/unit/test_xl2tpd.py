@@ -91,9 +91,10 @@ def test_what_a_lac_says_itself_becomes_settings(
 def test_a_lac_that_is_dialed_unasked_is_told(foreign: Foreign, put: Put) -> None:
     link = parse({"protocol": "l2tp", "server": SERVER, "user": "u"})
     lac(put)
-    assert not mentions(foreign.dialers("mine", link), "when it starts")
+    assert not mentions(foreign.dialers("mine", link), "unasked")
     lac(put, "autodial = yes")
-    assert mentions(foreign.dialers("mine", link), "LAC `isp`", "and dials it when it starts")
+    (sentence,) = foreign.dialers("mine", link)
+    assert mentions((sentence,), "LAC `isp`", "and dials it unasked", "`autodial`")
 
 
 def test_what_has_no_setting_is_named(foreign: Foreign, put: Put) -> None:
