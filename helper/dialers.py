@@ -1,18 +1,24 @@
 """What dials by itself beside Cablecar: cron's tables, and ifupdown's stanzas.
 
-/etc/crontab, /etc/cron.d/*, root's crontab, /etc/network/interfaces, /etc/network/interfaces.d/*
+/etc/crontab, /etc/cron.d/*, root's crontab, /etc/network/interfaces, /etc/network/interfaces.d/*, /etc/ppp/*.conf
 """
 
+import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from cablecar.helper.foreign import files, names, read, shown
+from cablecar.helper.xl2tpd import LAC
 
 _WORD: Final = re.compile(r"[^\s;&|()<>`\"']+")
+_SEPARATOR: Final = re.compile(r"[;&|()`]+")
+_REDIRECTION: Final = re.compile(r"(?:(?<=\s)[0-9]+)?[<>]+[&|]?[ \t]*[\"']?[^\s;&|()<>`\"']*")
 _DIALERS: Final = names("pon check-ppp-connection")  # the latter is the HOWTO's
-_IFUP: Final = names("ifup")
+_PPPOE_DIALERS: Final = names("pppoe-start adsl-start")  # rp-pppoe's
+_PPPOE_CONFIGURATION: Final = "/etc/ppp/pppoe.conf"  # theirs, where they are told none
+_CONNECTING: Final = names("connect connect-lac")  # of xl2tpd-control
 _DEFAULT_PEER: Final = "provider"  # of pon and of ifupdown
 _COMMANDS: Final = names("up post-up pre-up")  # of /etc/network/interfaces
 _SYSTEM_FILE: Final = re.compile(r"[A-Za-z0-9_-]+")  # cron and ifupdown read no others
@@ -34,8 +40,8 @@ class Stanza(NamedTuple):
 
     @property
     def calls(self) -> set[str]:
-        """The peers that it dials."""
-        dialed = {peer for command in self.commands for peer in _called(command, _DIALERS)}
+        """What it dials, as `_dialed` has it."""
+        dialed = {peer for command in self.commands for peer in _dialed(command)}
         if self.method == "ppp":
             dialed.add(next((value for key, value in self.options if key == "provider"), _DEFAULT_PEER))
         return dialed
@@ -71,7 +77,7 @@ def cron(root: Path, peers: set[str], interfaces: set[str]) -> Iterator[str]:
     tables["/var/spool/cron/crontabs/root"] = root / "var/spool/cron/crontabs/root"
     for table, path in tables.items():
         for number, line in _shell_lines(read(path)):
-            if called := {*_called(line, _DIALERS)} & peers | {*_called(line, _IFUP)} & interfaces:
+            if called := {*_dialed(line)} & peers | {*_brought_up(line)} & interfaces:
                 yield (
                     f"{table}, line {number}, dials {shown(called)} time and again: remove this line, the link"
                     " redials by itself."
@@ -93,17 +99,60 @@ def _shell_lines(text: bytes | None) -> Iterator[tuple[int, str]]:
         begun = ""
 
 
-def _called(command: str, programs: frozenset[str]) -> Iterator[str]:
-    """Yield what a shell line calls `programs`, or `pppd call`, with: names of peers or interfaces."""
-    words = _WORD.findall(command)
-    program = ""
-    for number, word in enumerate(words):
-        rest = (following for following in words[number + 1 :] if not following.startswith("-"))
-        if (name := word.rpartition("/")[2]) in programs:
-            yield next(rest, _DEFAULT_PEER)
-        elif word == "call" and program == "pppd" and programs is _DIALERS:
-            yield next(rest, "")
-        program = "pppd" if name == "pppd" else program
+def _dialed(line: str) -> Iterator[str]:
+    """Yield what a shell line dials: names of peers, ids of LACs, paths of configurations of pppoe-start."""
+    for words in _commands(line):
+        is_pppd = False
+        for number, word in enumerate(words):
+            program = word.rpartition("/")[2]
+            is_pppd |= program == "pppd"
+            if program in _DIALERS:
+                yield _argument(words, number + 1) or _DEFAULT_PEER
+            elif word == "call" and is_pppd:
+                yield _argument(words, number + 1)
+            elif program in _PPPOE_DIALERS:
+                yield next((each for each in words[number + 1 :] if each.startswith("/etc/")), _PPPOE_CONFIGURATION)
+                break
+            elif program == "xl2tpd-control":
+                yield from (LAC + lac for verb, lac in itertools.pairwise(words) if verb.lower() in _CONNECTING)
+                break
+    words = _WORD.findall(line)
+    if any(word.rpartition("/")[2] == "l2tp-control" for word in words):  # xl2tpd's pipe
+        yield from (LAC + lac.removesuffix("\\n") for verb, lac in itertools.pairwise(words) if verb == "c")
+
+
+def _brought_up(line: str) -> Iterator[str]:
+    """Yield the interfaces that a shell line has ifupdown bring up."""
+    for words in _commands(line):
+        yield from (
+            _argument(words, number) for number, word in enumerate(words, 1) if word.rpartition("/")[2] == "ifup"
+        )
+
+
+def _commands(line: str) -> Iterator[list[str]]:
+    """Yield the words of each command in a shell line, without its redirections."""
+    for command in _SEPARATOR.split(_REDIRECTION.sub(" ", line)):
+        yield _WORD.findall(command)
+
+
+def _argument(words: Sequence[str], start: int) -> str:
+    """Return the first of the words from `start` on that is no option, empty when there is none."""
+    return next((words[number] for number in range(start, len(words)) if not words[number].startswith("-")), "")
+
+
+def pppoe_starts(root: Path, user: object) -> set[str]:
+    """Return the paths of the configurations by which pppoe-start calls for this user; they are not run, as it does."""
+    kept = files(root / "etc/ppp")
+    return {f"/etc/ppp/{name}" for name, path in kept.items() if name.endswith(".conf") and _user_of(path) == user}
+
+
+def _user_of(configuration: Path) -> str:
+    user = ""
+    for line in (read(configuration) or b"").decode("utf-8", "replace").split("\n"):
+        key, _, value = line.partition("=")
+        if key.strip() == "USER":
+            user = re.split(r"\s#", value, maxsplit=1)[0].strip().strip("\"'")
+    return user
 
 
 def pins(stanzas: Iterable[Stanza], server: object) -> Iterator[str]:

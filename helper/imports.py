@@ -128,6 +128,8 @@ class Foreign:
         """Return a sentence for what dials the line of `values`, or calls pppd by one of the peer files `names`."""
         rivals = {peer: line for peer, line in _usable(sources).items() if _is_same_line(line.settings, values)}
         own, names = names, names | {peer for peer, line in rivals.items() if line.options}
+        if not BY_PROTOCOL[str(values["protocol"])].over_ip:
+            names |= dialers.pppoe_starts(self._root, values["user"])
         return (
             *dialers.cron(self._root, names, {stanza.interface for stanza in stanzas if stanza.calls & names}),
             *(
