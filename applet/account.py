@@ -9,7 +9,7 @@ from typing import Any
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QVBoxLayout, QWidget
 
-from cablecar.applet.concentrators import Concentrators
+from cablecar.applet.concentrators import Concentrators, only_cable
 from cablecar.applet.fields import (
     PROTOCOLS,
     ChoiceField,
@@ -23,6 +23,7 @@ from cablecar.applet.fields import (
     ServiceField,
     TextField,
     VlanField,
+    calls_an_address,
     plain_label,
     weakness,
 )
@@ -83,11 +84,12 @@ class Account(QWidget):
         self._offer()
         protocol = next((p for p in provider.protocols if self._offers.takes("protocol", p)), "pptp")
         self._field("protocol").set_value(protocol)
+        self._ask_for(protocol)
         server = provider.server(protocol)
-        there = {"server": "" if "{" in server else server, "service": "", "interface": "", "vlan": 0}
-        for key, value in there.items():
-            self.fields[key].touched = False
-            self.fields[key].set_value(value)
+        for key, value in {"server": "" if "{" in server else server, "service": "", "interface": ""}.items():
+            self._text(key).begin(value)
+        self.fields["vlan"].touched = False
+        self.fields["vlan"].set_value(0)
         example = (provider.login or "{user}").replace("{user}", "customer").replace("{domain}", "domain")
         self._text("user").edit.setPlaceholderText(example if provider.login else "customer@C012")
         self.fields["user"].explain(
@@ -96,7 +98,6 @@ class Account(QWidget):
             else _("With its suffix, when the provider has given you one.")
         )
         self.fields["title"].set_value(provider.title if provider is not OWN else "")
-        self._ask_for(protocol)
 
     def show_stored(self, settings: dict[str, Any]) -> None:
         """Show the settings of a link that exists."""
@@ -107,13 +108,15 @@ class Account(QWidget):
 
     def values(self) -> dict[str, Any]:
         """Return the settings; what the preset knows beside them is filled in by the helper."""
-        left_out = {"password", *(() if self._offers.takes("protocol", "pppoe") else ("service",))}
-        if not self.fields["vlan"].touched or self.fields["vlan"].isHidden():
+        left_out = {"password", *(key for key in ("service", "vlan") if not self.asks_for(key))}
+        if not self.fields["vlan"].touched:
             left_out.add("vlan")
         values = {key: field.value() for key, field in self.fields.items() if key not in left_out}
-        if "service" in values and self.fields["service"].isHidden():
-            values["service"] = ""
         return values | ({"provider": self._provider.id} if self._provider.id else {})
+
+    def asks_for(self, key: str) -> bool:
+        """Whether the page has this field, with the provider and the protocol that are chosen."""
+        return not self.fields[key].isHidden()
 
     @property
     def password(self) -> str:
@@ -124,9 +127,9 @@ class Account(QWidget):
         """Offer who answers by PPPoE; where all of them are on one cable, it is that one."""
         found = tuple(found)
         self.concentrators.show_found(found)
-        interfaces, field = {one.interface for one in found}, self.fields["interface"]
-        if len(interfaces) == 1 and not field.touched and not field.value():
-            field.set_value(interfaces.pop())
+        field = self.fields["interface"]
+        if self.asks_for("interface") and not field.touched and not field.value():
+            field.set_value(only_cable(found))
 
     def show_faults(self, faults: dict[str, str], *, all_of_them: bool) -> None:
         """Show what is wrong, of untouched fields only when everything is meant."""
@@ -147,7 +150,8 @@ class Account(QWidget):
 
     def go_to_first(self) -> None:
         """Put the cursor into the first field that still has to be typed."""
-        needed = ("user", "password") if self._field("protocol").value() == "pppoe" else ("server", "user", "password")
+        has_server = calls_an_address(str(self.fields["protocol"].value()))
+        needed = ("server", "user", "password") if has_server else ("user", "password")
         self.go_to(next((key for key in needed if not self.fields[key].value()), "user"))
 
     @property
@@ -174,13 +178,13 @@ class Account(QWidget):
 
     def _changed(self) -> None:
         protocol = str(self.fields["protocol"].value())
+        self._ask_for(protocol)
         published = self._provider.server(protocol)
         server = self.fields["server"]
         if published and not server.touched:
             # A name of its own for each customer: that of the account, without the suffix.
             customer = str(self.fields["user"].value()).partition("@")[0]
             server.set_value(published.replace("{user}", customer) if customer or "{" not in published else "")
-        self._ask_for(protocol)
         if self.sender() is self.fields["password"]:
             self.fields["password"].set_error("")
         self.changed.emit()
@@ -191,17 +195,18 @@ class Account(QWidget):
             self.fields[key].set_value(value)
 
     def _ask_for(self, protocol: str) -> None:
-        server, service, interface = self.fields["server"], self.fields["service"], self.fields["interface"]
-        for field in (server, service, interface, self.fields["vlan"]):
-            assert isinstance(field, ServerField | ServiceField | InterfaceField | VlanField)
+        on_the_cable = not calls_an_address(protocol)
+        for field in self.fields.values():
             field.ask_for(protocol)
-        interface.show_row(not service.isHidden())
-        if self.concentrators.isHidden() and not service.isHidden():
+        self._text("interface").change_meaning(protocol)  # a server's is found by its address, and not asked for
+        self.fields["interface"].show_row(on_the_cable)
+        if self.concentrators.isHidden() and on_the_cable:
             self.concentrators.search()
-        self.concentrators.setHidden(service.isHidden())
+        self.concentrators.setVisible(on_the_cable)
+        server = self.fields["server"]
         if self._provider.server(protocol):
             published = _("As published for {title}; check it with the provider.")
             server.explain(published.format(title=self._provider.title))
-        elif service.isHidden():
+        elif not on_the_cable:
             server.explain(_("Ask the provider for it: a name or an IPv4 address."))
         self._weakness.setText(weakness(protocol))

@@ -276,9 +276,11 @@ class Assistant(QDialog):
         if not self._path:
             self._add()
             return
-        changes = {key: value for key, value in self.account.values().items() if value != self._stored.get(key)}
+        values = self.account.values()
+        changes = {key: value for key, value in values.items() if value != self._stored.get(key)}
+        if "protocol" in changes:
+            changes = values  # with another protocol the helper drops what the old one had, such as the server
         if changes:
-            values = self.account.values()
             self._ask("Update", variant_dict(changes), lambda: self._store_password(values))
         else:
             self._store_password(self._stored)

@@ -3,7 +3,7 @@
 Anybody on the line can answer, under any name: nothing is chosen here but by a person. All text is plain.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -62,16 +62,22 @@ class Concentrators(QWidget):
         """Say that nothing could be found out."""
         self._show(_("It could not be found out who answers by PPPoE."), [])
 
-    def _show(self, text: str, found: Iterable[Concentrator]) -> None:
+    def _show(self, text: str, found: Collection[Concentrator]) -> None:
         self._text.setText(text)
         self.again.setEnabled(True)
         self.box.clear()
-        self.box.addItem(_("Whichever answers"), {"server": "", "service": ""})
+        self.box.addItem(_("Whichever answers"), {"server": "", "service": "", "interface": only_cable(found)})
         for one in found:
             for service in one.services or ("",):
                 values = {"server": one.name, "service": service, "interface": one.interface}
                 self.box.addItem(_label(one, service), values)
         self.box.setVisible(self.box.count() > 1)
+
+
+def only_cable(found: Iterable[Concentrator]) -> str:
+    """Return the interface that all of them answer on; empty when there are several, or none."""
+    interfaces = {one.interface for one in found}
+    return interfaces.pop() if len(interfaces) == 1 else ""
 
 
 def _label(one: Concentrator, service: str) -> str:

@@ -297,8 +297,7 @@ class Editor(QDialog):
         protocol = str(self.fields["protocol"].value())
         self._weakness.setText(weakness(protocol))
         for field in self.fields.values():
-            if isinstance(field, ServerField | ServiceField | InterfaceField | VlanField):
-                field.ask_for(protocol)
+            field.ask_for(protocol)
         if self._loaded:
             self._said.setVisible(self._said.isVisible() and not self._is_changed)
             self._checker.later()

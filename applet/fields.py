@@ -38,7 +38,12 @@ _WEAKNESS: Final = _(
     "{protocol} opens your account at the provider and no more: whoever is on the line can read what you send. "
     "For privacy, trust HTTPS, or a VPN of your own inside the link."
 )
-_WITHOUT_ADDRESSES: Final = "pppoe"  # which calls on the cable itself, and whoever is there
+_ON_THE_CABLE: Final = frozenset({"pppoe"})  # call on the cable itself, and whoever is there
+
+
+def calls_an_address(protocol: str) -> bool:
+    """Whether a protocol calls a server's address; else services, a VLAN and the interface may have to be told."""
+    return protocol not in _ON_THE_CABLE
 
 
 def weakness(protocol: str) -> str:
@@ -171,6 +176,9 @@ class Field(QWidget):
         self.name.setText(title)
         self.control.setAccessibleName(self.title)
 
+    def ask_for(self, protocol: str) -> None:
+        """Ask for what this protocol needs; most fields are the same for all."""
+
     def explain(self, text: str) -> None:
         """Say in a line what the setting is for."""
         self._explanation.setText(text)
@@ -228,7 +236,22 @@ class TextField(Field):
         self.edit.setPlaceholderText(example)
         self.edit.textEdited.connect(lambda _text: self._edited())
         self._mark: QAction | None = None
+        self._is_of_address = True
+        self._laid_aside = ("", False)
         self._controls(self.edit)
+
+    def begin(self, value: str) -> None:
+        """Show a value as if nobody had ever typed another."""
+        self._laid_aside, self.touched = ("", False), False
+        self.set_value(value)
+
+    def change_meaning(self, protocol: str) -> None:
+        """Lay aside what was meant for calls to an address, or for those on the cable, and show what was for the other."""
+        if calls_an_address(protocol) != self._is_of_address:
+            self._is_of_address = not self._is_of_address
+            there = (self.edit.text(), self.touched)
+            (text, self.touched), self._laid_aside = self._laid_aside, there
+            self.edit.setText(text)
 
     def value(self) -> str:
         """Return the text, without what no message can carry."""
@@ -301,15 +324,16 @@ class ServerField(TextField):
         self.ask_for("pptp")
 
     def ask_for(self, protocol: str) -> None:
-        """Ask for what this protocol calls."""
-        if protocol == _WITHOUT_ADDRESSES:
-            self.rename(_("Acce&ss concentrator"))
-            self.edit.setPlaceholderText(_("(any)"))
-            self.explain(_("Its name, when the provider has given you one. Empty: whichever answers."))
-        else:
+        """Ask for what this protocol calls: the name of one is none of the other."""
+        self.change_meaning(protocol)
+        if calls_an_address(protocol):
             self.rename(_("&Server"))
             self.edit.setPlaceholderText("vpn.example.net")
             self.explain(_("The provider's server: a name or an IPv4 address."))
+        else:
+            self.rename(_("Acce&ss concentrator"))
+            self.edit.setPlaceholderText(_("(any)"))
+            self.explain(_("Its name, when the provider has given you one. Empty: whichever answers."))
 
 
 class ServiceField(TextField):
@@ -320,7 +344,7 @@ class ServiceField(TextField):
 
     def ask_for(self, protocol: str) -> None:
         """Be there for a protocol that has services."""
-        self.show_row(protocol == _WITHOUT_ADDRESSES)
+        self.show_row(not calls_an_address(protocol))
 
 
 class InterfaceField(TextField):
@@ -333,11 +357,11 @@ class InterfaceField(TextField):
     def ask_for(self, protocol: str) -> None:
         """Ask for what this protocol needs."""
         self.explain(
-            _(
+            _("Empty: the one by which the server is reached.")
+            if calls_an_address(protocol)
+            else _(
                 "The one that the modem is plugged into, such as eth0. Empty: the one of the default route, or the only one with a cable."
             )
-            if protocol == _WITHOUT_ADDRESSES
-            else _("Empty: the one by which the server is reached.")
         )
 
 
@@ -372,7 +396,7 @@ class VlanField(NumberField):
 
     def ask_for(self, protocol: str) -> None:
         """Be there for a protocol that calls on the cable itself."""
-        self.show_row(protocol == _WITHOUT_ADDRESSES)
+        self.show_row(not calls_an_address(protocol))
 
 
 class ChoiceField(Field):

@@ -15,7 +15,7 @@ from cablecar.applet.client import Client
 from cablecar.applet.editor import Editor
 from cablecar.applet.fields import ChoiceField, PasswordField, TextField
 from cablecar.applet.mnemonics import bare
-from cablecar.applet.model import Helper
+from cablecar.applet.model import Concentrator, Helper
 
 KEYS: Any = QTest  # whose own stubs want an instance that nobody can make
 DOING = ("AddLink", "SetPassword", "Update", "Connect", "Reconnect", "ImportPeer", "RemoveLink")
@@ -427,7 +427,7 @@ def test_each_protocol_asks_for_what_it_needs(newer: Assistant) -> None:
     click(newer.back_button)
     choose(newer, "beeline")
     assert labels(newer) == ["Protocol", "Server", *ask]
-    assert newer.account.values()["service"] == ""
+    assert "service" not in newer.account.values()
     assert said(newer).count("L2TP opens your account") == 1
 
 
@@ -472,7 +472,7 @@ def test_who_answers_by_pppoe_can_be_chosen(newer: Assistant, forms: Any, eventu
     choose(newer, "golden")
     assert not shown.isVisible()
     values = newer.account.values()
-    assert (values["service"], values["interface"]) == ("", "")
+    assert "service" not in values and values["interface"] == ""
 
 
 def test_another_protocol_has_another_server(newer: Assistant) -> None:
@@ -698,3 +698,87 @@ def test_refused_later_is_told_and_mended(assistant: Assistant, forms: Any, even
     click(assistant.next_button)
     eventually(lambda: is_connected(assistant))
     assert done(forms) == ["AddLink", "SetPassword", "SetPassword", "Connect"]
+
+
+def own(assistant: Assistant) -> None:
+    choose(assistant, "no provider is called so")
+    for key, text in (("server", "vpn.example.net"), ("user", "me"), ("password", "secret")):
+        type_into(edit(assistant, key), text)
+
+
+def choose_protocol(assistant: Assistant, protocol: str) -> None:
+    box = choice(assistant, "protocol").box
+    box.setCurrentIndex(box.findData(protocol))
+
+
+def test_one_protocol_is_tried_after_the_other(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("plan", ends=["server-refused", "no-concentrator", "server-refused", "up"])
+    own(assistant)
+    click(assistant.next_button)
+    for protocol, server, ended in (
+        ("pppoe", "", "No PPPoE server answers"),
+        ("pptp", "vpn.example.net", "does not accept the call"),
+        ("l2tp", "vpn.example.net", "You are on the Internet."),
+    ):
+        eventually(lambda: assistant.attempt.isVisible() and assistant.back_button.isEnabled())
+        click(assistant.back_button)
+        choose_protocol(assistant, protocol)
+        assert edit(assistant, "server").text() == server
+        click(assistant.next_button)
+        eventually(lambda ended=ended: ended in said(assistant))
+        stored = forms.do("stored", name="vpn_example_net")
+        assert (stored.get("protocol", "pptp"), stored["server"]) == (protocol, server)
+
+
+def test_a_concentrators_name_and_a_servers_are_not_taken_for_each_other(assistant: Assistant) -> None:
+    own(assistant)
+    choose_protocol(assistant, "pppoe")
+    type_into(edit(assistant, "server"), "ac-1")
+    for protocol, server in (("l2tp", "vpn.example.net"), ("pptp", "vpn.example.net"), ("pppoe", "ac-1")):
+        choose_protocol(assistant, protocol)
+        assert edit(assistant, "server").text() == server
+    click(assistant.back_button)
+    choose(assistant, "beeline")
+    choose_protocol(assistant, "pptp")
+    assert edit(assistant, "server").text() not in ("", "vpn.example.net", "ac-1")
+
+
+def test_an_interface_that_is_not_asked_for_is_not_sent(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("answer_by_pppoe", concentrators=[{"interface": "eth0", "concentrator": "ac-1"}])
+    forms.do("plan", ends=["no-concentrator", "up"])
+    own(assistant)
+    choose_protocol(assistant, "pppoe")
+    eventually(lambda: edit(assistant, "interface").text() == "eth0")
+    click(assistant.next_button)
+    eventually(lambda: assistant.attempt.mend_button.isVisible())
+    assert forms.do("stored", name="link")["interface"] == "eth0"
+    click(assistant.back_button)
+    choose_protocol(assistant, "pptp")
+    assert assistant.account.values()["interface"] == ""
+    assistant.account.show_concentrators([Concentrator("eth0", "ac-1")])  # an answer that comes late
+    click(assistant.next_button)
+    eventually(lambda: is_connected(assistant))
+    assert "interface" not in forms.do("stored", name="link")
+
+
+def test_an_interface_out_of_all_settings_stays(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("plan", ends=["authentication-failed", "up"])
+    fill_in(assistant)
+    eventually(lambda: assistant.attempt.mend_button.isVisible())
+    assistant.account.show_stored(forms.do("stored", name=GOLDEN) | {"interface": "eth1"})
+    assert assistant.account.values()["interface"] == "eth1"
+
+
+def test_whichever_answers_is_on_whichever_cable(newer: Assistant, forms: Any, eventually: Any) -> None:
+    shown = newer.account.concentrators
+    both = [{"interface": name, "concentrator": f"ac-{name}"} for name in ("eth1", "eth2")]
+    for found, whichever in ((both, ""), (both[1:], "eth2")):
+        eventually(shown.again.isEnabled)
+        forms.do("answer_by_pppoe", concentrators=found)
+        click(shown.again)
+        eventually(lambda found=found: shown.box.count() == 1 + len(found))
+        shown.box.setFocus()
+        press(Qt.Key.Key_End)
+        assert (edit(newer, "server").text(), edit(newer, "interface").text()) == ("ac-eth2", "eth2")
+        press(Qt.Key.Key_Home)
+        assert (edit(newer, "server").text(), edit(newer, "interface").text()) == ("", whichever)
