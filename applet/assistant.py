@@ -83,7 +83,8 @@ class Assistant(QDialog):
         self._not_taken_over = ""
         self._error: CallError | None = None
         offers = Offers(client, self)
-        self.providers, self.account, self.attempt = Providers(offers), Account(offers), Try()
+        self.providers, self.account = Providers(offers), Account(offers)
+        self.attempt = Try(self.account.asks_for)
         self._build()
         self._checker = Checker(client, self.account.values, self)
         self._checker.checked.connect(self._checked)

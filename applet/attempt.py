@@ -3,10 +3,11 @@
 Shows what it is told. It neither stores nor calls: that is the assistant's.
 """
 
+from collections.abc import Callable, Container
 from typing import Final
 
 from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from cablecar.applet import labels, words
 from cablecar.applet.fields import Message, plain_label
@@ -14,31 +15,37 @@ from cablecar.applet.i18n import _
 from cablecar.applet.model import Link
 from cablecar.helper import names, reasons
 
-# What a person can mend in the assistant: after which reason, which field.
+# What a person can mend in the assistant: after which reason, by which fields.
 _MENDED_IN: Final = {
-    **dict.fromkeys(words.ANOTHER_PASSWORD, "password"),
+    **dict.fromkeys(words.ANOTHER_PASSWORD, ("password",)),
     **dict.fromkeys(
         (
             reasons.SERVER_NOT_FOUND.id,
             reasons.SERVER_IMPLAUSIBLE.id,
-            reasons.SERVER_UNREACHABLE.id,
-            reasons.SERVER_REFUSED.id,
             reasons.SERVER_NOT_GENUINE.id,
             reasons.NOT_ADMITTED.id,
         ),
-        "server",
+        ("server",),
     ),
-    reasons.NO_CONCENTRATOR.id: "interface",
+    # Nobody listens there, for calls of this kind.
+    **dict.fromkeys(
+        (reasons.SERVER_UNREACHABLE.id, reasons.SERVER_REFUSED.id, reasons.L2TP_NO_ANSWER.id), ("server", "protocol")
+    ),
+    reasons.NO_CONCENTRATOR.id: ("interface",),
 }
 _MEND: Final = {
     "password": _("Correct &user name and password…"),
     "server": _("Correct the &server…"),
+    "protocol": _("Choose another &protocol…"),
     "interface": _("Correct the cable's &interface…"),
 }
 
 
 class Try(QWidget):
     """The third page: how the first call goes.
+
+    Args:
+        asks_for: Tells whether there is a field to go back to.
 
     Signals:
         mend: With the field to go back to.
@@ -48,8 +55,9 @@ class Try(QWidget):
     mend = pyqtSignal(str)
     edit = pyqtSignal()
 
-    def __init__(self) -> None:
+    def __init__(self, asks_for: Callable[[str], bool]) -> None:
         super().__init__()
+        self._asks_for = asks_for
         self._steps = [
             ("", plain_label(), plain_label(_("Storing the link; an administrator's password may be asked for"))),
             *((phase, plain_label(), plain_label(_phase(phase))) for phase in names.PHASES),
@@ -59,20 +67,21 @@ class Try(QWidget):
         self.message = Message()
         self.remarks = labels.text_box(_("What was not taken over"))
         self.remarks.hide()
-        self.mend_button = QPushButton()
-        self.mend_button.clicked.connect(self._mend)
+        self._mends = {key: QPushButton(text) for key, text in _MEND.items()}
+        for key, button in self._mends.items():
+            button.clicked.connect(lambda _checked, key=key: self.mend.emit(key))
         self.edit_button = QPushButton(_("All s&ettings of the link…"))
         self.edit_button.clicked.connect(self.edit)
-        self._now = self._field = ""
+        self._now = ""
         steps = QGridLayout()
         steps.setColumnStretch(1, 1)
         for row, (_name, mark, text) in enumerate(self._steps):
             steps.addWidget(mark, row, 0)
             steps.addWidget(text, row, 1)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.mend_button)
-        buttons.addWidget(self.edit_button)
-        buttons.addStretch(1)
+        buttons = QGridLayout()
+        for row, button in enumerate((*self._mends.values(), self.edit_button)):
+            buttons.addWidget(button, row, 0)
+        buttons.setColumnStretch(1, 1)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.addLayout(steps)
@@ -82,6 +91,11 @@ class Try(QWidget):
         rows.addWidget(self.remarks)
         rows.addStretch(1)
 
+    @property
+    def mend_button(self) -> QPushButton:
+        """The button of the first field that is offered to be mended; a hidden one when none is."""
+        return next((each for each in self._mends.values() if not each.isHidden()), self._mends["password"])
+
     def show_step(self, now: str) -> None:
         """Show that this step is being done: empty, a phase, or `up` when all is done."""
         self._now = now
@@ -89,8 +103,7 @@ class Try(QWidget):
         self.result.setText(_("You are on the Internet.") if now == names.UP else _("Please wait…"))
         self.result.show()
         self.message.say("")
-        self._field = ""
-        self._show_buttons(in_trouble=False)
+        self._offer((), in_trouble=False)
 
     def show_stored(self) -> None:
         """Show that the call begins; how far it got when it has ended, until it is said why."""
@@ -104,9 +117,7 @@ class Try(QWidget):
                 mark.setText("✗")
         self.result.hide()
         self.message.say(sentence)
-        self._field = _MENDED_IN.get(reason_id, "")
-        self.mend_button.setText(_MEND.get(self._field, ""))
-        self._show_buttons(in_trouble=is_stored)
+        self._offer(_MENDED_IN.get(reason_id, ()), in_trouble=is_stored)
 
     def show_remarks(self, text: str) -> None:
         """Show what is to be known of a link that was taken over."""
@@ -121,12 +132,10 @@ class Try(QWidget):
             font.setBold(index == place)
             text.setFont(font)
 
-    def _show_buttons(self, *, in_trouble: bool) -> None:
-        self.mend_button.setVisible(in_trouble and bool(self._field))
+    def _offer(self, fields: Container[str], *, in_trouble: bool) -> None:
+        for key, button in self._mends.items():
+            button.setVisible(in_trouble and key in fields and self._asks_for(key))
         self.edit_button.setVisible(in_trouble)
-
-    def _mend(self) -> None:
-        self.mend.emit(self._field)
 
 
 def _phase(phase: str) -> str:

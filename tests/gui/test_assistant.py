@@ -782,3 +782,29 @@ def test_whichever_answers_is_on_whichever_cable(newer: Assistant, forms: Any, e
         assert (edit(newer, "server").text(), edit(newer, "interface").text()) == ("ac-eth2", "eth2")
         press(Qt.Key.Key_Home)
         assert (edit(newer, "server").text(), edit(newer, "interface").text()) == ("", whichever)
+
+
+@pytest.mark.parametrize("reason", ["server-refused", "server-unreachable", "l2tp-no-answer"])
+def test_another_protocol_is_offered(assistant: Assistant, forms: Any, eventually: Any, reason: str) -> None:
+    forms.do("plan", ends=[reason, "up"])
+    own(assistant)
+    click(assistant.next_button)
+    eventually(lambda: assistant.attempt.mend_button.isVisible())
+    assert bare(assistant.attempt.mend_button.text()) == "Correct the server…"
+    click(next(each for each in assistant.findChildren(QPushButton) if "another protocol" in bare(each.text())))
+    assert choice(assistant, "protocol").box.hasFocus()
+    choose_protocol(assistant, "l2tp")
+    click(assistant.next_button)
+    eventually(lambda: is_connected(assistant))
+    assert forms.do("stored", name="vpn_example_net")["protocol"] == "l2tp"
+
+
+def test_no_other_protocol_is_offered_where_the_provider_has_none(
+    assistant: Assistant, forms: Any, eventually: Any
+) -> None:
+    forms.do("plan", ends=["server-refused"])
+    fill_in(assistant)
+    eventually(lambda: assistant.attempt.mend_button.isVisible())
+    assert not any(
+        "another protocol" in each.text() for each in assistant.findChildren(QPushButton) if each.isVisible()
+    )

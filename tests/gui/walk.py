@@ -105,7 +105,13 @@ def assistant() -> Iterator[Page]:
         yield f"assistant, account, {protocol}, answered", window
     window._path = HOME
     window._turn_to(window.attempt)
-    for reason in ("authentication-failed", "server-not-found", "no-concentrator", "account-disabled"):
+    for reason in (
+        "authentication-failed",
+        "server-not-found",
+        "server-refused",
+        "no-concentrator",
+        "account-disabled",
+    ):
         window.attempt.show_trouble("No.", reason, is_stored=True)
         yield f"assistant, call, {reason}", window
     window.show()
