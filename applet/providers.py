@@ -28,7 +28,8 @@ from cablecar.applet.mnemonics import bare, literal
 from cablecar.applet.model import Provider, clean
 from cablecar.applet.questions import Offers
 
-_FROM_NETWORKMANAGER: Final = "nm:"
+# What was found is called by its kind and its own name; a peer of pppd by its name alone.
+_KINDS: Final = {"nm:": _("{name} (NetworkManager)"), "l2tp:": _("{name} (xl2tpd)")}
 
 
 class Providers(QWidget):
@@ -228,5 +229,5 @@ def _name(text: str, of: QWidget) -> QLabel:
 
 
 def _peer(peer: str) -> str:
-    name = clean(peer.removeprefix(_FROM_NETWORKMANAGER))
-    return _("{name} (NetworkManager)").format(name=name) if peer.startswith(_FROM_NETWORKMANAGER) else name
+    prefix = next((kind for kind in _KINDS if peer.startswith(kind)), "")
+    return _KINDS.get(prefix, "{name}").format(name=clean(peer.removeprefix(prefix)))

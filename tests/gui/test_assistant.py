@@ -534,12 +534,13 @@ def test_a_sign_in_the_name_of_what_was_found_is_no_key(assistant: Assistant) ->
 
 
 def test_several_found_and_one_refused(client: Client, forms: Any, eventually: Any) -> None:
-    forms.do("offer_peers", peers=["one", "nm:Work VPN"])
+    forms.do("offer_peers", peers=["one", "nm:Work VPN", "l2tp:isp"])
     forms.do("outcome", member="ImportPeer", error="org.cablecar1.Error.PeerNotUsable", text="It says too little.")
     assistant = Assistant(client)
     assistant.show()
     eventually(lambda: assistant.providers.found.isVisible())
     assert assistant.providers.peers.itemText(1) == "Work VPN (NetworkManager)"
+    assert assistant.providers.peers.itemText(2) == "isp (xl2tpd)"
     assistant.providers.peers.setCurrentIndex(1)
     click(assistant.providers.take_over)
     eventually(lambda: "It says too little." in said(assistant))
