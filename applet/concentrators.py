@@ -56,7 +56,13 @@ class Concentrators(QWidget):
         if found:
             self._show(_("These answer b&y PPPoE; anybody on the line can, under any name:"), found)
         else:
-            self._show(_("Nobody answers by PPPoE. Check the modem and its cable."), [])
+            self._show(
+                _(
+                    "Nobody answers by PPPoE. Check the modem and its cable. If the provider uses a VLAN, this need not "
+                    "be a fault: the search does not know its number, and the call does."
+                ),
+                [],
+            )
 
     def show_failure(self) -> None:
         """Say that nothing could be found out."""

@@ -785,6 +785,11 @@ def test_whichever_answers_is_on_whichever_cable(newer: Assistant, forms: Any, e
         assert (edit(newer, "server").text(), edit(newer, "interface").text()) == ("", whichever)
 
 
+def test_where_nobody_answers_a_vlan_may_be_why(newer: Assistant, eventually: Any) -> None:
+    eventually(lambda: "Nobody answers by PPPoE" in said(newer))
+    assert "VLAN" in said(newer.account.concentrators)
+
+
 @pytest.mark.parametrize("reason", ["server-refused", "server-unreachable", "l2tp-no-answer"])
 def test_another_protocol_is_offered(assistant: Assistant, forms: Any, eventually: Any, reason: str) -> None:
     forms.do("plan", ends=[reason, "up"])
