@@ -20,7 +20,16 @@ from cablecar.helper.machinery import Machinery
 from cablecar.helper.managed import ManagedLink, plain_details
 from cablecar.helper.names import LINK_INTERFACE, MANAGER_INTERFACE, MANAGER_PATH, link_path
 from cablecar.helper.reasons import Reason
-from cablecar.helper.settings import check_from_bus, check_name, check_password, faults, full_dict, parse
+from cablecar.helper.settings import (
+    SECRET,
+    check,
+    check_from_bus,
+    check_name,
+    check_password,
+    faults,
+    full_dict,
+    parse,
+)
 from cablecar.helper.store import AUTOMATIC
 from cablecar.helper.wire import (
     OPEN,
@@ -75,6 +84,10 @@ def _check_add(name: str, settings: dict[str, Any]) -> None:
 
 def _check_update(settings: dict[str, Any]) -> None:
     check_from_bus(plain(settings), changes=True)
+
+
+def _check_tunnel_secret(secret: str) -> None:
+    check(SECRET, secret)
 
 
 def _check_peer(peer: str) -> None:
@@ -262,6 +275,11 @@ class LinkObject(ServiceInterface):
     def set_password(self, password: DBusStr) -> None:
         """Store the password."""
         self._links.set_password(self._present().name, check_password(password))
+
+    @dbus_method("SetTunnelSecret", names.ACTION_MODIFY, _check_tunnel_secret)
+    async def set_tunnel_secret(self, secret: DBusStr) -> None:
+        """Store the secret of the tunnel itself."""
+        await self._links.update(self._present().name, {SECRET: secret})
 
     @dbus_method("Details", names.ACTION_VIEW_DETAILS)
     async def details(self) -> DBusDict:

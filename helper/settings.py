@@ -32,8 +32,9 @@ DNS: Final = ("peer", "cable", "none")
 MAX_SERVERS: Final = 3  # of `dns`; resolv.conf(5) has no use for more
 MAX_OPTIONS: Final = 32  # of `ppp_options`
 PRESET_KEYS: Final = ("protocol", "server", "vlan", "authentication", "encryption", "mtu")  # what a preset fills in
-# pppd options can run programs as root, and a secret never comes out again: only who can edit root's file sets them.
-FILE_ONLY: Final = ("ppp_options", "tunnel_secret")
+# pppd options can run programs as root: only who can edit root's file sets them.
+FILE_ONLY: Final = ("ppp_options",)
+SECRET: Final = "tunnel_secret"  # goes in by a method of its own, and never comes out again
 
 # A host name as RFC 1123 has it. It is never given to a shell or an option file: only the address that it
 # resolves to is. `\Z`-like anchoring by fullmatch.
@@ -139,7 +140,9 @@ def full_dict(settings: Settings) -> dict[str, Any]:
     """Return every setting that may be shown on the bus, defaults included."""
     values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
     return {
-        key: list(value) if isinstance(value, tuple) else value for key, value in values.items() if key not in FILE_ONLY
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in values.items()
+        if key not in (*FILE_ONLY, SECRET)
     }
 
 
@@ -202,6 +205,8 @@ def check_from_bus(values: Mapping[str, Any], *, changes: bool = False) -> None:
 def _check_one(key: str, value: object, protocol: str) -> None:
     if key in FILE_ONLY:
         raise InvalidSetting(f"The setting `{key}` can only be set in the link's file, by root.", key)
+    if key == SECRET:
+        raise InvalidSetting(f"The setting `{key}` is a secret: the method SetTunnelSecret takes it.", key)
     check(key, value, protocol)
 
 

@@ -24,6 +24,7 @@ MEMBERS: list[tuple[str, str, str, list[Any]]] = [
     ("Disconnect", names.ACTION_CONNECT, "", []),
     ("Reconnect", names.ACTION_CONNECT, "", []),
     ("SetPassword", names.ACTION_MODIFY, "s", ["secret"]),
+    ("SetTunnelSecret", names.ACTION_MODIFY, "s", ["secret"]),
     ("Details", names.ACTION_VIEW_DETAILS, "", []),
     ("Log", names.ACTION_VIEW_DETAILS, "u", [5]),
 ]

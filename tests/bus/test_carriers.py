@@ -87,6 +87,30 @@ async def test_what_keeps_an_l2tp_call_from_coming_up_has_its_reason(
     assert not stage.units.active
 
 
+async def test_a_tunnels_secret_goes_in_and_never_comes_out(stage: Stage) -> None:
+    stage.units.protocol = "l2tp"
+    assert (await stage.client.add_link(protocol=Variant("s", "l2tp"))).message_type is MessageType.METHOD_RETURN
+    assert (await stage.client.link("SetTunnelSecret", "s", "s3cret!")).message_type is MessageType.METHOD_RETURN
+    assert "tunnel_secret" not in (await stage.client.link("Settings")).body[0]
+    assert "s3cret!" not in str(stage.client.signals)
+    path = stage.machinery.store.configuration / "links" / f"{LINK}.toml"
+    assert path.stat().st_mode & 0o777 == 0o600
+    await stage.client.link("SetPassword", "s", "secret")
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    assert (stage.machinery.logs / f"{LINK}.l2tp-secrets").read_text() == "* * s3cret!\n"
+    await stage.client.link("Disconnect")
+    await dialing
+
+
+async def test_by_another_protocol_a_tunnel_has_no_secret(stage: Stage) -> None:
+    await stage.client.add_link()
+    refused = await stage.client.link("SetTunnelSecret", "s", "s3cret!")
+    assert refused.error_name == "org.cablecar1.Error.InvalidSetting"
+    assert "PPTP" in refused.body[0]
+    assert stage.links.get(LINK).settings.tunnel_secret == ""
+
+
 async def test_pppoe_wants_a_cable_and_neither_a_name_nor_a_pin(stage: Stage) -> None:
     dialing = await begin(stage, "pppoe", "")
     assert "nic-eth0\n" in (stage.peers / LINK).read_text()

@@ -207,6 +207,22 @@ async def test_odd_passwords_are_stored_as_they_are(stage: Stage, foreign: dict[
         assert set(added) == {f"etc/links/{LINK}.toml"}
 
 
+async def test_tunnel_secrets_are_stored_as_they_are_or_refused(stage: Stage, foreign: dict[str, bytes]) -> None:
+    await stage.client.add_link(protocol=Variant("s", "l2tp"))
+    path = stage.machinery.store.configuration / "links" / f"{LINK}.toml"
+    for secret in hostile.TUNNEL_SECRETS_CARRIED:
+        answer = await stage.client.link("SetTunnelSecret", "s", secret)
+        assert answer.message_type is MessageType.METHOD_RETURN, secret
+        assert tomllib.loads(path.read_text())["tunnel_secret"] == secret
+        assert files(stage).keys() - foreign.keys() == {f"etc/links/{LINK}.toml"}, secret
+    before = files(stage)
+    for secret in hostile.TUNNEL_SECRETS_REFUSED:
+        answer = await stage.client.link("SetTunnelSecret", "s", secret)
+        assert answer.error_name == error("InvalidSetting"), secret
+        assert secret not in answer.body[0]
+        assert files(stage) == before, secret
+
+
 async def test_pppd_is_given_user_and_password_as_they_are(
     stage: Stage, foreign: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -333,7 +349,7 @@ async def test_long_strings_are_refused_before_anybody_is_asked(stage: Stage, po
                 (sentence,) = answer.body
             assert len(sentence) < 500
             tried.add(member)
-    assert {"AddLink", "RemoveLink", "SetPassword", "Update", "ImportPeer", "Diagnose"} <= tried
+    assert {"AddLink", "RemoveLink", "SetPassword", "SetTunnelSecret", "Update", "ImportPeer", "Diagnose"} <= tried
     assert (polkit.questions, files(stage)) == ([], before)
 
 

@@ -232,6 +232,6 @@ def caller(private_bus: str) -> Iterator[Callable[[str], Caller]]:
 async def scene(stage: "Stage") -> AsyncIterator["Stage"]:
     """A link with a password, down; who calls is what the bus daemon says."""
     await stage.client.add_link()
-    stage.links.set_password(bus_conftest.LINK, b"secret")
+    stage.links.set_password(bus_conftest.LINK, b"0pen-sesame")
     del stage.bus.uid_of
     yield stage

@@ -56,6 +56,7 @@ METHODS = {
     ("Link", "Disconnect"): Row(names.ACTION_CONNECT),
     ("Link", "Reconnect"): Row(names.ACTION_CONNECT, root="NoCable"),
     ("Link", "SetPassword"): Row(names.ACTION_MODIFY, "s", ("other",)),
+    ("Link", "SetTunnelSecret"): Row(names.ACTION_MODIFY, "s", ("other",), "InvalidSetting"),
     ("Link", "Update"): Row(names.ACTION_MODIFY, "a{sv}", (SETTINGS,)),
     ("Link", "Settings"): Row(names.ACTION_VIEW_DETAILS),
     ("Link", "Details"): Row(names.ACTION_VIEW_DETAILS),
@@ -114,7 +115,7 @@ async def test_nobody_gets_only_what_is_open(scene: Stage, caller: Callable[[str
     for (interface, member), row in METHODS.items():
         answer = await caller("nobody").call(*OBJECTS[interface], member, row.signature, *row.body)
         answers[interface, member] = answer.error
-        assert "secret" not in str(answer.body)
+        assert "0pen-sesame" not in str(answer.body)
     assert answers == {key: error("NotAuthorizedCanObtain" if row.action else "") for key, row in METHODS.items()}
     assert everything(scene) == before
 
@@ -193,7 +194,7 @@ async def test_what_everybody_may_read_tells_nothing_of_the_provider(
         read += str((await caller("nobody").call(path, PROPERTIES, "GetAll", "s", interface)).body)
         read += str((await caller("nobody").call(path, "org.freedesktop.DBus.Introspectable", "Introspect")).body)
     assert LINK in read
-    for private in ("203.0.113.7", "customer", "secret"):
+    for private in ("203.0.113.7", "customer", "0pen-sesame"):
         assert private not in read
 
 

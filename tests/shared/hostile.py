@@ -58,6 +58,9 @@ PASSWORDS_CARRIED = (
 RANDOM_PASSWORDS = _random_texts(256)
 PASSWORDS_REFUSED = (*_CREDENTIALS_REFUSED, 'p\n* * "stolen" *')
 
+TUNNEL_SECRETS_CARRIED = ("s3cret!", '"$(id)"', "@/etc/shadow", "*", "\\", "'", "x" * 64, "")
+TUNNEL_SECRETS_REFUSED = ("a b", "a#b", "a;b", "a\tb", "a\n* * b", "a\r", "\x7f", "bücher", "x" * 65)
+
 SERVERS_CARRIED = ("203.0.113.7", "a_b.ex", "ex.")
 SERVERS_REFUSED = (
     "", f"203.0.113.9; {payload(8)}", "203.0.113.9 --debug", "203.0.113.9\npersist", f"$({payload(9)})",

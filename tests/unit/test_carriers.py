@@ -167,7 +167,7 @@ def test_a_tunnel_secret_stays_in_the_files_of_root() -> None:
     settings = parse({"protocol": "l2tp", "server": "x.example", "user": "u", "tunnel_secret": "s3cret!"})
     assert L2TP.files("yosefcom", settings, "203.0.113.7")["l2tp-secrets"] == b"* * s3cret!\n"
     assert "tunnel_secret" not in full_dict(settings)
-    with pytest.raises(InvalidSetting, match="file"):
+    with pytest.raises(InvalidSetting, match="SetTunnelSecret"):
         check_from_bus({"tunnel_secret": "x"})
 
 

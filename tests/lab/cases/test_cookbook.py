@@ -93,6 +93,15 @@ def test_password(recipe: Recipe) -> None:
     lab.link("Connect")
 
 
+@pytest.mark.parametrize("line", ["l2tp"], indirect=True)
+@pytest.mark.usefixtures("configured")
+@of("Set the secret of an L2TP tunnel")
+def test_tunnel_secret(recipe: Recipe) -> None:
+    lab.isp("secret", "s3cret!")
+    recipe.run_with_answer("Tunnel secret of yosefcom", "s3cret!")
+    lab.link("Connect")
+
+
 @pytest.mark.usefixtures("configured")
 @of("Connect, and act on why it failed")
 def test_connect(recipe: Recipe) -> None:
