@@ -12,6 +12,7 @@ from PyQt6.QtWidgets import QVBoxLayout, QWidget
 from cablecar.applet.concentrators import Concentrators, only_cable
 from cablecar.applet.fields import (
     PROTOCOLS,
+    SECRETS,
     ChoiceField,
     Field,
     FlagField,
@@ -22,6 +23,7 @@ from cablecar.applet.fields import (
     ServerField,
     ServiceField,
     TextField,
+    TunnelSecretField,
     VlanField,
     calls_an_address,
     plain_label,
@@ -53,6 +55,7 @@ class Account(QWidget):
             "server": ServerField(),
             "user": TextField(_("&User name"), ""),
             "password": PasswordField(_("&Password")),
+            "tunnel_secret": TunnelSecretField(_("Only when the provider has given you one beside the password.")),
             "title": TextField(_("&Title"), _("What this link is called in the menu.")),
             "autoconnect": FlagField(_("Connect &when the computer starts"), _("Even before anybody has logged in.")),
             "service": ServiceField(),
@@ -86,8 +89,9 @@ class Account(QWidget):
         self._field("protocol").set_value(protocol)
         self._ask_for(protocol)
         server = provider.server(protocol)
-        for key, value in {"server": "" if "{" in server else server, "service": "", "interface": ""}.items():
-            self._text(key).begin(value)
+        self._text("server").begin("" if "{" in server else server)
+        for key in ("service", "interface", "tunnel_secret"):
+            self._text(key).begin("")
         self.fields["vlan"].touched = False
         self.fields["vlan"].set_value(0)
         example = (provider.login or "{user}").replace("{user}", "customer").replace("{domain}", "domain")
@@ -108,7 +112,7 @@ class Account(QWidget):
 
     def values(self) -> dict[str, Any]:
         """Return the settings; what the preset knows beside them is filled in by the helper."""
-        left_out = {"password", *(key for key in ("service", "vlan") if not self.asks_for(key))}
+        left_out = {*SECRETS, *(key for key in ("service", "vlan") if not self.asks_for(key))}
         if not self.fields["vlan"].touched:
             left_out.add("vlan")
         values = {key: field.value() for key, field in self.fields.items() if key not in left_out}
@@ -118,10 +122,9 @@ class Account(QWidget):
         """Whether the page has this field, with the provider and the protocol that are chosen."""
         return not self.fields[key].isHidden()
 
-    @property
-    def password(self) -> str:
-        """What was typed as the password."""
-        return str(self.fields["password"].value())
+    def secret(self, key: str) -> str:
+        """Return what was typed as a secret that this page asks for; it is none of the settings."""
+        return str(self.fields[key].value()) if self.asks_for(key) else ""
 
     def show_concentrators(self, found: Iterable[Concentrator]) -> None:
         """Offer who answers by PPPoE; where all of them are on one cable, it is that one."""
@@ -136,7 +139,7 @@ class Account(QWidget):
         faults = dict(faults)
         for key, field in self.fields.items():
             fault = faults.pop(key, "")
-            if key != "password":
+            if key not in SECRETS:
                 field.set_error(beside(fault) if all_of_them or field.touched else "")
         self.message.say(together(faults.values()))
 

@@ -17,7 +17,7 @@ from cablecar.applet import pictures, room, words
 from cablecar.applet.account import Account
 from cablecar.applet.attempt import Try
 from cablecar.applet.client import BAD_REPLY, Client
-from cablecar.applet.fields import plain_label, question
+from cablecar.applet.fields import SECRETS, plain_label, question
 from cablecar.applet.i18n import _, said
 from cablecar.applet.model import (
     BAD,
@@ -74,7 +74,7 @@ class Assistant(QDialog):
         self._client = client
         self._path = ""  # of the link, when there is one
         self._stored: dict[str, Any] = {}
-        self._stored_password = ""
+        self._stored_secrets: dict[str, str] = {}
         self._refused_names: set[str] = set()
         self._wanted: tuple[str, set[str]] | None = None  # the name asked for, and the links that there were then
         self._all_faults = self._asked_to_go = False
@@ -261,7 +261,7 @@ class Assistant(QDialog):
         self.account.show_faults(faults or {}, all_of_them=self._all_faults)
         if not go or self._pages.currentWidget() is not self.account:
             return
-        if not self.account.password and not self._path:
+        if not self.account.secret("password") and not self._path:
             self.account.fields["password"].set_error(_("Type the password."))
         if wrong := self.account.wrong:
             self.account.go_to(wrong)
@@ -282,9 +282,15 @@ class Assistant(QDialog):
         if "protocol" in changes:
             changes = values  # with another protocol the helper drops what the old one had, such as the server
         if changes:
-            self._ask("Update", variant_dict(changes), lambda: self._store_password(values))
+            self._ask("Update", variant_dict(changes), lambda: self._updated(values))
         else:
-            self._store_password(self._stored)
+            self._store_secrets()
+
+    def _updated(self, values: dict[str, Any]) -> None:
+        if values["protocol"] != self._stored.get("protocol"):
+            self._stored_secrets.pop("tunnel_secret", None)  # went with the protocol, if there was one
+        self._stored = values
+        self._store_secrets()
 
     def _add(self) -> None:
         values, before = self.account.values(), {link.name for link in self._client.snapshot.links}
@@ -310,20 +316,27 @@ class Assistant(QDialog):
     def _added(self, name: str, values: dict[str, Any]) -> None:
         self._path = names.link_path(name)
         if self.isVisible():
-            self._store_password(values)
+            self._stored = dict(values)
+            self._store_secrets()
         else:
             self._storing = False
             self.show()
             self._follow(self._client.snapshot)
             self.reject()
 
-    def _store_password(self, values: dict[str, Any]) -> None:
-        self._stored = dict(values)
-        password = self.account.password
-        if password and password != self._stored_password:
-            self._ask("SetPassword", password, lambda: self._call(password))
-        else:
-            self._call(self._stored_password)
+    def _store_secrets(self) -> None:
+        """Give the helper one secret after the other that it does not have yet; then call."""
+        typed = {key: self.account.secret(key) for key in SECRETS}
+        key = next((key for key, secret in typed.items() if secret not in ("", self._stored_secrets.get(key))), None)
+        if key is None:
+            self._call()
+            return
+
+        def stored() -> None:
+            self._stored_secrets[key] = typed[key]
+            self._store_secrets()
+
+        self._ask(SECRETS[key], typed[key], stored)
 
     def _ask(self, member: str, value: object, then: Callable[[], None]) -> None:
         def done(result: list[Any] | CallError) -> None:
@@ -334,8 +347,7 @@ class Assistant(QDialog):
 
         self._client.ask(self._path, names.LINK_INTERFACE, member, [value], "", done, clicked=True)
 
-    def _call(self, password: str) -> None:
-        self._stored_password = password
+    def _call(self) -> None:
         self._storing, self._calling = False, True
         link = self._link
         waits = link is not None and link.state in (names.WAITING, names.DIALING, names.UP)
@@ -402,7 +414,7 @@ class Assistant(QDialog):
         diagnosis.answered.connect(lambda findings: self.attempt.show_remarks(_remarks(remarks, findings)))
         diagnosis.ask(name)
         if self.isVisible():
-            self._call("")
+            self._call()
         else:
             self._added(name, {})
 
@@ -444,7 +456,7 @@ class Assistant(QDialog):
         if lost:
             self.attempt.show_trouble(lost, "", is_stored=False)
         elif self._was_there and link is None:
-            self._path, self._stored, self._stored_password, self._was_there = "", {}, "", False
+            self._path, self._stored, self._stored_secrets, self._was_there = "", {}, {}, False
             self.attempt.show_trouble(_("The link does not exist any more."), "", is_stored=False)
         elif self._storing:
             self.attempt.show_step("")

@@ -23,19 +23,20 @@ _MENDED_IN: Final = {
             reasons.SERVER_NOT_FOUND.id,
             reasons.SERVER_IMPLAUSIBLE.id,
             reasons.SERVER_NOT_GENUINE.id,
-            reasons.NOT_ADMITTED.id,
         ),
         ("server",),
     ),
+    reasons.NOT_ADMITTED.id: ("server", "tunnel_secret"),
     # Nobody listens there, for calls of this kind.
     **dict.fromkeys(
         (reasons.SERVER_UNREACHABLE.id, reasons.SERVER_REFUSED.id, reasons.L2TP_NO_ANSWER.id), ("server", "protocol")
     ),
-    reasons.NO_CONCENTRATOR.id: ("interface",),
+    **dict.fromkeys((reasons.NO_CABLE.id, reasons.NO_CONCENTRATOR.id), ("interface",)),
 }
 _MEND: Final = {
     "password": _("Correct &user name and password…"),
     "server": _("Correct the &server…"),
+    "tunnel_secret": _("Correct the tunnel's se&cret…"),
     "protocol": _("Choose another &protocol…"),
     "interface": _("Correct the cable's &interface…"),
 }

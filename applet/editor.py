@@ -22,6 +22,7 @@ from cablecar.applet.client import Client
 from cablecar.applet.fields import (
     METHODS,
     PROTOCOLS,
+    SECRETS,
     ChoiceField,
     Field,
     FlagField,
@@ -35,6 +36,7 @@ from cablecar.applet.fields import (
     ServiceField,
     SomeField,
     TextField,
+    TunnelSecretField,
     VlanField,
     plain_label,
     question,
@@ -58,10 +60,16 @@ _USUAL: Final = (
     "service",
     "user",
     "password",
+    "tunnel_secret",
     "autoconnect",
     "reconnect",
     "route",
 )
+_NOTHING_STORED: Final = _("Nothing was stored.")
+_NOT_STORED: Final = {  # but some of the rest
+    "password": _("The password was not stored."),
+    "tunnel_secret": _("The tunnel's secret was not stored."),
+}
 
 _DNS: Final = {
     "peer": _("The provider's, while connected"),
@@ -90,7 +98,6 @@ class Editor(QDialog):
         self._filled: dict[str, Any] = {}  # what stands for "as the chosen preset says", by key
         self._saving = False
         self._was_refused = False
-        self._stored_some = False  # of what is being saved
         self._is_lost = False
         self._goal = "title"  # where the cursor goes when the settings are there
         self.fields = _fields()
@@ -193,7 +200,7 @@ class Editor(QDialog):
                 if key in loaded:
                     field.set_value(loaded[key])
                     field.touched = False
-            self.fields["password"].set_value("")
+            self._clear_secrets()
             if not self._is_lost:
                 self._note.say("")
         self._loaded = loaded
@@ -291,7 +298,17 @@ class Editor(QDialog):
 
     @property
     def _is_changed(self) -> bool:
-        return bool(self._loaded) and bool(self._changes() or self.fields["password"].value())
+        return bool(self._loaded) and bool(self._changes() or self._secrets)
+
+    @property
+    def _secrets(self) -> dict[str, str]:
+        """What was typed to be stored as a secret."""
+        typed = {key: str(self.fields[key].value()) for key in SECRETS if not self.fields[key].isHidden()}
+        return {key: secret for key, secret in typed.items() if secret}
+
+    def _clear_secrets(self) -> None:
+        for key in SECRETS:
+            self.fields[key].set_value("")
 
     def _changed(self) -> None:
         protocol = str(self.fields["protocol"].value())
@@ -316,7 +333,7 @@ class Editor(QDialog):
             return  # nobody could be asked: what is shown is the last that is known
         faults = dict(faults)
         for key, field in self.fields.items():
-            if key != "password":
+            if key not in SECRETS:
                 field.set_error(beside(faults.pop(key, "")))
         self._whole.say(together(faults.values()))
         style = self.style()
@@ -332,24 +349,25 @@ class Editor(QDialog):
             self.go_to(wrong)
             return
         changes = self._changes()
-        self._stored_some = False
         self._set_saving(True)
         if changes:
-            self._ask("Update", variant_dict(changes), lambda: self._save_password(changes))
+            self._ask("Update", variant_dict(changes), _NOTHING_STORED, lambda: self._save_secrets({*changes}))
         else:
-            self._save_password(changes)
+            self._save_secrets(set())
 
-    def _save_password(self, changes: dict[str, Any]) -> None:
-        self._stored_some = bool(changes)
-        if password := self.fields["password"].value():
-            self._ask("SetPassword", password, lambda: self._saved({*changes, "password"}))
-        else:
-            self._saved({*changes})
+    def _save_secrets(self, stored: set[str]) -> None:
+        """Store what is typed as a secret, one after the other; all else is stored."""
+        key = next((key for key in self._secrets if key not in stored), None)
+        if key is None:
+            self._saved(stored)
+            return
+        not_stored = _NOT_STORED[key] if stored else _NOTHING_STORED
+        self._ask(SECRETS[key], self._secrets[key], not_stored, lambda: self._save_secrets({*stored, key}))
 
-    def _ask(self, member: str, value: object, then: Callable[[], None]) -> None:
+    def _ask(self, member: str, value: object, not_stored: str, then: Callable[[], None]) -> None:
         def done(result: list[Any] | CallError) -> None:
             if isinstance(result, CallError):
-                self._refused(result)
+                self._refused(result, not_stored)
             else:
                 then()
 
@@ -362,10 +380,9 @@ class Editor(QDialog):
         self._said.setVisible(saving)
         self._enable()
 
-    def _refused(self, error: CallError) -> None:
+    def _refused(self, error: CallError, not_stored: str) -> None:
         self._set_saving(False)
-        nothing = _("The password was not stored.") if self._stored_some else _("Nothing was stored.")
-        self._note.say(nothing if words.is_declined(error) else words.error(error))
+        self._note.say(not_stored if words.is_declined(error) else words.error(error))
         self._was_refused = True
         self._reading.ask()  # a part may have been stored
         self.show()
@@ -373,8 +390,8 @@ class Editor(QDialog):
     def _saved(self, changed: set[str]) -> None:
         self._set_saving(False)
         self._was_refused = False
-        self.fields["password"].set_value("")
-        self._loaded |= {key: self.fields[key].value() for key in changed - {"password"}}
+        self._clear_secrets()
+        self._loaded |= {key: self.fields[key].value() for key in changed - SECRETS.keys()}
         self._reading.ask()  # the helper may have filled something in
         self._said.setText(_("Saved."))
         self._said.show()
@@ -430,6 +447,10 @@ def _fields() -> dict[str, Field]:
             "customer@C012",
         ),
         "password": PasswordField(_("&Password"), _("Empty: the stored password stays."), _("(unchanged)")),
+        "tunnel_secret": TunnelSecretField(
+            _("Only when the provider has given you one beside the password. Empty: a stored one stays."),
+            _("(unchanged)"),
+        ),
         "autoconnect": FlagField(_("Connect &when the computer starts"), _("Even before anybody has logged in.")),
         "reconnect": FlagField(_("Reconnect after a &drop"), _("At once, then at growing distances.")),
         "route": ChoiceField(

@@ -32,6 +32,8 @@ from cablecar.applet.mnemonics import bare
 from cablecar.applet.model import clean
 
 PROTOCOLS: Final = {"pptp": "PPTP", "l2tp": "L2TP", "pppoe": "PPPoE"}
+# What is no setting but goes in by a method of its own, and never comes out.
+SECRETS: Final = {"password": "SetPassword", "tunnel_secret": "SetTunnelSecret"}
 # Called the same in each language, so with the same keys.
 METHODS: Final = {"pap": "&PAP", "chap": "C&HAP", "mschapv2": "M&S-CHAPv2", "eap": "&EAP"}
 _WEAKNESS: Final = _(
@@ -39,6 +41,7 @@ _WEAKNESS: Final = _(
     "For privacy, trust HTTPS, or a VPN of your own inside the link."
 )
 _ON_THE_CABLE: Final = frozenset({"pppoe"})  # call on the cable itself, and whoever is there
+_WITH_TUNNEL_SECRET: Final = frozenset({"l2tp"})
 
 
 def calls_an_address(protocol: str) -> bool:
@@ -277,9 +280,18 @@ class TextField(Field):
 
 
 class PasswordField(TextField):
-    """A password: hidden, unless somebody wants to see it."""
+    """A password: hidden, unless somebody wants to see it.
 
-    def __init__(self, title: str, explanation: str = "", example: str = "") -> None:
+    Args:
+        title: As of any field.
+        explanation: As of any field.
+        example: What stands in it while it is empty.
+        show: What it is called to see it.
+    """
+
+    def __init__(
+        self, title: str, explanation: str = "", example: str = "", show: str = _("S&how the password")
+    ) -> None:
         super().__init__(title, explanation, example)
         self.edit.setEchoMode(QLineEdit.EchoMode.Password)
         self.edit.setInputMethodHints(
@@ -287,12 +299,24 @@ class PasswordField(TextField):
             | Qt.InputMethodHint.ImhNoPredictiveText
             | Qt.InputMethodHint.ImhHiddenText
         )
-        self.show_it = QCheckBox(_("S&how the password"))
+        self.show_it = QCheckBox(show)
         self.show_it.toggled.connect(self._show)
         self._rows.insertWidget(1, self.show_it)
 
     def _show(self, shown: bool) -> None:
         self.edit.setEchoMode(QLineEdit.EchoMode.Normal if shown else QLineEdit.EchoMode.Password)
+
+
+class TunnelSecretField(PasswordField):
+    """What a server wants to hear before it takes a tunnel."""
+
+    def __init__(self, explanation: str, example: str = "") -> None:
+        super().__init__(_("Tunne&l secret"), explanation, example, _("Show th&e secret"))
+        self.ask_for("pptp")
+
+    def ask_for(self, protocol: str) -> None:
+        """Be there for a protocol whose tunnels can have one."""
+        self.show_row(protocol in _WITH_TUNNEL_SECRET)
 
 
 class FlagField(Field):

@@ -18,7 +18,7 @@ from cablecar.applet.mnemonics import bare
 from cablecar.applet.model import Concentrator, Helper
 
 KEYS: Any = QTest  # whose own stubs want an instance that nobody can make
-DOING = ("AddLink", "SetPassword", "Update", "Connect", "Reconnect", "ImportPeer", "RemoveLink")
+DOING = ("AddLink", "SetPassword", "SetTunnelSecret", "Update", "Connect", "Reconnect", "ImportPeer", "RemoveLink")
 GOLDEN = "isp_012_golden_lines"
 
 
@@ -426,7 +426,10 @@ def test_each_protocol_asks_for_what_it_needs(newer: Assistant) -> None:
     assert newer.account.values()["service"] == "internet"
     click(newer.back_button)
     choose(newer, "beeline")
+    assert labels(newer) == ["Protocol", "Server", *ask[:2], "Tunnel secret", *ask[2:]]
+    choose_protocol(newer, "pptp")
     assert labels(newer) == ["Protocol", "Server", *ask]
+    choose_protocol(newer, "l2tp")
     assert "service" not in newer.account.values()
     assert said(newer).count("L2TP opens your account") == 1
 
@@ -814,3 +817,55 @@ def test_no_other_protocol_is_offered_where_the_provider_has_none(
     assert not any(
         "another protocol" in each.text() for each in assistant.findChildren(QPushButton) if each.isVisible()
     )
+
+
+def test_a_tunnel_that_wants_a_secret_is_given_it(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("plan", ends=["not-admitted", "server-refused", "up"])
+    own(assistant)
+    choose_protocol(assistant, "l2tp")
+    click(assistant.next_button)
+    eventually(lambda: assistant.attempt.mend_button.isVisible())
+    click(next(each for each in assistant.findChildren(QPushButton) if "tunnel's secret" in bare(each.text())))
+    assert edit(assistant, "tunnel_secret").hasFocus()
+    assert edit(assistant, "tunnel_secret").echoMode() is QLineEdit.EchoMode.Password
+    KEYS.keyClicks(QApplication.focusWidget(), "s3cret!")
+    for protocol, ended, secrets in (
+        ("l2tp", "does not accept the call", ["s3cret!"]),
+        ("pptp", "You are on the Internet.", ["s3cret!"]),
+    ):
+        choose_protocol(assistant, protocol)
+        click(assistant.next_button)
+        eventually(lambda ended=ended: ended in said(assistant))
+        forms.do("catch-up")
+        assert [call["body"][0] for call in forms.seen("call", member="SetTunnelSecret")] == secrets
+        if protocol == "l2tp":
+            assert forms.do("stored", name="vpn_example_net")["tunnel_secret"] == "s3cret!"
+            eventually(assistant.back_button.isEnabled)
+            click(assistant.back_button)
+    assert "tunnel_secret" not in forms.do("stored", name="vpn_example_net")
+
+
+def test_a_tunnels_secret_that_went_with_its_protocol_is_given_again(
+    assistant: Assistant, forms: Any, eventually: Any
+) -> None:
+    forms.do("plan", ends=["server-refused", "server-refused", "up"])
+    own(assistant)
+    choose_protocol(assistant, "l2tp")
+    type_into(edit(assistant, "tunnel_secret"), "s3cret!")
+    for protocol, ended in (("l2tp", "not accept"), ("pptp", "not accept"), ("l2tp", "You are on the Internet.")):
+        choose_protocol(assistant, protocol)
+        click(assistant.next_button)
+        eventually(lambda: assistant.attempt.isVisible() and not assistant.account.isVisible())
+        eventually(lambda ended=ended: ended in said(assistant))
+        if ended == "not accept":
+            eventually(assistant.back_button.isEnabled)
+            click(assistant.back_button)
+    assert forms.do("stored", name="vpn_example_net")["tunnel_secret"] == "s3cret!"
+    assert done(forms).count("SetTunnelSecret") == 2 and done(forms).count("SetPassword") == 1
+
+
+def test_no_secret_is_asked_for_where_the_protocol_has_none(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("plan", ends=["not-admitted"])
+    fill_in(assistant)
+    eventually(lambda: assistant.attempt.mend_button.isVisible())
+    assert "secret" not in " ".join(each.text() for each in assistant.findChildren(QPushButton) if each.isVisible())

@@ -16,7 +16,7 @@ from cablecar.applet.model import Helper
 
 HOME = "/org/cablecar1/link/home"
 KEYS: Any = QTest  # whose own stubs want an instance that nobody can make
-CHANGING = {"Update", "SetPassword", "RemoveLink", "Reconnect", "Connect"}
+CHANGING = {"Update", "SetPassword", "SetTunnelSecret", "RemoveLink", "Reconnect", "Connect"}
 
 
 @pytest.fixture
@@ -417,3 +417,50 @@ def test_the_cursor_waits_for_the_settings(client: Client, eventually: Any) -> N
 
 def test_the_weakness_is_told_once(editor: Editor) -> None:
     assert said(editor).count("whoever is on the line can read") == 1
+
+
+def test_a_tunnels_secret_is_given_where_there_can_be_one(editor: Editor, forms: Any, eventually: Any) -> None:
+    assert editor.fields["tunnel_secret"].isHidden()
+    choice(editor, "protocol").set_value("l2tp")
+    type_into(edit(editor, "tunnel_secret"), "s3cret!")
+    assert edit(editor, "tunnel_secret").echoMode() is QLineEdit.EchoMode.Password
+    type_into(edit(editor, "password"), "s3cret")
+    click(editor, "Save")
+    eventually(lambda: "Saved." in said(editor))
+    assert [member for member, _body in calls(forms)] == ["Update", "SetPassword", "SetTunnelSecret"]
+    stored = forms.do("stored", name="home")
+    assert (stored["protocol"], stored["tunnel_secret"], stored["password"]) == ("l2tp", "s3cret!", "s3cret")
+    eventually(lambda: not button(editor, "Save").isEnabled())
+    assert not edit(editor, "tunnel_secret").text()
+
+
+def test_a_tunnels_secret_that_was_refused_is_told(editor: Editor, forms: Any, eventually: Any) -> None:
+    choice(editor, "protocol").set_value("l2tp")
+    type_into(edit(editor, "tunnel_secret"), "two words")
+    click(editor, "Save")
+    eventually(lambda: "must have at most 64 characters of ASCII" in said(editor))
+    forms.do("outcome", member="SetTunnelSecret", error="org.cablecar1.Error.NotAuthorizedDismissed", text="x")
+    type_into(edit(editor, "user"), "other")
+    click(editor, "Save")
+    eventually(lambda: "The tunnel's secret was not stored." in said(editor))
+    assert forms.do("stored", name="home")["user"] == "other"
+
+
+def test_a_secret_that_is_not_asked_for_any_more_is_not_sent(editor: Editor, forms: Any, eventually: Any) -> None:
+    choice(editor, "protocol").set_value("l2tp")
+    type_into(edit(editor, "tunnel_secret"), "s3cret!")
+    choice(editor, "protocol").set_value("pptp")
+    assert not button(editor, "Save").isEnabled()
+
+
+def test_a_server_is_not_taken_for_a_concentrator(editor: Editor, forms: Any, eventually: Any) -> None:
+    choice(editor, "protocol").set_value("pppoe")
+    assert editor.fields["server"].value() == ""
+    choice(editor, "protocol").set_value("pptp")
+    assert editor.fields["server"].value() == "vpn.example.net"
+    assert not button(editor, "Save").isEnabled()
+    choice(editor, "protocol").set_value("pppoe")
+    click(editor, "Save")
+    eventually(lambda: "Saved." in said(editor))
+    stored = forms.do("stored", name="home")
+    assert (stored["protocol"], stored["server"]) == ("pppoe", "")

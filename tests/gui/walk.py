@@ -105,15 +105,17 @@ def assistant() -> Iterator[Page]:
         yield f"assistant, account, {protocol}, answered", window
     window._path = HOME
     window._turn_to(window.attempt)
-    for reason in (
-        "authentication-failed",
-        "server-not-found",
-        "server-refused",
-        "no-concentrator",
-        "account-disabled",
-    ):
-        window.attempt.show_trouble("No.", reason, is_stored=True)
-        yield f"assistant, call, {reason}", window
+    for protocol in PROTOCOLS:
+        choice(window.account.fields["protocol"]).set_value(protocol)
+        for reason in (
+            "authentication-failed",
+            "server-refused",
+            "not-admitted",
+            "no-concentrator",
+            "account-disabled",
+        ):
+            window.attempt.show_trouble("No.", reason, is_stored=True)
+            yield f"assistant, call, {protocol}, {reason}", window
     window.show()
     window.reject()
     yield from questions("assistant, question", window)

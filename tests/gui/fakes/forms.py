@@ -53,6 +53,7 @@ class FakeForms(FakeHelper):
             "ImportPeer": self._import_peer,
             "Update": self._update,
             "SetPassword": self._set_password,
+            "SetTunnelSecret": self._set_tunnel_secret,
         }
         self.commands |= {
             "link": self.link,
@@ -170,6 +171,11 @@ class FakeForms(FakeHelper):
         if not message.body[0]:
             raise InvalidPassword("empty")
         self.passwords[self._name(message)] = message.body[0]
+        return "", []
+
+    def _set_tunnel_secret(self, message: Message) -> tuple[str, list[Any]]:
+        name, secret = self._name(message), {settings.SECRET: message.body[0]}
+        self.settings[name] = settings.parse(settings.merge(self.settings[name], secret, self.presets))
         return "", []
 
     def _diagnose(self, _message: Message) -> tuple[str, list[Any]]:
