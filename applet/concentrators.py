@@ -58,8 +58,8 @@ class Concentrators(QWidget):
         else:
             self._show(
                 _(
-                    "Nobody answers by PPPoE. Check the modem and its cable. If the provider uses a VLAN, this need not "
-                    "be a fault: the search does not know its number, and the call does."
+                    "Nobody answers by PPPoE. Check the modem and its cable. If the provider uses a VLAN, type its number "
+                    "and connect all the same: only the call goes by it."
                 ),
                 [],
             )

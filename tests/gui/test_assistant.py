@@ -434,10 +434,13 @@ def test_each_protocol_asks_for_what_it_needs(newer: Assistant) -> None:
     assert said(newer).count("L2TP opens your account") == 1
 
 
-def test_where_no_concentrator_answers_the_interface_is_mended(newer: Assistant, forms: Any, eventually: Any) -> None:
+@pytest.mark.parametrize("reason", ["no-concentrator", "no-cable"])
+def test_where_no_concentrator_answers_the_interface_is_mended(
+    newer: Assistant, forms: Any, eventually: Any, reason: str
+) -> None:
     type_into(edit(newer, "user"), "yosef")
     type_into(edit(newer, "password"), "secret")
-    forms.do("plan", ends=["no-concentrator"])
+    forms.do("plan", ends=[reason])
     click(newer.next_button)
     eventually(lambda: newer.attempt.mend_button.isVisible())
     assert bare(newer.attempt.mend_button.text()) == "Correct the cable's interface…"
