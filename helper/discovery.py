@@ -91,7 +91,11 @@ def find(interfaces: list[str], limit: float = LIMIT) -> Iterator[dict[str, obje
         until = time.monotonic() + limit
         while sockets and (rest := until - time.monotonic()) > 0 and len(told) < MAX_ANSWERS:
             for ready in select.select(list(sockets), [], [], rest)[0]:
-                answer = offer(ready.recv(2048), unique)
+                try:
+                    answer = offer(ready.recv(2048), unique)
+                except OSError:  # it has gone, or down, meanwhile
+                    del sockets[ready]
+                    continue
                 if answer is not None and (key := (sockets[ready], answer["address"])) not in told:
                     told.add(key)
                     yield {"interface": sockets[ready], **answer}
@@ -115,7 +119,8 @@ def end(log: str) -> None:
     """Tell the concentrator that the session is over (PADT): who dials anew may otherwise be one too many."""
     if (lost := lost_session(log)) is not None:
         interface, concentrator, number = lost
-        _sent(interface, PADT, to=concentrator, session=number).close()
+        with contextlib.suppress(OSError):  # it is gone, or down, and the session with it
+            _sent(interface, PADT, to=concentrator, session=number).close()
 
 
 def _sent(interface: str, code: int, tags: bytes = b"", to: bytes = BROADCAST, session: int = 0) -> socket.socket:

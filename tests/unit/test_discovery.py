@@ -1,5 +1,7 @@
 """PPPoE's discovery packets: offers as a concentrator sends them, and as nobody should; sessions that a log tells of."""
 
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,3 +67,31 @@ def test_the_session_that_a_killed_pppd_has_left(lines: list[str], lost: tuple[s
 
 def test_an_interface_that_is_not_there_answers_nothing() -> None:
     assert list(discovery.find(["nosuchif0"], 0.1)) == []
+
+
+@pytest.fixture
+def broken() -> socket.socket:
+    """A socket whose next `recv` fails, as one does whose interface went down."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = closed.getsockname()
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    opened.connect(address)
+    opened.send(b"")  # refused
+    return opened
+
+
+def test_a_cable_that_goes_down_does_not_silence_the_others(
+    broken: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    there.send(packet(CUSTOMER, CONCENTRATOR, PADO, 0, TAGS))
+    sockets = {"eth0": broken, "eth1": ours}
+    monkeypatch.setattr(discovery, "_sent", lambda name, code, tags: sockets[name])
+    monkeypatch.setattr("secrets.token_bytes", lambda size: UNIQUE)
+    with there:
+        assert [answer["interface"] for answer in discovery.find(list(sockets), 0.5)] == ["eth1"]
+
+
+def test_a_session_whose_interface_is_gone_needs_no_end() -> None:
+    discovery.end(f"PPP session is 7\n{CONNECTED.replace('eth0.35', 'nosuchif0')}\n")
