@@ -125,6 +125,8 @@ class Call:
             self.facts = Facts()  # nothing is led into it any more
             self.facts.close()
             self._verdict = reasons.INTERRUPTED
+        if self.dialed.up_since:
+            self.facts.believe()  # it was up before this start
         if self.facts.is_up:
             self._routing = self._machinery.spawn(self._route())
         self._machinery.routes.expect(self._link, self._wanted())
@@ -139,6 +141,8 @@ class Call:
             await self._look_for_address()
         elif self._by_hand is not None:
             await self._look_for_interface(self._by_hand)
+        else:
+            await self._look_for_proof()
 
     async def _look_for_carrier(self) -> None:
         """Have the call stand still while its cable has no carrier, and end it when that takes too long."""
@@ -201,6 +205,16 @@ class Call:
         ends = await self._machinery.routes.ends(interface) if interface else None
         if ends is not None and not self._over and not self.facts.is_up:
             self.facts.interface, (self.facts.local, self.facts.remote) = interface, map(str, ends)
+            self.facts.believe()
+            self._routing = self._machinery.spawn(self._route())
+
+    async def _look_for_proof(self) -> None:
+        """See whether it is up as its log says, when that may be a stranger's words."""
+        if (claim := self.facts.claim) is None:
+            return
+        ends = await self._machinery.routes.ends(claim[0])
+        if ends is not None and claim == (claim[0], *map(str, ends)) == self.facts.claim and not self._is_ending():
+            self.facts.believe()
             self._routing = self._machinery.spawn(self._route())
 
     def hang_up(self) -> None:
@@ -317,6 +331,7 @@ class Call:
         if self._settings.firewall == "open" and self._pins and self._by_hand is None:
             cable = (await self._machinery.routes.way(self._pins[0], self._settings.interface)).interface
             self._machinery.openings.expect(self._link, cable, self._pins[0], self._carrier.passages)
+        await self._look_for_proof()
         if not self.facts.is_up:
             self._watch_for_an_answer(fresh=False)
         if self._by_hand is None and not await self._machinery.units.is_running(self._link):
@@ -413,7 +428,12 @@ class Call:
         lines = list(self.log.lines) if self._said is None else self._said
         stopped_by_us = self._stopping and not self._was_told_before
         reason = self._verdict or pppd.classify(
-            lines, ended, stopped_by_us=stopped_by_us, answered=self._has_answered, silence=self._carrier.silence
+            lines,
+            ended,
+            stopped_by_us=stopped_by_us,
+            answered=self._has_answered,
+            was_up=self.facts.is_up,
+            silence=self._carrier.silence,
         )
         if reason is reasons.HUNG_UP_HERE and self._by_hand is None and await self._is_started_again():
             reason = reasons.INTERRUPTED
@@ -466,6 +486,8 @@ class Call:
             self._machinery.spawn(self._name_servers())
         elif self.facts.is_up:
             self._routing = self._machinery.spawn(self._route())
+        elif self.facts.claim is not None:
+            self._machinery.spawn(self._look_for_proof())
         else:
             self._report()
 

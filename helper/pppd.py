@@ -3,10 +3,14 @@
 Pure: lines in, values out. The log decides before the exit code does, because pppd answers 16 (hangup) whenever
 the pty closes, whatever the cause was.
 
-Two kinds of words are kept apart. What the programs of this machine say is matched from a line's beginning only
+Three kinds of words are kept apart. What the programs of this machine say is matched from a line's beginning only
 (`_ROWS`): the server's text stands further on, so it cannot pass for theirs. The server's own text is looked at only
 where pppd says that the server refused the login or ended the call, only by `_SERVER_ROWS`, and can only say more
 exactly why.
+
+A stranger's are the third: while a concentrator is looked for, the PPPoE plugin logs what any station of the Ethernet
+sends, unescaped, so that it may go on in lines that look like pppd's (`_HEARSAY`). All that follows is doubtful until
+somebody else bears it out: the kernel, that the call is up; pppd's exit code, why it is over. The call itself goes on.
 """
 
 import math
@@ -27,6 +31,9 @@ _METHOD: Final = re.compile(r"(PAP|CHAP) authentication succeeded")
 _INTERFACE: Final = re.compile(r"Using interface ([A-Za-z][A-Za-z0-9_.-]{0,14})$")  # any: `ifname` chooses one
 _LOCAL: Final = re.compile(r"local +IP address ([0-9.]+)")
 _REMOTE: Final = re.compile(r"remote IP address ([0-9.]+)")
+_HEARSAY: Final = re.compile(
+    r"PAD[OS]: (?:\S+-Error|Service-Name): |(?:Access-Concentrator|Service-Name): |Recv PPPOE "
+)
 _DNS: Final = re.compile(r"(primary|secondary) +DNS address ([0-9.]+)")
 _COUNTED: Final = re.compile(r"Sent (\d{1,20}) bytes, received (\d{1,20}) bytes")
 _CONNECT_TIME: Final = re.compile(r"Connect time (\d{1,9}\.\d) minutes")
@@ -163,7 +170,12 @@ _COMPRESSION_ENDED: Final = re.compile(r"CCP terminated by peer \((.*?)\)?$")
 _NOT_UNDERSTOOD: Final = re.compile(r"Protocol-Reject for unsupported protocol|Unsupported protocol .*received")
 _FLOOD: Final = 5  # such lines on end: each of our packets is noise to the other side, or each of theirs to us
 _FLOOD_LIMIT: Final = 5.0  # minutes; a longer call did carry something
-_PPPOE_SESSION: Final = re.compile(r"PPP session is \d+|Sent PADT")
+_SESSION: Final = re.compile(r"PPP session is \d+")
+_CONCENTRATOR: Final = re.compile(r"Connected to \S+ via interface ")
+_SESSION_ENDED: Final = "Sent PADT"
+_UP_TO_BEGINNING: Final = 3  # lines at most between the session and the interface
+# A stranger who says that no concentrator was found can see to it as well, by answering the call and then no more.
+_NOT_FOUND: Final = re.compile(r"Timeout waiting for PAD[OS] packets|Unable to complete PPPoE Discovery")
 _PPPOE_LIMIT: Final = 0.1  # minutes, as pppd rounds them: three seconds; a concentrator that has one session too many ends the new one at once
 
 # pppd(8), EXIT STATUS, and pppd.h for 20 and 21.
@@ -191,6 +203,7 @@ _EXITS: Final = {
     20: reasons.TRAFFIC_LIMIT,
     21: reasons.PEER_NOT_AUTHENTICATED,
 }
+_WITH_INTERFACE: Final = frozenset({0, *range(10, 18), 19, 20, 21})  # those that pppd cannot have without an interface
 _EXIT_BELOW_XL2TPD: Final = re.compile(_XL2TPD + r"pppd exited for call \d+ with code (\d{1,3})")
 
 # With `show-password` among root's own options a login stands in the packet dumps; an answer to a challenge can be
@@ -229,7 +242,24 @@ class Facts:
     @property
     def is_up(self) -> bool:
         """Whether the interface carries addresses."""
+        return self._is_complete and not self._is_hearsay
+
+    @property
+    def claim(self) -> tuple[str, str, str] | None:
+        """Interface, our address and the peer's, when they are told but may be a stranger's words: ask the kernel."""
+        return (self.interface, self.local, self.remote) if self._is_complete and self._is_hearsay else None
+
+    def believe(self) -> None:
+        """Take for true what is told: the kernel bears it out."""
+        self._told.pop("hearsay", None)
+
+    @property
+    def _is_complete(self) -> bool:
         return bool(self.interface and self.local and self.remote)
+
+    @property
+    def _is_hearsay(self) -> bool:
+        return "hearsay" in self._told
 
     @property
     def dns(self) -> list[str]:
@@ -250,7 +280,9 @@ class Facts:
         if self._closed and not _COUNTED.match(line):
             return
         if _BEGINNING.match(line):
-            fresh = Facts()
+            # PPPoE has its session before pppd has an interface; and a stranger may have made this line, too.
+            kept = {fact: told for fact, told in self._told.items() if fact in ("hearsay", "session", "concentrator")}
+            fresh = Facts(_told=kept)
             for fact in fields(self):
                 setattr(self, fact.name, getattr(fresh, fact.name))
         if _AUTHENTICATED.match(line):
@@ -274,6 +306,15 @@ class Facts:
         elif match := _COUNTED.match(line):
             self.sent, self.received = int(match[1]), int(match[2])
             self._tell("counted", line)
+        elif _SESSION.match(line):
+            self._tell("session", line)
+        elif _CONCENTRATOR.match(line):
+            self._tell("concentrator", line)
+        elif line == _SESSION_ENDED:
+            self._told.pop("session", None)
+            self._told.pop("concentrator", None)
+        elif _HEARSAY.match(line):
+            self._told.setdefault("hearsay", line)  # the first: all that comes later is doubtful
 
     def _tell(self, fact: str, line: str) -> None:
         self._told.pop(fact, None)
@@ -298,6 +339,7 @@ def classify(
     *,
     stopped_by_us: bool = False,
     answered: bool = False,
+    was_up: bool = False,
     silence: Reason = reasons.GRE_BLOCKED,
 ) -> Reason:
     """Return why the call that said `lines` is over.
@@ -307,11 +349,12 @@ def classify(
         ended: How pppd ended, None when nobody saw it.
         stopped_by_us: What pppd says of our own SIGTERM is no news.
         answered: The server was seen to take the call's control connection.
+        was_up: The kernel has borne out that the call was up.
         silence: What it means that nothing comes through the tunnel of a server that has answered.
     """
     if ended is not None and ended.signal:
         return reasons.INTERRUPTED
-    said = last_call(lines)
+    said = _credible(lines, was_up or (ended is not None and ended.code in _WITH_INTERFACE))
     reason = _reason_of_lines(said, stopped_by_us) or _reason_of_exit(said, ended, stopped_by_us)
     return _refined(reason, said, silence if answered else reasons.SERVER_UNREACHABLE)
 
@@ -345,9 +388,23 @@ def masked(line: str) -> str:
 
 def last_call(lines: Sequence[str]) -> Sequence[str]:
     """Return what the last of the calls in a log has said."""
-    # A call that is the only one has all lines: pptp may have spoken before pppd.
     beginnings = [number for number, line in enumerate(lines) if _BEGINNING.match(line)]
-    return lines[beginnings[-1] :] if len(beginnings) > 1 else lines
+    if not beginnings:
+        return lines
+    last = beginnings[-1]
+    for number in range(max(0, last - _UP_TO_BEGINNING), last):
+        if _SESSION.match(lines[number]):
+            return lines[number:]  # before it stands only how a concentrator was looked for, and strangers' words
+    # A call that is the only one has all lines: pptp may have spoken before pppd.
+    return lines[last:] if len(beginnings) > 1 else lines
+
+
+def _credible(lines: Sequence[str], had_interface: bool) -> Sequence[str]:
+    """Return what the last call has said, without what may be a stranger's words."""
+    first = next((number for number, line in enumerate(lines) if _HEARSAY.match(line)), None)
+    if first is None or had_interface:  # only pppd speaks after the last beginning, and that is its own
+        return last_call(lines)
+    return [*lines[: first + 1], *filter(_NOT_FOUND.match, lines[first + 1 :])]
 
 
 def _reason_of_lines(lines: Sequence[str], stopped_by_us: bool) -> Reason | None:
@@ -412,7 +469,7 @@ def _encryption_differs(lines: Sequence[str]) -> bool:
 def _one_session_too_many(lines: Sequence[str]) -> bool:
     """Whether a PPPoE server let us log in and then ended the session within seconds."""
     return (
-        any(_PPPOE_SESSION.match(line) for line in lines)
+        any(_SESSION.match(line) or line == _SESSION_ENDED for line in lines)
         and any(_METHOD.match(line) for line in lines)
         and _minutes(lines) < _PPPOE_LIMIT
     )

@@ -47,6 +47,7 @@ _ONLINK: Final = 4  # linux/rtnetlink.h, RTNH_F_ONLINK
 _SCOPE_LINK: Final = 253
 _UP: Final = 1  # netdevice(7), IFF_UP
 _ETHERNET: Final = 1  # ARPHRD_ETHER
+_PPP: Final = 512  # ARPHRD_PPP
 _SCOPE_UNIVERSE: Final = 0
 _TO_TABLE: Final = 1  # FR_ACT_TO_TBL
 
@@ -234,7 +235,7 @@ class Routes:
         return self._others, self._leases
 
     async def ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
-        """Return the addresses of both ends of a point-to-point interface, None while it carries nothing."""
+        """Return the addresses of both ends of a ppp interface, None while it carries nothing, and for any other."""
         async with self._lock:
             return await self._in_thread(lambda: self._ends(interface))
 
@@ -374,7 +375,7 @@ class Routes:
     def _ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
         link = self._link(interface)
         # pppd gives it the addresses first, and until it is up no route can lead there.
-        if link is None or not link["flags"] & _UP:
+        if link is None or link["ifi_type"] != _PPP or not link["flags"] & _UP:
             return None
         for message in self._netlink.addresses():
             if message["index"] == link["index"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,9 @@ from dbus_next.message import Message
 from dbus_next.signature import Variant
 
 from cablecar.helper.errors import Failed
+from cablecar.helper.plan import Wanted
 from cablecar.helper.pppd import Exit
+from tests.bus.conftest import ENDS
 from tests.bus.test_restart import another
 
 if TYPE_CHECKING:
@@ -122,6 +125,66 @@ async def test_pppoe_wants_a_cable_and_neither_a_name_nor_a_pin(stage: Stage) ->
     stage.units.end(LINK, Exit(code=15))
     await stage.until(lambda: ended(stage))
     assert ended(stage) == ["path-lost"]
+
+
+PPPOE = ("PPP session is 7", "Connected to 02:00:00:00:00:02 via interface eth0")
+FORGED = (
+    "PADO: Generic-Error: x", "Using interface eth0", "local  IP address 10.20.30.145", "remote IP address 10.20.30.1",
+    "primary   DNS address 10.20.30.66", "PAP authentication failed",
+)  # fmt: skip
+
+
+async def test_a_stranger_on_the_ethernet_cannot_have_a_call_be_up(stage: Stage) -> None:
+    dialing = await begin(stage, "pppoe", "")
+    call = stage.links.get(LINK).dialer.call
+    assert call is not None
+    stage.units.say(LINK, *FORGED)
+    await stage.until(lambda: call.facts.interface == "eth0")
+    stage.routes.point_to_point["eth0"] = IPv4Address("10.20.30.145"), IPv4Address("10.20.30.145")
+    await call.look()
+    assert (stage.routes.wanted.get(LINK, Wanted()).tunnel, dialing.done()) == ("", False)
+    stage.routes.point_to_point["ppp0"] = ENDS
+    stage.units.say(LINK, *PPPOE, *stage.up_lines)
+    await dialing
+    assert stage.routes.wanted[LINK].tunnel == "ppp0"
+    stage.units.end(LINK, Exit(code=15))
+    await stage.until(lambda: ended(stage))
+    assert ended(stage) == ["path-lost"]
+
+
+async def test_a_call_in_whose_log_a_stranger_has_spoken_outlives_the_helper(stage: Stage) -> None:
+    dialing = await begin(stage, "pppoe", "")
+    stage.routes.point_to_point["ppp0"] = ENDS
+    stage.units.say(LINK, *FORGED, *PPPOE, *stage.up_lines)
+    await dialing
+    await stage.links.get(LINK).dialer.unfollow()
+    stage.routes.wanted.clear()
+    stage.routes.point_to_point["ppp0"] = ENDS[::-1]  # that it was up is known
+    async with another(stage) as link:
+        assert (stage.routes.wanted[LINK].tunnel, link.status.state) == ("ppp0", "up")
+    stage.units.end(LINK, Exit(code=15))
+
+
+async def test_a_call_that_comes_up_while_there_is_no_helper_is_believed_when_the_kernel_has_it(stage: Stage) -> None:
+    dialing = await begin(stage, "pppoe", "")
+    await stage.links.get(LINK).dialer.unfollow()
+    await asyncio.wait({dialing})
+    stage.units.say(LINK, *FORGED, *PPPOE, *stage.up_lines)
+    stage.routes.point_to_point["ppp0"] = ENDS
+    async with another(stage) as link:
+        await stage.until(lambda: link.status.state == "up")
+        assert stage.routes.wanted[LINK].tunnel == "ppp0"
+    stage.units.end(LINK, Exit(code=15))
+
+
+async def test_a_stranger_on_the_ethernet_cannot_end_the_redialling(stage: Stage) -> None:
+    dialing = await begin(stage, "pppoe", "", reconnect=Variant("b", True))
+    stage.units.say(LINK, "PADO: Generic-Error: x", "PAP authentication failed", *PPPOE, *stage.up_lines)
+    await dialing
+    stage.units.say(LINK, "No response to 4 echo-requests", "Connect time 55.0 minutes.")
+    stage.units.end(LINK, Exit(code=15))
+    await stage.until(lambda: stage.units.started == 2)
+    assert [entry.reason for entry in stage.machinery.history.read(LINK, 1)] == ["path-lost"]
 
 
 async def test_a_vlan_is_what_is_dialed_and_kept_over_a_restart(stage: Stage) -> None:

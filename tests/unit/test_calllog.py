@@ -7,6 +7,8 @@ import pytest
 
 from cablecar.helper import calllog
 from cablecar.helper.calllog import CallLog, printable
+from cablecar.helper.discovery import lost_session
+from cablecar.helper.pppd import Facts
 
 pytestmark = pytest.mark.asyncio
 
@@ -44,6 +46,28 @@ async def test_a_call_that_says_too_much_keeps_its_facts(tmp_path: Path, monkeyp
     again.close()
     assert restarted[0] == "Using interface ppp0"
     assert list(log.lines)[-2] == "line 99"
+
+
+async def test_the_session_of_a_call_that_says_too_much_can_still_be_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calllog, "MAX_FILE", 1000)
+    facts, path = Facts(), tmp_path / "a.log"
+    log = CallLog("a", facts.read, lambda: facts.lines, tmp_path)
+    log.begin(fresh=True)
+    opening = ["PPP session is 7", "Connected to 02:00:00:00:00:02 via interface eth0", "Using interface ppp0"]
+    for line in [*opening, *["rcvd [LCP EchoRep id=0x1 magic=0x2]"] * 50]:
+        with path.open("a") as file:
+            file.write(line + "\n")
+        log.read()
+    assert path.stat().st_size < 1000
+    assert lost_session(path.read_text()) == ("eth0", b"\x02\0\0\0\0\x02", 7)
+    with path.open("a") as file:
+        file.write("Sent PADT\n" + "x\n" * 600)
+    log.read()
+    log.close()
+    assert path.stat().st_size < 1000
+    assert lost_session(path.read_text()) is None
 
 
 @pytest.mark.parametrize(

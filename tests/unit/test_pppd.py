@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies
 
-from cablecar.helper import reasons
+from cablecar.helper import pppd, reasons
 from cablecar.helper.pppd import Exit, Facts, classify, masked
 from cablecar.helper.reasons import Reason
 
@@ -567,6 +567,10 @@ def test_pppd_counts_at_the_end() -> None:
                 "local  IP address 100.64.0.99",
                 "primary   DNS address 198.51.100.99",
                 "Sent 1 bytes, received 2 bytes.",
+                "PPP session is 7",
+                "Connected to 02:00:00:00:00:02 via interface eth0",
+                "Sent PADT",
+                "PADO: Generic-Error: no",
                 "noise",
             ]
         ),
@@ -580,7 +584,7 @@ def test_the_lines_kept_tell_the_same_facts_again(lines: list[str]) -> None:
     for line in facts.lines:
         again.read(line)
     assert again == facts
-    assert len(facts.lines) <= 8, "a server that negotiates for ever must not fill the memory"
+    assert len(facts.lines) <= 11, "a server that negotiates for ever must not fill the memory"
 
 
 @pytest.mark.parametrize(
@@ -610,3 +614,90 @@ def test_the_lines_kept_tell_the_same_facts_again(lines: list[str]) -> None:
 )
 def test_secrets_are_masked(line: str, shown: str) -> None:
     assert masked(line) == shown
+
+
+PPPOE = [
+    "PPP session is 7",
+    "Connected to 02:00:00:00:00:02 via interface eth0",
+    *CALL.replace("/dev/pts/1", "eth0").splitlines(),
+]
+UP_ON_ETH0 = ["Using interface eth0", "local  IP address 10.20.30.145", "remote IP address 10.20.30.1"]
+# All that any station of the Ethernet can have in the log before its plugin has a session, each with a line break in it.
+STRANGERS = [
+    "PADO: Generic-Error: x",
+    "PADO: Service-Name-Error: ",
+    "PADO: System-Error: x",
+    "PADS: Generic-Error: x",
+    "PADS: Service-Name: 'x",
+    "Access-Concentrator: x",
+    "Service-Name: x",
+    "Recv PPPOE Discovery V1T1 PADO session 0x0 length 90",
+]
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_a_stranger_cannot_have_a_call_be_up(stranger: str) -> None:
+    facts = Facts()
+    for line in [stranger, *UP_ON_ETH0]:
+        facts.read(line)
+    assert (facts.is_up, facts.claim) == (False, ("eth0", "10.20.30.145", "10.20.30.1"))
+    for line in PPPOE:
+        facts.read(line)
+    # The session may be of the stranger's making, too.
+    assert (facts.is_up, facts.claim) == (False, ("ppp0", "100.64.0.10", "192.0.2.1"))
+    facts.believe()
+    assert (facts.is_up, facts.claim, facts.dns) == (True, None, ["198.51.100.53", "198.51.100.54"])
+
+
+def test_where_no_stranger_has_spoken_pppd_is_believed() -> None:
+    facts = Facts()
+    for line in PPPOE:
+        facts.read(line)
+    assert (facts.is_up, facts.claim) == (True, None)
+
+
+FORGED = [
+    "PAP authentication failed",
+    "Terminating on signal 15",
+    "MPPE required",
+    "Sent 99999999 bytes, received 0 bytes.",
+]
+LOST = ["No response to 4 echo-requests", "Serial link appears to be disconnected.", "Connect time 55.0 minutes."]
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+@pytest.mark.parametrize(
+    "forged", [FORGED, ["Using interface ppp0", *FORGED], ["PPP session is 9", *UP_ON_ETH0, *FORGED]]
+)
+@pytest.mark.parametrize(
+    ("lines", "ended", "was_up", "reason"),
+    [
+        ([*PPPOE, *LOST], Exit(code=15), True, reasons.PATH_LOST),
+        ([*PPPOE, *LOST], None, True, reasons.PATH_LOST),
+        ([*PPPOE, "Terminating on signal 15"], Exit(code=5), True, reasons.HUNG_UP_HERE),
+        ([*PPPOE[:4], "PAP authentication failed"], Exit(code=19), False, reasons.AUTHENTICATION_FAILED),
+        ([*PPPOE[:4], "LCP terminated by peer (session-timeout)"], Exit(code=0), False, reasons.SESSION_LIMIT),
+        (["Timeout waiting for PADS packets", "Unable to complete PPPoE Discovery"], Exit(code=8), False,
+         reasons.NO_SESSION),
+    ],
+)  # fmt: skip
+def test_a_stranger_cannot_say_why_a_call_is_over(
+    stranger: str, forged: list[str], lines: list[str], ended: Exit | None, was_up: bool, reason: Reason
+) -> None:
+    assert classify([stranger, *forged, *lines], ended, was_up=was_up) is reason
+
+
+def test_a_stranger_who_refuses_is_no_concentrator() -> None:
+    lines = [
+        "PADO: Generic-Error: x",
+        *FORGED,
+        "Timeout waiting for PADO packets",
+        "Unable to complete PPPoE Discovery",
+    ]
+    assert classify(lines, Exit(code=8)) is reasons.NO_CONCENTRATOR
+
+
+@pytest.mark.parametrize("debug", [[], ["using channel 3"]])
+def test_what_was_said_before_the_session_is_no_part_of_the_call(debug: list[str]) -> None:
+    lines = ["Timeout waiting for PADO packets", *PPPOE[:2], *debug, *PPPOE[2:]]
+    assert pppd.last_call(lines) == lines[1:]

@@ -502,3 +502,36 @@ async def test_an_interface_lacks_its_carrier_by_whatever_name(flags: int, carri
     assert await routes.lacks_carrier(2) == (not has)
     assert not await routes.lacks_carrier(3)
     assert not await routes.lacks_carrier(4)  # what is gone does not come back
+
+
+class Message(dict[str, int]):
+    """A message of the kernel's about an interface."""
+
+    def get_attr(self, name: str) -> object:
+        return {"IFLA_IFNAME": "ppp0", "IFA_LOCAL": "100.64.0.10", "IFA_ADDRESS": "192.0.2.1"}[name]
+
+
+class FakeNetlink:
+    """Plays the kernel with one interface of a kind."""
+
+    def __init__(self, kind: int) -> None:
+        self.kind = kind
+
+    def links(self) -> list[Message]:
+        return [Message(index=3, flags=1, ifi_type=self.kind)]
+
+    def addresses(self) -> list[Message]:
+        return [Message(index=3)]
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("kind", "is_one"), [(512, True), (1, False), (65534, False)])
+@pytest.mark.asyncio
+async def test_only_a_ppp_interface_carries_a_call(kind: int, is_one: bool) -> None:
+    routes = Routes()
+    routes._socket = FakeNetlink(kind)  # type: ignore[assignment]
+    ends = await routes.ends("ppp0")
+    assert ends == ((IPv4Address("100.64.0.10"), IPv4Address("192.0.2.1")) if is_one else None)
+    await routes.close()
