@@ -79,6 +79,7 @@ class Call:
         self._was_told_before = False  # by somebody else, to end
         self._is_lost = False  # it was up, and is about to end
         self._interface_is_gone = False
+        self._loops = False  # at the last look
         self._verdict: Reason | None = None  # why it ends, where we know more than its log
         self._over = False
         self._was_killed = False
@@ -139,6 +140,7 @@ class Call:
         if self.facts.is_up:
             await self._look_for_carrier()
             await self._look_for_address()
+            await self._look_for_loop()
         elif self._by_hand is not None:
             await self._look_for_interface(self._by_hand)
         else:
@@ -198,6 +200,11 @@ class Call:
                 return
         if not self._ends():
             self._give_up(reasons.ADDRESS_TAKEN)
+
+    async def _look_for_loop(self) -> None:
+        """Note whether packets of the call are led into the tunnel that they carry: nothing comes back by it, then."""
+        if self._pins and not self._ends():  # its routes go before it has ended
+            self._loops = await self._machinery.routes.leads_into(self.facts.interface, self._pins[0])
 
     async def _look_for_interface(self, by_hand: HandMade) -> None:
         """See whether it is up: `pon NAME nodetach logfd 2` keeps the log from us."""
@@ -435,6 +442,8 @@ class Call:
             was_up=self.facts.is_up,
             silence=self._carrier.silence,
         )
+        if reason is reasons.PATH_LOST and self._loops:
+            reason = reasons.LOOP
         if reason is reasons.HUNG_UP_HERE and self._by_hand is None and await self._is_started_again():
             reason = reasons.INTERRUPTED
         if reason.retry and slept() - self._slept > NOTICEABLE:

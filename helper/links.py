@@ -388,6 +388,7 @@ class Links:
         if len(self._repairs) >= REPAIRS:
             log.warning("somebody keeps changing Cablecar's routes; repairing them again in %.0f s", REPAIR_WINDOW)
             self._repair = asyncio.get_running_loop().call_later(REPAIR_WINDOW, self._begin_repair)
+            self._machinery.spawn(self._find_calls_of_others())  # a call may fall by what they do
             return
         self._machinery.spawn(self._reconcile())
 

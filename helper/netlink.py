@@ -157,6 +157,15 @@ class Netlink:
         """Return the IPv4 routes of every table."""
         return self._dump(rtmsg(), RTM_GETROUTE)
 
+    def output(self, address: str) -> int:
+        """Return the index of the interface that a packet to `address` would leave by now."""
+        message = rtmsg()
+        message["family"], message["dst_len"] = socket.AF_INET, 32
+        message["attrs"] = [("RTA_DST", address)]
+        self._send(message, RTM_GETROUTE, NLM_F_ACK)
+        (answer,) = [_decode(kind, data) for kind, data in self._answers()]
+        return int(answer.get_attr("RTA_OIF"))
+
     def rules(self) -> list[Any]:
         """Return the IPv4 policy rules."""
         return self._dump(fibmsg(), RTM_GETRULE)

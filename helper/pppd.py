@@ -42,13 +42,11 @@ _CONNECT_TIME: Final = re.compile(r"Connect time (\d{1,9}\.\d) minutes")
 _PPPD: Final = r"(?:\S*pppd: )?"
 _PPTP: Final = r"(?:\w+ \w+\[[^]]*\]: )?"
 _XL2TPD: Final = r"(?:xl2tpd\[\d+\]: )?(?:\w+ ?: )?"
-_KERNEL: Final = r"(?:kernel: )?"
 _TOLD_TO_END: Final = r"Terminating on signal (?:2|15)\b|Hangup \(SIGHUP\)"
 
 # The first row that any line matches wins: causes stand before their consequences.
 _ROWS: Final[tuple[tuple[str, Reason], ...]] = (
-    # Packets in circles.
-    (_KERNEL + r"ppp\d+: recursion detected", reasons.LOOP),
+    # Packets in circles from the first moment on; of one that was used before, `call.py` knows.
     (r"Sent \d{8,} bytes, received 0 bytes", reasons.LOOP),
     # This machine.
     (_PPPD + r"Couldn't load plugin", reasons.PLUGIN_MISSING),

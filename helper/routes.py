@@ -239,6 +239,11 @@ class Routes:
         async with self._lock:
             return await self._in_thread(lambda: self._ends(interface))
 
+    async def leads_into(self, interface: str, address: IPv4Address) -> bool:
+        """Return whether packets to `address` leave by the interface, whoever has seen to it."""
+        async with self._lock:
+            return await self._in_thread(lambda: self._leads_into(interface, address))
+
     async def index(self, interface: str) -> int:
         """Return the index of an interface, which stays when it is renamed; 0 when there is none."""
         return await self._in_thread(lambda: self._index(interface))
@@ -381,6 +386,12 @@ class Routes:
             if message["index"] == link["index"]:
                 return IPv4Address(message.get_attr("IFA_LOCAL")), IPv4Address(message.get_attr("IFA_ADDRESS"))
         return None
+
+    def _leads_into(self, interface: str, address: IPv4Address) -> bool:
+        try:
+            return self._netlink.output(str(address)) == self._index(interface) != 0
+        except NetlinkError:
+            return False  # they leave by none
 
     def _link(self, interface: str) -> Any:
         return next((one for one in self._netlink.links() if one.get_attr("IFLA_IFNAME") == interface), None)

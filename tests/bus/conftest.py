@@ -178,6 +178,7 @@ class FakeRoutes:
     reconciled: list[set[str]] = field(default_factory=list)
     strict: dict[str, tuple[IPv4Network, ...]] = field(default_factory=dict)
     refusal: Failed | None = None
+    in_circles: bool = False  # somebody leads the call's own packets into its tunnel
     vlan_has_carrier: bool = True
     dead: set[int] = field(default_factory=set)  # interfaces without a carrier
     surroundings: object = None
@@ -244,6 +245,9 @@ class FakeRoutes:
 
     async def ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
         return self.point_to_point.get(interface)
+
+    async def leads_into(self, interface: str, address: IPv4Address) -> bool:
+        return self.in_circles
 
     async def counters(self, interface: str) -> tuple[int, int]:
         return 11, 22

@@ -14,8 +14,9 @@ from dbus_next.service import ServiceInterface
 from dbus_next.signature import Variant
 
 from cablecar.helper import call, errors, names, pppd, reasons, service
-from cablecar.helper.links import Links
+from cablecar.helper.links import REPAIRS, Links
 from cablecar.helper.pppd import Exit
+from cablecar.helper.sleep import clock
 
 if TYPE_CHECKING:
     from tests.bus.conftest import Stage
@@ -80,6 +81,53 @@ async def test_a_dead_path_is_noticed_while_pppd_is_still_taking_leave(stage: St
     stage.units.end(LINK, Exit(code=15))
     await stage.until(lambda: stage.units.started == 2)
     assert stage.machinery.history.read(LINK, 1)[0].reason == "path-lost"
+
+
+async def lose_path(stage: Stage) -> str:
+    """Have the call fall by silence; return the reason that is kept."""
+    stage.units.say(LINK, "No response to 3 echo-requests", "Serial link appears to be disconnected.")
+    stage.units.say(LINK, "Connect time 55.0 minutes.", "Sent 39058515 bytes, received 6058515 bytes.")
+    stage.units.end(LINK, Exit(code=15))
+    await stage.until(lambda: stage.machinery.history.read(LINK, 1))
+    return stage.machinery.history.read(LINK, 1)[0].reason
+
+
+@pytest.mark.parametrize("fights", [False, True])
+async def test_a_call_whose_packets_are_led_into_its_tunnel_falls_by_a_loop(stage: Stage, fights: bool) -> None:
+    await added(stage)
+    await come_up(stage)
+    if fights:  # repairs are held back
+        stage.links._repairs = [clock()] * REPAIRS
+    stage.routes.in_circles = True
+    stage.links.network_changed()
+    call = stage.links.get(LINK).dialer.call
+    await stage.until(lambda: call is not None and call._loops)
+    assert await lose_path(stage) == "loop"
+
+
+async def test_a_loop_that_was_mended_is_not_why_a_call_falls_later(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    call = stage.links.get(LINK).dialer.call
+    assert call is not None
+    stage.routes.in_circles = True
+    await call.look()
+    stage.routes.in_circles = False
+    await call.look()
+    assert await lose_path(stage) == "path-lost"
+
+
+async def test_the_routes_of_a_call_that_ends_say_nothing_of_a_loop(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    call = stage.links.get(LINK).dialer.call
+    assert call is not None
+    stage.routes.in_circles = True
+    await call.look()
+    stage.routes.in_circles = False
+    stage.units.say(LINK, "Connect time 55.0 minutes.")
+    await call.look()
+    assert await lose_path(stage) == "loop"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the real kernel makes of it, stage by stage: strict mode, sharing, a cable that changes its name (tests/shared)."""
+"""What the real kernel makes of it, stage by stage: strict mode, sharing, a cable that changes its name, loops (tests/shared)."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import circles
 import leaks
 import pytest
 import replug
@@ -92,4 +93,14 @@ def test_what_is_pinned_out_of_the_common(tmp_path: Path) -> None:
             "": "ppp0",
         },
         "left": "",
+    }
+
+
+def test_a_call_goes_in_circles_when_its_server_is_led_into_its_tunnel(tmp_path: Path) -> None:
+    assert told(circles.__file__, tmp_path) == {
+        "up": False,
+        "with a rule of somebody's": True,
+        "without it": False,
+        "without a way": False,
+        "without a tunnel": False,
     }

@@ -40,6 +40,11 @@ def test_routes_and_rules_are_those_of_ipv4(kernel: Netlink) -> None:
     assert 32766 in [rule.get_attr("FRA_PRIORITY") for rule in kernel.rules()]
 
 
+def test_the_way_of_a_packet_is_the_kernels_decision(kernel: Netlink) -> None:
+    assert kernel.output("127.0.0.1") == socket.if_nametoindex("lo")
+    assert kernel.links(), "the next question is answered"
+
+
 def test_a_refusal_is_told_and_the_next_question_answered(kernel: Netlink) -> None:
     rule = netlink.fibmsg()
     rule["family"] = socket.AF_INET
