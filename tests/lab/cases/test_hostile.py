@@ -6,6 +6,7 @@ pppd: by the peer file that the helper would write, straight to a second pppd as
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -127,6 +128,49 @@ def test_the_names_of_a_concentrator_and_of_a_service_stay_data() -> None:
     answer = connect(HOSTILE_AC, "internet")
     assert answer.ok, answer.error
     lab.link("Disconnect")
+
+
+# Whoever looks for a concentrator is refused by it in words that go on in lines like pppd's; with `debug` its name does.
+STATION = """
+import socket
+from cablecar.helper.discovery import AC_NAME, ETHERTYPE, HOST_UNIQ, PADI, PADO, _tags, packet, tag
+
+FORGED = b"x\\nUsing interface eth0\\nlocal  IP address 192.0.2.66\\nremote IP address 192.0.2.67\\nPAP authentication failed"
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as ether:
+    ether.bind(("cable", ETHERTYPE))
+    print("ready", flush=True)
+    while True:
+        frame = ether.recv(2048)
+        if frame[15] == PADI:
+            tags = tag(HOST_UNIQ, dict(_tags(frame[20:])).get(HOST_UNIQ, b"")) + tag(AC_NAME, FORGED) + tag(0x0203, FORGED)
+            ether.send(packet(frame[6:12], bytes(ether.getsockname()[4]), PADO, 0, tags))
+"""
+
+
+@pytest.fixture
+def hostile_station() -> Iterator[None]:
+    """A station on the cable, beside the provider's concentrator, that forges lines of pppd."""
+    server = lab.run("systemctl", "show", "--value", "--property=MainPID", "isp-pppoe.service").output.strip()
+    command = ("nsenter", f"--target={server}", "--net", sys.executable, "-c", STATION)
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        yield
+        process.terminate()
+
+
+@pytest.mark.parametrize("line", ["pppoe"], indirect=True)
+@pytest.mark.parametrize("debug", ["false", "true"])
+@pytest.mark.usefixtures("hostile_station", "configured")
+def test_a_station_that_forges_lines_of_pppd_neither_misleads_a_call_nor_ends_it(debug: str) -> None:
+    lab.link("Update", "a{sv}", "1", "debug", "b", debug)
+    answer = lab.link("Connect", check=False)
+    assert answer.ok, answer.error
+    assert "Using interface eth0" in Path(f"/run/cablecar/{lab.LINK}.log").read_text().splitlines(), "it has spoken"
+    assert (lab.prop("State"), lab.prop("Interface")) == ("up", "ppp0")
+    os.kill(lab.pppd_pid(), signal.SIGHUP)  # a reason of pppd's own
+    lab.eventually(lambda: lab.prop("State") != "up", 10, "it ends")
+    assert lab.prop("Reason") == "hung-up-here"
 
 
 class Provider:
