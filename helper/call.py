@@ -216,7 +216,7 @@ class Call:
             self._routing = self._machinery.spawn(self._route())
 
     async def _look_for_proof(self) -> None:
-        """See whether it is up as its log says, when that may be a stranger's words."""
+        """See whether it is up as its log says, when that alone cannot be believed."""
         if (claim := self.facts.claim) is None:
             return
         ends = await self._machinery.routes.ends(claim[0])

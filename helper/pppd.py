@@ -29,6 +29,7 @@ _BEGINNING: Final = re.compile(r"Using interface [A-Za-z]")
 _AUTHENTICATED: Final = re.compile(r"(?:PAP|CHAP|MS-?CHAP|EAP)[\w -]* authentication succeeded")
 _METHOD: Final = re.compile(r"(PAP|CHAP) authentication succeeded")
 _INTERFACE: Final = re.compile(r"Using interface ([A-Za-z][A-Za-z0-9_.-]{0,14})$")  # any: `ifname` chooses one
+_PPP: Final = re.compile(r"ppp\d+")
 _LOCAL: Final = re.compile(r"local +IP address ([0-9.]+)")
 _REMOTE: Final = re.compile(r"remote IP address ([0-9.]+)")
 _HEARSAY: Final = re.compile(
@@ -244,7 +245,7 @@ class Facts:
 
     @property
     def claim(self) -> tuple[str, str, str] | None:
-        """Interface, our address and the peer's, when they are told but may be a stranger's words: ask the kernel."""
+        """Interface, our address and the peer's, when they are told but cannot be believed: ask the kernel."""
         return (self.interface, self.local, self.remote) if self._is_complete and self._is_hearsay else None
 
     def believe(self) -> None:
@@ -291,6 +292,8 @@ class Facts:
             self._tell("method", line)
         elif match := _INTERFACE.match(line):
             self.interface = match[1]
+            if _PPP.fullmatch(match[1]) is None:
+                self._told.setdefault("hearsay", line)  # only a tunnel may be taken for one: let the kernel say so
             self._tell("interface", line)
         elif match := _LOCAL.match(line):
             self.local = match[1]

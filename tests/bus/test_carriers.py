@@ -152,6 +152,19 @@ async def test_a_stranger_on_the_ethernet_cannot_have_a_call_be_up(stage: Stage)
     assert ended(stage) == ["path-lost"]
 
 
+async def test_a_call_whose_interface_has_a_name_of_its_own_comes_up_and_outlives_the_helper(stage: Stage) -> None:
+    dialing = await begin(stage, "pptp", "203.0.113.7")
+    stage.routes.point_to_point["home"] = ENDS
+    stage.units.say(LINK, "Using interface home", *stage.up_lines[1:])
+    await dialing
+    assert stage.routes.wanted[LINK].tunnel == "home"
+    await stage.links.get(LINK).dialer.unfollow()
+    stage.routes.wanted.clear()
+    async with another(stage) as link:
+        assert (stage.routes.wanted[LINK].tunnel, link.status.state) == ("home", "up")
+    stage.units.end(LINK, Exit(code=15))
+
+
 async def test_a_call_in_whose_log_a_stranger_has_spoken_outlives_the_helper(stage: Stage) -> None:
     dialing = await begin(stage, "pppoe", "")
     stage.routes.point_to_point["ppp0"] = ENDS

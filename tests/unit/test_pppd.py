@@ -562,6 +562,7 @@ def test_pppd_counts_at_the_end() -> None:
             [
                 *CALL.splitlines(),
                 "Using interface ppp7",
+                "Using interface home",
                 "CHAP authentication succeeded",
                 "local  IP address 100.64.0.99",
                 "primary   DNS address 198.51.100.99",
@@ -646,6 +647,16 @@ def test_a_stranger_cannot_have_a_call_be_up(stranger: str) -> None:
     assert (facts.is_up, facts.claim) == (False, ("ppp0", "100.64.0.10", "192.0.2.1"))
     facts.believe()
     assert (facts.is_up, facts.claim, facts.dns) == (True, None, ["198.51.100.53", "198.51.100.54"])
+
+
+@pytest.mark.parametrize("name", ["eth0", "home", "pppx", "ppp0.7"])
+def test_an_interface_of_another_name_is_the_kernels_to_judge(name: str) -> None:
+    facts = Facts()
+    for line in [f"Using interface {name}", *UP]:
+        facts.read(line)
+    assert (facts.is_up, facts.claim) == (False, (name, "100.64.0.10", "192.0.2.1"))
+    facts.believe()
+    assert (facts.is_up, facts.claim) == (True, None)
 
 
 def test_where_no_stranger_has_spoken_pppd_is_believed() -> None:
