@@ -21,7 +21,7 @@ from cablecar.helper.calllog import CallLog
 from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.errors import CablecarError, CallFailed, PeerFileExists, StorageFailed
 from cablecar.helper.machinery import Machinery
-from cablecar.helper.plan import ANYWHERE, Wanted
+from cablecar.helper.plan import ANYWHERE, Footing, Wanted
 from cablecar.helper.pppd import Exit, Facts
 from cablecar.helper.reasons import Reason
 from cablecar.helper.sleep import NOTICEABLE, clock, slept
@@ -69,6 +69,7 @@ class Call:
         self._listener = listener
         self._pins: tuple[IPv4Address, ...] = ()
         self._line = ""  # the interface that it goes by, where it calls no address
+        self._footing: Footing | None = None  # when it was dialed
         self._stands_still = False  # for want of a carrier
         self._by_hand = by_hand
         self._slept = slept()  # by then
@@ -255,6 +256,12 @@ class Call:
         """The servers that stay on the cable for it."""
         return self._pins
 
+    @property
+    def way_is_new(self) -> bool:
+        """Whether what it dialed is now reached by another interface, address or router than it was."""
+        present = self._machinery.routes.footing(self._settings.interface, next(iter(self._pins), None))
+        return present is not None and self._footing is not None and present != self._footing
+
     async def routed(self) -> None:
         """Return when the routes lead through the call, if it is up."""
         if self._routing is not None:
@@ -376,6 +383,7 @@ class Call:
             raise CallFailed(reasons.NO_CABLE)
         server = pinned[turn % len(pinned)]
         self._pins = (server, *(address for address in self._pins if address != server))
+        self._footing = self._machinery.routes.footing(self._settings.interface, server)
         if self._settings.firewall == "open":
             cable = (await self._machinery.routes.way(server, self._settings.interface)).interface
             await self._machinery.openings.open(self._link, cable, server, self._carrier.passages)
@@ -386,6 +394,7 @@ class Call:
         cable = await self._machinery.routes.cable(self._settings.interface)
         if cable is None or not cable.interface.has_carrier:
             raise CallFailed(reasons.NO_CABLE)
+        self._footing = Footing(cable.interface.index)
         line = cable.interface
         if number := self._settings.vlan:
             line = await self._machinery.routes.vlan(self._link, self._wanted(), line, number)

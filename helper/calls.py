@@ -59,6 +59,11 @@ class Dialer:
             self._call.interface_gone(name)
 
     @property
+    def way_is_new(self) -> bool:
+        """Whether what the last call dialed is now reached by another way than it was."""
+        return self._call is not None and self._call.way_is_new
+
+    @property
     def facts(self) -> Facts:
         """What the present or last call has told of itself."""
         return self._call.facts if self._call is not None else Facts()

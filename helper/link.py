@@ -26,13 +26,28 @@ from cablecar.helper.names import (
     WAITING,
 )
 from cablecar.helper.reasons import Reason
-from cablecar.helper.redial import Redial
+from cablecar.helper.redial import STABLE, Redial
 
 DIAL_LIMIT: Final = 25.0  # seconds from dialing to up; `Connect` promises a named error within 40
 GONE_LIMIT: Final = 3.0  # seconds that the processes of a call may outlive its interface
 _CABLES_FAULT: Final = (reasons.NO_CABLE, reasons.SERVER_NOT_FOUND, reasons.SERVER_IMPLAUSIBLE)
+# What may be the fault of one way to the server, and not of another.
+_WAYS_FAULT: Final = (
+    reasons.SERVER_UNREACHABLE,
+    reasons.SERVER_REFUSED,
+    reasons.NOT_ADMITTED,
+    reasons.NO_CONCENTRATOR,
+    reasons.L2TP_NO_ANSWER,
+    reasons.GRE_BLOCKED,
+    reasons.TIMED_OUT,
+    reasons.HANGUP,
+    reasons.PATH_LOST,
+    reasons.SUSPENDED,  # the way from before a sleep is not to be relied on
+)
 NO_CABLE_PAUSE: Final = 60.0  # seconds; netlink tells sooner when the cable is back
 NEW_CABLE_PAUSE: Final = 1.0  # seconds
+MOVES: Final = 3  # in `STABLE` seconds that cut a wait short; a cable that changes more often is no news
+LEASE_LIMIT: Final = 3.0  # seconds awake, in which the cable may find its carrier, or be given another address
 AWAKE_LIMIT: Final = 60.0  # seconds awake, after which a sleep that was told has not come
 
 
@@ -82,6 +97,7 @@ class After(Enum):
     DOWN = "stay down"
     DIAL = "dial at once"
     AWAKE = "dial when the machine is awake again"
+    SETTLE = "dial when the cable has had its time after a sleep"
     DECIDE = "let the reason decide"
 
 
@@ -99,6 +115,9 @@ class Link:
         self._cause: Reason | None = None  # why we are stopping, when we know better than the call
         self._up_since: float | None = None
         self._cable_is_new = False  # it has changed since we began to dial
+        self._way_is_new = False  # the way to the server is another than that of the last call
+        self._moves: list[float] = []  # when that cut a wait short
+        self._sleeps = False  # or is about to
 
     # What people ask for.
 
@@ -168,7 +187,7 @@ class Link:
         by_hand, self._by_hand = self._by_hand, False
         # To wait for a cable is no redial.
         retries = cause.retry and (self.reconnects or cause is reasons.NO_CABLE) and not by_hand
-        again = after in (After.DIAL, After.AWAKE) or (after is After.DECIDE and retries)
+        again = after in (After.DIAL, After.AWAKE, After.SETTLE) or (after is After.DECIDE and retries)
         self._port.record(cause)
         if seconds_up is not None:
             self._port.disconnected(cause, again)
@@ -176,6 +195,8 @@ class Link:
             self._dial(cause)
         elif after is After.AWAKE:
             self._wait(cause, AWAKE_LIMIT)
+        elif after is After.SETTLE:
+            self._wait(cause, LEASE_LIMIT)
         elif again:
             self._try_again(cause, seconds_up)
         else:
@@ -186,21 +207,49 @@ class Link:
         if self.status.state == WAITING:
             self._dial(self.status.reason)
         elif self.status.state == DIALING:
-            early = self.status.phase in (PREPARING, CONNECTING)
-            self._stop(After.DECIDE, reasons.SERVER_UNREACHABLE if early else reasons.TIMED_OUT)
+            self._stop(After.DECIDE, reasons.SERVER_UNREACHABLE if self._is_early else reasons.TIMED_OUT)
         elif self.status.state == STOPPING:
             self._port.hang_up()
 
-    def cable_changed(self) -> None:
-        """The cable has a carrier, an address or a route that it did not have."""
+    def cable_changed(self, way_is_new: bool = False) -> None:
+        """The cable has a carrier, an address or a route that it did not have.
+
+        With `way_is_new` the last call's server is now reached by another interface, address or router than it was.
+        """
+        self._cable_is_new, self._way_is_new = True, way_is_new
+        state, reason = self.status.state, self.status.reason
         # Without a cable there is no DNS either, or another one's.
-        if self.status.state == WAITING and self.status.reason in _CABLES_FAULT:
+        if state == WAITING and reason in _CABLES_FAULT:
+            self._dial(reason)
+        elif state == WAITING and self._begins_anew(reason):
+            self._dial_soon()
+        elif state == DIALING and self._is_early and not self._by_hand and self._begins_anew(reasons.PATH_LOST):
+            self._stop(After.DIAL, reasons.PATH_LOST)  # it would wait for answers to an address that is gone
+
+    def _begins_anew(self, reason: Reason) -> bool:
+        """Whether what failed for `reason` may succeed by the new way; then the pacing begins anew, too."""
+        if not self._way_is_new or reason not in _WAYS_FAULT or self._sleeps:
+            return False
+        now = self._clock()
+        self._moves = [moment for moment in self._moves if moment > now - STABLE]
+        if len(self._moves) >= MOVES:
+            return False
+        self._moves.append(now)
+        self._redial.reset()
+        return True
+
+    def _dial_soon(self) -> None:
+        """Dial at once, or as soon as the provider wants to be dialed again."""
+        soonest = min(self.status.next_retry, self.status.since + self._redial.minimum)
+        if soonest <= self._clock():
             self._dial(self.status.reason)
-        elif self.status.state == DIALING:
-            self._cable_is_new = True
+        else:
+            self._publish(self.status._replace(attempt=self._redial.attempt, next_retry=soonest))
+            self._port.wake_after(self._seconds_left)
 
     def falls_asleep(self) -> None:
         """The machine is about to sleep: hang up, because the server would not hear of it."""
+        self._sleeps = True
         if self._by_hand:
             return
         if self.status.state in (DIALING, UP):
@@ -211,14 +260,22 @@ class Link:
             self._port.wake_after(max(AWAKE_LIMIT, self._seconds_left))  # not while others still keep it awake
 
     def is_awake(self) -> None:
-        """The machine is awake again, as was told when it fell asleep."""
+        """The machine is awake again, as was told when it fell asleep.
+
+        The cable looks as it did before the sleep until it has found its carrier and its DHCP client has asked.
+        """
+        self._sleeps = False
         if self.status.state == STOPPING and self._after is After.AWAKE:
-            self._after = After.DIAL
+            self._after = After.SETTLE
         elif self.status.state == WAITING and self._is_due():
             self._redial.reset()
-            self._dial(self.status.reason)
+            self._wait(self.status.reason, LEASE_LIMIT)
         elif self.status.state == WAITING:
             self._port.wake_after(self._seconds_left)  # timers stand still in a sleep
+
+    @property
+    def _is_early(self) -> bool:
+        return self.status.phase in (PREPARING, CONNECTING)  # the server has not answered yet
 
     @property
     def _seconds_left(self) -> float:
@@ -230,7 +287,7 @@ class Link:
     def has_slept(self) -> None:
         """The machine has slept, and nobody told before: what looks like a call is none any more."""
         if self.status.state in (DIALING, UP) and not self._by_hand:
-            self._stop(After.DIAL, reasons.SUSPENDED)
+            self._stop(After.SETTLE, reasons.SUSPENDED)
         else:
             self.is_awake()
 
@@ -264,7 +321,7 @@ class Link:
     # Transitions.
 
     def _dial(self, why_not_up: Reason) -> None:
-        self._cable_is_new = False
+        self._cable_is_new = self._way_is_new = self._sleeps = False
         self._port.wake_after(DIAL_LIMIT)
         attempt = max(1, self._redial.attempt)
         self._publish(Status(DIALING, PREPARING, why_not_up, since=self._clock(), attempt=attempt))
@@ -284,7 +341,9 @@ class Link:
             # Nothing was dialed: it counts as no try, and the cable itself wakes us, unless it did while we dialed.
             self._wait(cause, NEW_CABLE_PAUSE if self._cable_is_new else NO_CABLE_PAUSE)
             return
-        pause = cause.pause
+        pause = LEASE_LIMIT if cause is reasons.SUSPENDED else cause.pause
+        if self._begins_anew(cause):
+            pause = 0.0  # it was for the old way
         delay = self._redial.after_failure(pause) if seconds_up is None else self._redial.after_drop(seconds_up, pause)
         self._port.reconnecting(self._redial.attempt, delay)
         if delay:

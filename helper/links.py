@@ -405,7 +405,7 @@ class Links:
         if (seen := self._machinery.routes.surroundings) != self._surroundings:
             self._surroundings = seen
             for link in self.by_name.values():
-                link.machine.cable_changed()
+                link.machine.cable_changed(link.dialer.way_is_new)
 
     async def _repair_name_servers(self) -> None:
         try:

@@ -177,6 +177,20 @@ class Way(NamedTuple):
     is_local: bool = False
 
 
+class Footing(NamedTuple):
+    """What a call stands on: where it failed on one, it may not on another.
+
+    Attributes:
+        interface: The index of the interface that it leaves by; a name may change.
+        addresses: Those that its packets may come from.
+        router: The first stop on its way, if it calls beyond the cable's own network.
+    """
+
+    interface: int
+    addresses: tuple[IPv4Address, ...] = ()
+    router: IPv4Address | None = None
+
+
 class Cable(NamedTuple):
     """The interface that the calls of a link go by, and the lease that it has, if a program is known to hold one."""
 
@@ -314,6 +328,17 @@ def cable_of(snapshot: Snapshot, named: str, server: IPv4Address | None, tunnels
         return _interface(snapshot, best.output)
     live = ethernets(snapshot)
     return snapshot.interfaces[live[0]] if server is None and len(live) == 1 else None
+
+
+def footing(snapshot: Snapshot, named: str, server: IPv4Address | None, tunnels: Iterable[str]) -> Footing | None:
+    """Return what a call stands on, to the server or on the cable itself; None while there is no way for it."""
+    if server is None:
+        cable = cable_of(snapshot, named, None, tunnels)
+        return Footing(cable.index) if cable is not None and cable.has_carrier else None
+    if (best := _best(snapshot, server, named, tunnels)) is None:
+        return None
+    addresses = (best.source,) if best.source is not None else _interface(snapshot, best.output).addresses
+    return Footing(best.output, addresses, best.gateway) if addresses else None
 
 
 def way(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Way:

@@ -35,7 +35,7 @@ from cablecar.helper.netlink import (
     rtmsg,
 )
 from cablecar.helper.nft import Nft
-from cablecar.helper.plan import MAIN, Cable, Interface, Route, Rule, Service, Snapshot, Vlan, Wanted, Way
+from cablecar.helper.plan import MAIN, Cable, Footing, Interface, Route, Rule, Service, Snapshot, Vlan, Wanted, Way
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +88,7 @@ class Routes:
         self._cables: frozenset[Interface] = frozenset()  # the interfaces that led to them
         self._leases: dict[str, Lease] = {}  # the last known ones of cables in use
         self._others: frozenset[Route | Interface] = frozenset()  # what there was then that is not ours
+        self._seen = Snapshot({}, (), frozenset(), frozenset())  # all that there was
         self._named: set[str] = set()  # the cables that links have named
         self._former: dict[str, Interface] = {}  # what was last seen under these names
         self._doubts: frozenset[str] = frozenset()  # what the log has been told
@@ -234,6 +235,10 @@ class Routes:
         """What there was of cables at the last `reconcile`: comparable, and the same as long as nothing changes."""
         return self._others, self._leases
 
+    def footing(self, named: str, server: IPv4Address | None) -> Footing | None:
+        """Return what a call to the server, or on the cable itself, would have stood on at the last `reconcile`."""
+        return plan.footing(self._seen, named, server, self._tunnels)
+
     async def ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
         """Return the addresses of both ends of a ppp interface, None while it carries nothing, and for any other."""
         async with self._lock:
@@ -292,6 +297,7 @@ class Routes:
         self._standing = wished.routes | wished.rules
         self._reached, self._cables = wished.reached, wished.cables
         self._others = plan.others(snapshot, {one.tunnel for one in wanted.values()})
+        self._seen = snapshot
         for sentence in sorted(wished.doubts - self._doubts):
             log.warning("%s", sentence)
         self._doubts = wished.doubts

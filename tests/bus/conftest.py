@@ -32,7 +32,7 @@ from cablecar.helper.lookup import Lookup
 from cablecar.helper.machinery import Machinery
 from cablecar.helper.nameservers import NameServers
 from cablecar.helper.opening import Openings
-from cablecar.helper.plan import Cable, Interface, Wanted, Way
+from cablecar.helper.plan import Cable, Footing, Interface, Wanted, Way
 from cablecar.helper.pppd import Exit
 from cablecar.helper.resolved import Resolved
 from cablecar.helper.service import Manager
@@ -242,6 +242,11 @@ class FakeRoutes:
 
     async def lacks_carrier(self, index: int) -> bool:
         return index in self.dead
+
+    def footing(self, named: str, server: IPv4Address | None) -> Footing | None:
+        interface = self.cable_.interface
+        addresses = () if server is None else interface.addresses
+        return Footing(interface.index, addresses) if self.reached else None
 
     async def ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
         return self.point_to_point.get(interface)

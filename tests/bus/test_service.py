@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import xml.etree.ElementTree as ET
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from dbus_next.signature import Variant
 
 from cablecar.helper import call, errors, names, pppd, reasons, service
 from cablecar.helper.links import REPAIRS, Links
+from cablecar.helper.plan import Cable, Interface
 from cablecar.helper.pppd import Exit
 from cablecar.helper.sleep import clock
 
@@ -26,8 +28,8 @@ LINK = "yosefcom"
 ROOT = Path(__file__).parents[2]
 
 
-async def added(stage: Stage) -> None:
-    assert (await stage.client.add_link()).message_type is MessageType.METHOD_RETURN
+async def added(stage: Stage, **settings: Variant) -> None:
+    assert (await stage.client.add_link(LINK, **settings)).message_type is MessageType.METHOD_RETURN
     assert (await stage.client.link("SetPassword", "s", "secret")).message_type is MessageType.METHOD_RETURN
 
 
@@ -252,6 +254,27 @@ async def test_only_another_cable_ends_the_wait_for_one(stage: Stage) -> None:
     stage.routes.reached, stage.routes.surroundings = True, "another cable"
     stage.links.network_changed()
     await stage.until(lambda: LINK in stage.units.active)
+
+
+@pytest.mark.parametrize("protocol", ["pptp", "pppoe"])
+async def test_another_way_to_the_server_ends_the_wait_for_the_next_try(stage: Stage, protocol: str) -> None:
+    server = "203.0.113.7" if protocol == "pptp" else ""
+    await added(stage, protocol=Variant("s", protocol), server=Variant("s", server))
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    stage.units.end(LINK, Exit(code=16))
+    assert (await dialing).error_name == "org.cablecar1.Error.Hangup"
+    waiting = stage.links.get(LINK).status
+    looks = len(stage.routes.reconciled)
+    stage.routes.surroundings = "the same way, seen again"
+    stage.links.network_changed()
+    await stage.until(lambda: len(stage.routes.reconciled) > looks)
+    await stage.client.manager("ListLinks")
+    assert stage.links.get(LINK).status is waiting
+    elsewhere = Interface(3, "eth1", True, (IPv4Address("192.168.7.2"),))
+    stage.routes.surroundings, stage.routes.cable_ = "another way", Cable(elsewhere)
+    stage.links.network_changed()
+    await stage.until(lambda: LINK in stage.units.active, 1)
 
 
 async def test_running_calls_are_adopted_before_anything_is_swept(stage: Stage) -> None:

@@ -78,6 +78,11 @@ async def logind(stage: Stage) -> AsyncIterator[FakeLogind]:
         os.close(descriptor)
 
 
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cablecar.helper.link.LEASE_LIMIT", 0.05)
+
+
 def followed(stage: Stage, clock: Any = lambda: 0.0) -> Sleep:
     links = stage.links
     return Sleep(stage.bus, links.fall_asleep, links.wake_up, links.slept_unawares, clock)

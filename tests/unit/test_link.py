@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 import pytest
 
 from cablecar.helper import reasons
-from cablecar.helper.link import AWAKE_LIMIT, DIAL_LIMIT, GONE_LIMIT, NEW_CABLE_PAUSE, NO_CABLE_PAUSE, Link, Status
+from cablecar.helper.link import (
+    AWAKE_LIMIT,
+    DIAL_LIMIT,
+    GONE_LIMIT,
+    LEASE_LIMIT,
+    MOVES,
+    NEW_CABLE_PAUSE,
+    NO_CABLE_PAUSE,
+    Link,
+    Status,
+)
 from cablecar.helper.names import PHASES, STATES
 from cablecar.helper.reasons import Reason
 from cablecar.helper.redial import BASE, CAP, STABLE, Redial
@@ -58,7 +68,8 @@ class Play:
 
     def __init__(self, reconnects: bool = True) -> None:
         self.world = World()
-        self.link = Link(self.world, lambda: self.world.now, Redial(lambda low, high: high), reconnects)
+        self.redial = Redial(lambda low, high: high)
+        self.link = Link(self.world, lambda: self.world.now, self.redial, reconnects)
 
     @property
     def state(self) -> str:
@@ -115,6 +126,7 @@ EVENTS: dict[str, Callable[[Play], None]] = {
     "lost": lambda play: play.link.lost(),
     "wake": lambda play: play.link.wake(),
     "cable": lambda play: play.link.cable_changed(),
+    "way": lambda play: play.link.cable_changed(way_is_new=True),
     "adopt": lambda play: play.adopt(),
     "sleep": lambda play: play.link.falls_asleep(),
     "awake": lambda play: play.link.is_awake(),
@@ -136,6 +148,7 @@ BECOMES: dict[str, dict[str, str]] = {
     "lost": {"up": "stopping"},
     "wake": {"waiting": "dialing", "dialing": "stopping"},
     "cable": {},
+    "way": {"waiting": "dialing", "dialing": "stopping"},
     "adopt": {"down": "dialing", "waiting": "dialing", "failed": "dialing"},
     "sleep": {"dialing": "stopping", "up": "stopping"},
     "awake": {},
@@ -165,7 +178,7 @@ def test_every_end_of_a_call_leads_somewhere(state: str, reason: Reason) -> None
     elif not reason.retry:
         assert play.state == "failed"
     else:
-        at_once = state == "up" and reason is not reasons.NO_CABLE and not reason.pause
+        at_once = state == "up" and reason not in (reasons.NO_CABLE, reasons.SUSPENDED) and not reason.pause
         assert play.state == ("dialing" if at_once else "waiting")
     assert len(play.world.records) == 1
 
@@ -333,6 +346,106 @@ def test_a_cable_that_changed_while_it_was_dialed_on_is_tried_soon() -> None:
     assert play.world.alarm == play.world.now + NO_CABLE_PAUSE
 
 
+def far_from_the_next_try(play: Play) -> None:
+    """Have so many dials fail that the next one is minutes away."""
+    play.link.connect()
+    play.end(reasons.SERVER_UNREACHABLE)
+    for _ in range(8):
+        play.pass_time(CAP)
+        play.end(reasons.SERVER_UNREACHABLE)
+    assert (play.state, play.link.status.next_retry) == ("waiting", play.world.now + CAP)
+
+
+def test_another_way_to_the_server_is_tried_at_once_and_the_same_one_is_not() -> None:
+    play = Play()
+    far_from_the_next_try(play)
+    play.link.cable_changed()
+    assert play.state == "waiting"
+    play.link.cable_changed(way_is_new=True)
+    assert (play.state, play.link.status.attempt) == ("dialing", 1)
+    play.end(reasons.SERVER_UNREACHABLE)
+    assert play.link.status.next_retry == play.world.now + BASE
+
+
+@pytest.mark.parametrize("reason", [reasons.ALREADY_CONNECTED, reasons.LOGON_HOURS, reasons.NO_ADDRESS])
+def test_what_is_no_fault_of_the_way_waits_on_by_another(reason: Reason) -> None:
+    play = Play()
+    play.link.connect()
+    play.end(reason)
+    play.link.cable_changed(way_is_new=True)
+    assert play.state == "waiting"
+
+
+def test_a_way_that_keeps_changing_is_dialed_on_no_faster_than_any() -> None:
+    play = Play()
+    play.link.connect()
+    for _ in range(MOVES):
+        play.end(reasons.SERVER_REFUSED)
+        play.link.cable_changed(way_is_new=True)
+        assert play.state == "dialing"
+    for delay in (BASE, 6.0, 18.0, 54.0):
+        play.end(reasons.SERVER_REFUSED)
+        play.link.cable_changed(way_is_new=True)
+        assert play.link.status.next_retry == play.world.now + delay
+        play.pass_time(delay)
+    play.world.now += STABLE
+    play.end(reasons.SERVER_REFUSED)
+    play.link.cable_changed(way_is_new=True)
+    assert play.state == "dialing"
+
+
+def test_a_provider_who_locks_fast_dialers_is_not_dialed_faster_by_another_way() -> None:
+    play = Play()
+    play.redial.minimum = 100.0
+    far = play.world.now + 100.0
+    play.link.connect()
+    play.end(reasons.PATH_LOST)
+    play.pass_time(40.0)
+    play.link.cable_changed(way_is_new=True)
+    assert (play.state, play.link.status.next_retry, play.world.alarm) == ("waiting", far, far)
+    play.pass_time(60.0)
+    assert play.state == "dialing"
+
+
+def test_a_provider_who_locks_fast_dialers_is_dialed_after_a_sleep_as_announced() -> None:
+    play = in_state("up")
+    play.redial.minimum = 100.0
+    play.link.falls_asleep()
+    play.end(reasons.HANGUP)
+    play.link.is_awake()
+    play.link.cable_changed(way_is_new=True)
+    assert play.link.status.next_retry == play.world.now + LEASE_LIMIT
+
+
+def test_a_call_to_nowhere_is_given_up_for_another_way() -> None:
+    play = Play(reconnects=False)
+    play.link.connect()
+    play.link.progress("connecting")
+    play.link.cable_changed()
+    assert play.state == "dialing"
+    play.link.cable_changed(way_is_new=True)
+    assert (play.state, play.world.hang_ups) == ("stopping", 1)
+    play.end(reasons.REQUESTED)
+    assert (play.state, play.world.records) == ("dialing", ["path-lost"])
+
+
+def test_a_call_that_was_answered_is_not_given_up_for_another_way() -> None:
+    play = Play()
+    play.link.connect()
+    play.link.progress("authenticating")
+    play.link.cable_changed(way_is_new=True)
+    assert (play.state, play.world.hang_ups) == ("dialing", 0)
+    play.end(reasons.GRE_BLOCKED)
+    assert play.link.status.next_retry == play.world.now + BASE  # the reason's pause was for the old way
+
+
+def test_a_call_by_hand_is_not_given_up_for_another_way() -> None:
+    play = Play()
+    play.adopt()
+    play.link.cable_changed(way_is_new=True)
+    assert (play.state, play.world.hang_ups) == ("dialing", 0)
+
+
 def test_an_adopted_call_comes_up() -> None:
     play = Play()
     play.world.calls = 1  # it runs already
@@ -414,8 +527,13 @@ def test_a_call_is_hung_up_before_a_sleep_and_dialed_after_it(state: str, reconn
     assert play.world.records == ["suspended"]
     play.link.cable_changed()  # NetworkManager takes the cable down before a sleep, too
     assert play.state == "waiting"
+    play.link.cable_changed(way_is_new=True)
+    assert play.state == "waiting"
     play.world.now += 30000  # in which no timer runs
     play.link.is_awake()
+    play.link.cable_changed()  # its carrier, and the address that it had before
+    assert (play.state, play.world.alarm) == ("waiting", play.world.now + LEASE_LIMIT)
+    play.pass_time(LEASE_LIMIT)
     assert (play.state, play.link.status.attempt) == ("dialing", 1)
     told = [word[:2] for word in play.world.told if word[0] != "connected"]
     assert told == ([("disconnected", "suspended")] if state == "up" else [])
@@ -426,7 +544,36 @@ def test_who_is_awake_before_the_call_has_ended_dials_when_it_has() -> None:
     play.link.falls_asleep()
     play.link.is_awake()
     play.end(reasons.HANGUP)
+    play.pass_time(LEASE_LIMIT)
     assert play.state == "dialing"
+
+
+def test_who_is_awake_with_another_lease_need_not_wait_for_it() -> None:
+    play = in_state("up")
+    play.link.falls_asleep()
+    play.end(reasons.HANGUP)
+    play.link.is_awake()
+    play.link.cable_changed(way_is_new=True)
+    assert play.state == "dialing"
+
+
+def test_who_dialed_on_the_old_lease_after_a_sleep_dials_anew_on_the_new_one() -> None:
+    play = in_state("up")
+    play.link.falls_asleep()
+    play.end(reasons.HANGUP)
+    play.link.is_awake()
+    play.pass_time(LEASE_LIMIT)
+    play.link.progress("connecting")
+    play.link.cable_changed(way_is_new=True)
+    play.end(reasons.REQUESTED)
+    assert (play.state, play.world.dials) == ("dialing", 3)
+
+
+def test_a_call_that_was_lost_to_a_sleep_waits_for_the_lease_too() -> None:
+    play = in_state("up")
+    play.pass_time(STABLE)
+    play.end(reasons.SUSPENDED)
+    assert (play.state, play.link.status.next_retry) == ("waiting", play.world.now + LEASE_LIMIT)
 
 
 def test_a_drop_on_the_way_to_sleep_waits_until_after_it() -> None:
@@ -459,6 +606,7 @@ def test_a_try_whose_time_has_passed_in_a_sleep_is_due() -> None:
     assert play.state == "waiting"
     play.world.now += CAP
     play.link.is_awake()
+    play.pass_time(LEASE_LIMIT)
     assert play.state == "dialing"
 
 
@@ -466,6 +614,8 @@ def test_a_sleep_that_nobody_told_is_not_the_providers_fault() -> None:
     play = in_state("up")
     play.link.has_slept()
     play.end(reasons.PATH_LOST)
+    assert (play.state, play.link.status.next_retry) == ("waiting", play.world.now + LEASE_LIMIT)
+    play.pass_time(LEASE_LIMIT)
     assert (play.state, play.world.records) == ("dialing", ["suspended"])
 
 
@@ -485,7 +635,10 @@ def test_who_waits_does_not_dial_on_the_way_to_sleep() -> None:
     play.world.now = due + 1  # others still keep the machine awake
     assert play.world.alarm is not None
     assert play.world.alarm > play.world.now
+    play.link.cable_changed(way_is_new=True)
+    assert play.state == "waiting"
     play.link.is_awake()
+    play.link.cable_changed(way_is_new=True)
     assert play.state == "dialing"
 
 

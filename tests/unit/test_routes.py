@@ -18,6 +18,7 @@ from cablecar.helper.plan import (
     NARROW_TABLE,
     PINS_RULE,
     PINS_TABLE,
+    Footing,
     Goal,
     Interface,
     Route,
@@ -29,6 +30,7 @@ from cablecar.helper.plan import (
     by_name,
     cable_of,
     ethernets,
+    footing,
     goal,
     others,
     past_the_tunnels,
@@ -73,6 +75,20 @@ def pin(output: Interface, gateway: IPv4Address | None = None) -> Route:
 )
 def test_the_way_to_the_server(routes: list[Route], cable: str, expected: Route | None) -> None:
     assert underlay(snapshot(*routes), SERVER, cable, ["ppp0"]) == expected
+
+
+def test_what_a_call_stands_on() -> None:
+    seen = Snapshot({"eth0": HOME, "ppp0": PPP0}, (LAN, OUT), frozenset(), frozenset())
+    assert footing(seen, "", SERVER, []) == Footing(2, HOME.addresses, GATEWAY)
+    assert footing(seen, "", GATEWAY, []) == Footing(2, HOME.addresses)
+    assert footing(seen, "eth0", None, []) == Footing(2)
+    through = route("0.0.0.0/0", PPP0)
+    assert footing(replace(seen, foreign=(through,)), "", SERVER, ["ppp0"]) is None
+    with_another = replace(HOME, addresses=(*HOME.addresses, IPv4Address("192.0.2.9")))
+    told = replace(seen, foreign=(OUT._replace(source=HOME.addresses[0]),), interfaces={"eth0": with_another})
+    assert footing(told, "", SERVER, []) == Footing(2, HOME.addresses, GATEWAY)
+    assert footing(replace(seen, interfaces={"eth0": replace(HOME, addresses=())}), "", SERVER, []) is None
+    assert footing(replace(seen, interfaces={"eth0": replace(HOME, has_carrier=False)}), "eth0", None, []) is None
 
 
 def test_a_cable_without_carrier_leads_nowhere() -> None:
