@@ -335,16 +335,24 @@ class Links:
         Raises:
             Failed, StorageFailed: Something could not be taken back; all else was.
         """
-        try:
-            await asyncio.gather(*(link.disconnect() for link in self.by_name.values()))
-            for name in await self._machinery.units.running():
-                await self._machinery.units.stop(name)  # its settings cannot be read
-            for name in self._machinery.store.strict():
-                self._machinery.store.save_strict(name, None)
-        finally:
-            await self._close_openings()
-            await self._machinery.routes.clear()
-            await self._repair_name_servers()
+        async with contextlib.AsyncExitStack() as whatever_fails:  # from the last to the first
+            whatever_fails.push_async_callback(self._repair_name_servers)
+            whatever_fails.push_async_callback(self._machinery.routes.clear)
+            whatever_fails.push_async_callback(self._close_openings)
+            whatever_fails.push_async_callback(self._end_calls_without_settings)
+            whatever_fails.callback(self._forget_strict)
+            ends = (link.disconnect() for link in self.by_name.values())
+            for outcome in await asyncio.gather(*ends, return_exceptions=True):  # when all have ended
+                if outcome is not None:
+                    raise outcome
+
+    def _forget_strict(self) -> None:
+        for name in self._machinery.store.strict():
+            self._machinery.store.save_strict(name, None)
+
+    async def _end_calls_without_settings(self) -> None:
+        for name in await self._machinery.units.running():
+            await self._machinery.units.stop(name)
 
     def set_password(self, name: str, password: bytes) -> None:
         """Store a link's password; the next dial uses it.

@@ -16,7 +16,7 @@ from dbus_next.constants import MessageType
 from dbus_next.signature import Variant
 
 from cablecar.helper import diagnose, firewall, names, reasons, remains
-from cablecar.helper.errors import StorageFailed
+from cablecar.helper.errors import Failed, StorageFailed
 from cablecar.helper.history import Record
 from cablecar.helper.links import Links
 from cablecar.helper.pppd import Exit
@@ -533,6 +533,38 @@ async def test_restore_network_takes_everything_down(stage: Stage) -> None:
     assert (await stage.client.manager("RestoreNetwork")).message_type is MessageType.METHOD_RETURN
     assert (await stage.client.state(), stage.units.active, stage.routes.wanted) == ("down", set(), {})
     assert stage.store.wish(LINK) is None
+
+
+@pytest.mark.parametrize("what", ["the firewall", "the disk"])
+async def test_restore_network_goes_on_when_something_cannot_be_taken_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    done: list[str] = []
+
+    async def clear() -> None:
+        done.append("routes")
+        if what == "the firewall":
+            raise Failed("The firewall refuses.")
+
+    async def repair() -> bool:
+        done.append("name servers")
+        return False
+
+    def save_wish(store: object, name: str, uid: int | None) -> None:
+        raise StorageFailed("The disk is full.")
+
+    await added(stage)
+    await come_up(stage)
+    stage.store.save_strict("unreadable", ())
+    stage.units.active.add("unreadable")
+    stage.units.on_end["unreadable"] = lambda ended: None
+    monkeypatch.setattr(stage.routes, "clear", clear)
+    monkeypatch.setattr(stage.machinery.name_servers, "repair", repair)
+    if what == "the disk":
+        monkeypatch.setattr(type(stage.store), "save_wish", save_wish)
+    error = (await stage.client.manager("RestoreNetwork")).error_name
+    assert error == f"org.cablecar1.Error.{'Failed' if what == 'the firewall' else 'StorageFailed'}"
+    assert (done, stage.units.active, stage.store.strict()) == (["routes", "name servers"], set(), {})
 
 
 CHAP_LINES = ("Using interface ppp0", "CHAP authentication succeeded", "local  IP address 100.64.0.10",
