@@ -18,6 +18,7 @@ from cablecar.helper import byhand, dns, hold, names, pppd, pppfiles, reasons, r
 from cablecar.helper.bus import CallError
 from cablecar.helper.byhand import HandMade
 from cablecar.helper.calllog import CallLog
+from cablecar.helper.carrier import ETHERNET
 from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.errors import CablecarError, CallFailed, PeerFileExists, StorageFailed
 from cablecar.helper.machinery import Machinery
@@ -370,7 +371,8 @@ class Call:
             raise CallFailed(reasons.NO_PASSWORD)
         target = await (self._pinned_server(turn) if self._carrier.over_ip else self._interface())
         self._machinery.name_servers.prepare(self._link, self._settings.dns, await self._cables_servers())
-        pppfiles.write(self._link, self._settings, target, password, version, self._machinery.peers)
+        cable = await self._machinery.routes.size(self._footing.interface) if self._footing is not None else ETHERNET
+        pppfiles.write(self._link, self._settings, target, password, version, self._machinery.peers, cable)
         for ending, content in self._carrier.files(self._link, self._settings, target).items():
             safefile.replace(self._machinery.logs / f"{self._link}.{ending}", content)
 

@@ -13,6 +13,7 @@ from cablecar.helper.reasons import Reason
 if TYPE_CHECKING:
     from cablecar.helper.settings import Settings
 
+ETHERNET: Final = 1500  # bytes that a frame carries
 _PROTOCOLS: Final = {6: "tcp", 17: "udp", 47: "gre"}
 
 
@@ -45,7 +46,7 @@ class Carrier(NamedTuple):
         over_ip: Whether it calls an address: then it needs a server's name or address, a lease, and pins. Otherwise it
             calls whoever answers on the cable's Ethernet.
         own_settings: The settings that have a meaning by it and by no other.
-        mtu: Bytes, where the settings leave it to us.
+        mtu: Bytes of a packet in the tunnel, where the cable is Ethernet and the settings leave it to us.
         options: Returns the lines of the peer file that lead to the target: an address, or the cable's interface.
         files: Returns what else the unit reads, by the endings of the files' names, for a link that dials a target.
         endings: All endings that `files` may have.
@@ -70,3 +71,10 @@ class Carrier(NamedTuple):
     passages: tuple[Passage, ...] = ()
     control_port: int = 0
     over: re.Pattern[str] | None = None
+
+    def room(self, cable: int) -> int:
+        """Return the `mtu` for a cable that takes packets of so many bytes.
+
+        A cable with larger ones leads on over Ethernet all the same. On a cable that is called itself, pppd looks.
+        """
+        return self.mtu - max(0, ETHERNET - cable) if self.over_ip else self.mtu

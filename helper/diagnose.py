@@ -14,6 +14,7 @@ from typing import Final
 
 from cablecar.helper import firewall, names, plan, pppd, pppfiles, reasons
 from cablecar.helper.calllog import MAX_LINES
+from cablecar.helper.carrier import ETHERNET
 from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.errors import CablecarError, CallFailed
 from cablecar.helper.history import Record
@@ -32,7 +33,6 @@ UNKNOWN: Final = "unknown"
 PPP: Final = Path("/sys/class/ppp")  # there when the kernel's PPP is loaded
 MODULES: Final = Path("/sys/module")
 INTERFACES: Final = Path("/sys/class/net")
-ETHERNET: Final = 1500  # bytes that a frame carries; for a cable of that size the protocols' own values are made
 RECORDS: Final = 20  # past calls that are looked at
 _REPIN: Final = "Call Reconnect."
 _OTHER_SERVER: Final = "Look for a second DHCP server on the cable, and call the provider if there is none."
@@ -287,13 +287,14 @@ class Diagnosis:
             return Finding(
                 BAD, "Packets of the tunnel were too large for the way to the server.", reasons.MTU_TOO_LARGE.sentence
             )
-        try:
-            cable = int(Path(INTERFACES, self._cable.interface.name if self._cable else "", "mtu").read_text())
-        except (OSError, ValueError):
+        cable = _size(self._cable.interface.name if self._cable is not None else "")
+        if not cable:
             return Finding(UNKNOWN, "How large the cable's packets may be is not known.")
-        size, room = self._link.settings.mtu or self._by.mtu, ETHERNET - self._by.mtu
-        if cable < ETHERNET and cable - room < size:
-            advice = f"Set the link's `mtu` to {cable - room}."
+        chosen, room = self._link.settings.mtu, self._by.room(cable)
+        # The cable may have changed since the call was dialed.
+        size = chosen or (_size(self._link.status.interface) if self._is_up else 0) or room
+        if cable < ETHERNET and room < size:
+            advice = f"Set the link's `mtu` to {room}." if chosen else _REPIN
             return Finding(BAD, f"The cable takes packets of {cable} bytes; the tunnel's have {size} and more.", advice)
         return Finding(GOOD, f"The tunnel's packets of {size} bytes fit into the cable's of {cable}.")
 
@@ -385,6 +386,14 @@ def _hindrance(one: firewall.Outcome, may_open: bool) -> Finding:
             return Finding(UNKNOWN, f"The firewall may stop {what} to the server: {place}.", advice)
         case _:
             return Finding(UNKNOWN, f"The firewall may stop {what} from the server: {place}.", advice)
+
+
+def _size(interface: str) -> int:
+    """Return how large the packets of an interface may be, in bytes; 0 when that is not known."""
+    try:
+        return int(Path(INTERFACES, interface, "mtu").read_text())
+    except (OSError, ValueError):
+        return 0
 
 
 def _address(server: str) -> IPv4Address | None:

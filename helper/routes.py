@@ -19,6 +19,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final, TypeVar
 
 from cablecar.helper import plan, share, strict
+from cablecar.helper.carrier import ETHERNET
 from cablecar.helper.errors import Failed, StorageFailed
 from cablecar.helper.forwarding import Forwarding
 from cablecar.helper.leases import Lease
@@ -257,6 +258,10 @@ class Routes:
         """Return whether the interface of this index is there, but down or without a carrier."""
         return await self._in_thread(lambda: self._lacks_carrier(index))
 
+    async def size(self, index: int) -> int:
+        """Return how large the packets of the interface of this index may be; that of Ethernet when it is gone."""
+        return await self._in_thread(lambda: self._size(index))
+
     async def counters(self, interface: str) -> tuple[int, int]:
         """Return the bytes that the interface has received and sent; zeros when it is gone."""
         async with self._lock:
@@ -408,6 +413,9 @@ class Routes:
 
     def _lacks_carrier(self, index: int) -> bool:
         return any(one["index"] == index and not _has_carrier(one) for one in self._netlink.links())
+
+    def _size(self, index: int) -> int:
+        return next((one.get_attr("IFLA_MTU") for one in self._netlink.links() if one["index"] == index), ETHERNET)
 
     def _counters(self, interface: str) -> tuple[int, int]:
         link = self._link(interface)

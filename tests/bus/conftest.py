@@ -182,6 +182,7 @@ class FakeRoutes:
     vlan_has_carrier: bool = True
     dead: set[int] = field(default_factory=set)  # interfaces without a carrier
     surroundings: object = None
+    sizes: dict[int, int] = field(default_factory=dict)  # of the interfaces' packets
     point_to_point: dict[str, tuple[IPv4Address, IPv4Address]] = field(default_factory=lambda: {"ppp0": ENDS})
 
     def expect(self, link: str, wanted: Wanted) -> None:
@@ -239,6 +240,9 @@ class FakeRoutes:
 
     async def index(self, interface: str) -> int:
         return 2 if interface == "eth0" else 9
+
+    async def size(self, index: int) -> int:
+        return self.sizes.get(index, 1500)
 
     async def lacks_carrier(self, index: int) -> bool:
         return index in self.dead

@@ -500,14 +500,28 @@ async def test_diagnose_remembers_what_calls_have_shown(stage: Stage) -> None:
 async def test_diagnose_tells_of_packets_that_do_not_fit(stage: Stage, tmp_path: Path) -> None:
     await added(stage)
     (tmp_path / "eth0/mtu").write_text("1480\n")
+    assert (await diagnosed(stage))["mtu"]["verdict"] == "good", "the next call is dialed with less"
+    await stage.client.link("Update", "a{sv}", {"mtu": Variant("u", 1436)})
     finding = (await diagnosed(stage))["mtu"]
     assert (finding["verdict"], finding["advice"]) == ("bad", "Set the link's `mtu` to 1416.")
     await stage.client.link("Update", "a{sv}", {"mtu": Variant("u", 1416)})
     assert (await diagnosed(stage))["mtu"]["verdict"] == "good"
+    await stage.client.link("Update", "a{sv}", {"mtu": Variant("u", 0)})
     await come_up(stage)
+    (tmp_path / "ppp0").mkdir()
+    (tmp_path / "ppp0/mtu").write_text("1436\n")
+    finding = (await diagnosed(stage))["mtu"]
+    assert (finding["verdict"], finding["advice"]) == ("bad", "Call Reconnect."), "it was dialed before"
     stage.units.say(LINK, "anon warn[x]: transmitted GRE packet triggered an ICMP error, it exceeds the MTU")
     await stage.until(lambda: "exceeds" in stage.links.get(LINK).dialer.log_lines(1)[0])
     assert (await diagnosed(stage))["mtu"]["advice"] == reasons.MTU_TOO_LARGE.sentence
+
+
+async def test_a_link_is_dialed_with_what_fits_the_cable(stage: Stage) -> None:
+    await added(stage)
+    stage.routes.sizes[stage.routes.cable_.interface.index] = 1400
+    await come_up(stage)
+    assert "\nmtu 1336\nmru 1336\n" in (stage.peers / LINK).read_text()
 
 
 async def test_diagnose_tells_of_routes_past_the_tunnel(stage: Stage) -> None:

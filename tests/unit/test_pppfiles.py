@@ -71,6 +71,24 @@ def test_what_pppd_would_cut_is_refused(value: bytes) -> None:
         quote(value)
 
 
+@pytest.mark.parametrize(
+    ("protocol", "chosen", "cable", "mtu"),
+    [
+        ("pptp", 0, 1500, 1436),
+        ("pptp", 0, 1400, 1336),
+        ("pptp", 0, 9000, 1436),
+        ("pptp", 0, 600, 576),
+        ("pptp", 1450, 1400, 1450),
+        ("l2tp", 0, 1492, 1444),
+        ("pppoe", 0, 1400, 1500),  # pppd's plugin asks the cable itself
+    ],
+)
+def test_what_pppd_is_told_fits_the_cable(protocol: str, chosen: int, cable: int, mtu: int) -> None:
+    settings = Settings(SERVER, "customer@C012", protocol=protocol, mtu=chosen)
+    lines = pppfiles.render("a", settings, SERVER, b"s", (2, 5, 2), cable).decode().splitlines()
+    assert {f"mtu {mtu}", f"mru {mtu}"} <= set(lines)
+
+
 def option_names(settings: Settings, password: bytes, part: bytes = b"") -> list[bytes]:
     lines = pppfiles.render("yosefcom", settings, SERVER, password, (2, 4, 9)).splitlines()
     return [words[0] for line in lines if (words := getword(line)) and part in words[0]]

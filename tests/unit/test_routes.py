@@ -544,10 +544,15 @@ class FakeNetlink:
 
 
 @pytest.mark.parametrize(("kind", "is_one"), [(512, True), (1, False), (65534, False)])
-@pytest.mark.asyncio
 async def test_only_a_ppp_interface_carries_a_call(kind: int, is_one: bool) -> None:
     routes = Routes()
     routes._socket = FakeNetlink(kind)  # type: ignore[assignment]
     ends = await routes.ends("ppp0")
     assert ends == ((IPv4Address("100.64.0.10"), IPv4Address("192.0.2.1")) if is_one else None)
     await routes.close()
+
+
+async def test_how_large_packets_may_be() -> None:
+    narrow = interface(2, "eth0", 1, 1)
+    narrow["attrs"].append(("IFLA_MTU", 1400))
+    assert [await Wired(narrow).size(index) for index in (2, 3)] == [1400, 1500]
