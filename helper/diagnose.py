@@ -269,6 +269,12 @@ class Diagnosis:
                 if one.verdict == verdict:
                     return _hindrance(one, self._link.settings.firewall == "open")
         passages = " and ".join(passage.what for passage in self._by.passages)
+        if tables := _list(firewall.legacy()):
+            return Finding(
+                UNKNOWN,
+                f"nftables lets {passages} through, but there are rules of old iptables too, which are not read: {tables}.",
+                f"If calls fail, let {passages} through there, to the server and from it; iptables-legacy-save shows them.",
+            )
         return Finding(GOOD, f"The firewall lets {passages} through.")
 
     async def _gre(self) -> Finding:

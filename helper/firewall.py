@@ -2,8 +2,9 @@
 
     nft -j -s -t list ruleset       libnftables-json(5); without counters, and without what is in named sets
 
-iptables' rules of today (iptables-nft) are among them, those of its old kernel part are not. A rule may depend on what
-is not known here: then its match is neither true nor false but open, and so may be the outcome.
+iptables' rules of today (iptables-nft) are among them, those of its old kernel part are not: of those it is only known
+whether there are any (`legacy`). A rule may depend on what is not known here: then its match is neither true nor false
+but open, and so may be the outcome.
 """
 
 import asyncio
@@ -13,12 +14,15 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from cablecar.helper.carrier import Passage
 from cablecar.helper.nft import NFT, TABLE
 
 LIMIT: Final = 5.0  # seconds
+LEGACY: Final = Path("/proc/self/net/ip_tables_names")  # of the old kernel part; not there before it is used
+_TRANSLATES: Final = "nat"  # the table that is not asked whether a packet passes
 MAX_RULES: Final = 1 << 22  # bytes
 PASSES, STOPPED, OPEN = "passes", "stopped", "open"
 COMMENT: Final = "cablecar "  # and a link's name: of a rule of ours in a chain of others
@@ -34,6 +38,7 @@ _PROTOCOLS: Final = {"gre": 47, "tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "i
 
 Rules = list[Mapping[str, Any]]
 Key = tuple[str, str, str]  # family, table, chain
+Ends = dict[str, str]  # what can become of a packet, and by which rule, or in which chain by its policy
 
 
 class Packet(NamedTuple):
@@ -53,7 +58,7 @@ class Packet(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What becomes of a packet, and by which chain."""
+    """What becomes of a packet, by which rule or policy, and in the base chain that led there."""
 
     verdict: str
     packet: Packet
@@ -115,6 +120,14 @@ def _listed() -> bytes:
     return text
 
 
+def legacy(names: Path = LEGACY) -> list[str]:
+    """Return the tables of iptables' old kernel part that may stop packets."""
+    try:
+        return sorted(set(names.read_text().split()) - {_TRANSLATES})
+    except OSError:
+        return []
+
+
 def outcomes(ruleset: Any, wanted: Iterable[Packet]) -> list[Outcome]:
     """Return what becomes of each packet."""
     chains = _chains(ruleset)
@@ -163,47 +176,56 @@ def _outcome(chains: _Chains, packet: Packet) -> Outcome:
     for key, (hook, policy) in chains.base.items():
         if hook != packet.hook:
             continue
-        ends = {_POLICIES[policy] if end == _ON else end for end in _ends(chains, key, packet, 0)}
+        ends: Ends = {}
+        for end, place in _ends(chains, key, packet, 0).items():
+            ends.setdefault(_POLICIES[policy] if end == _ON else end, place)
         if STOPPED in ends and worst.verdict != STOPPED:
-            verdict = STOPPED if ends == {STOPPED} else OPEN
-            worst = Outcome(verdict, packet, f"chain {key[2]} of table {key[0]} {key[1]}", key)
+            worst = Outcome(STOPPED if len(ends) == 1 else OPEN, packet, ends[STOPPED], key)
     return worst
 
 
-def _ends(chains: _Chains, key: Key, packet: Packet, depth: int) -> set[str]:
+def _ends(chains: _Chains, key: Key, packet: Packet, depth: int) -> Ends:
     """Return how a packet can leave a chain: it passes, is stopped, or goes on behind the jump to the chain."""
-    ends: set[str] = set()
+    ends: Ends = {}
     for rule in chains.rules.get(key, []):
         matches, verdicts = _rule(chains, key, rule, packet, depth)
         if matches is False:
             continue
-        ends |= {_ON if verdict == _RETURN else verdict for verdict in verdicts - {_ON}}
+        for verdict, place in verdicts.items():
+            if verdict != _ON:
+                ends.setdefault(_ON if verdict == _RETURN else verdict, place)
         if matches and _ON not in verdicts:
             return ends
-    return ends | {_ON}
+    ends.setdefault(_ON, _place(key))
+    return ends
 
 
-def _rule(
-    chains: _Chains, key: Key, rule: Mapping[str, Any], packet: Packet, depth: int
-) -> tuple[bool | None, set[str]]:
+def _place(key: Key, rule: Mapping[str, Any] | None = None) -> str:
+    family, table, chain = key
+    handle = f"rule handle {rule['handle']} of " if rule is not None and "handle" in rule else ""
+    return f"{handle}chain {chain} of table {family} {table}"
+
+
+def _rule(chains: _Chains, key: Key, rule: Mapping[str, Any], packet: Packet, depth: int) -> tuple[bool | None, Ends]:
     """Return whether a rule is for the packet, and what it can do with it."""
     matches: bool | None = True
+    here = _place(key, rule)
     for statement in rule.get("expr", []):
         (kind,) = statement
         if kind == "match":
             one = _match(statement["match"], packet)
             if one is False:
-                return False, set()
+                return False, {}
             matches = matches if one else None
         elif kind in _VERDICTS:
-            return matches, {_VERDICTS[kind]}
+            return matches, {_VERDICTS[kind]: here}
         elif kind in ("jump", "goto"):
             inner = (key[0], key[1], statement[kind]["target"])
-            ends = _ends(chains, inner, packet, depth + 1) if depth < _DEPTH else {*_ANY}
-            return matches, {_RETURN if kind == "goto" and end == _ON else end for end in ends}
+            ends = _ends(chains, inner, packet, depth + 1) if depth < _DEPTH else dict.fromkeys(_ANY, here)
+            return matches, {_RETURN if kind == "goto" and end == _ON else end: place for end, place in ends.items()}
         elif kind not in _HARMLESS:
-            return None, {*_ANY}  # a limit, a map, or something of iptables'
-    return matches, {_ON}
+            return None, dict.fromkeys(_ANY, here)  # a limit, a map, or something of iptables'
+    return matches, {_ON: here}
 
 
 def _match(match: Mapping[str, Any], packet: Packet) -> bool | None:

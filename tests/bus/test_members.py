@@ -390,6 +390,7 @@ def healthy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         return rules
 
     monkeypatch.setattr(firewall, "ruleset", ruleset)
+    monkeypatch.setattr(firewall, "legacy", list)
     monkeypatch.setattr(diagnose, "PPP", tmp_path)
     monkeypatch.setattr(diagnose, "INTERFACES", tmp_path)
     (tmp_path / "eth0").mkdir()
@@ -474,8 +475,21 @@ async def test_diagnose_names_the_rule_in_the_way(stage: Stage, healthy: dict[st
     healthy["nftables"] = [{"chain": base}]
     found = (await diagnosed(stage))["firewall"]
     assert found["seen"] == "The firewall stops TCP port 1723 from the server: chain input of table inet filter."
+    drop = {"family": "inet", "table": "filter", "chain": "input", "handle": 7, "expr": [{"drop": None}]}
+    healthy["nftables"] = [{"chain": base | {"policy": "accept"}}, {"rule": drop}]
+    assert "rule handle 7 of chain input of table inet filter" in (await diagnosed(stage))["firewall"]["seen"]
     healthy["nftables"] = "nonsense"
     assert (await diagnosed(stage))["firewall"]["verdict"] == "unknown"
+
+
+@pytest.mark.usefixtures("healthy")
+async def test_diagnose_does_not_speak_for_rules_that_it_cannot_read(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await added(stage)
+    monkeypatch.setattr(firewall, "legacy", lambda: ["filter"])
+    found = (await diagnosed(stage))["firewall"]
+    assert (found["verdict"], found["seen"].endswith("not read: filter.")) == ("unknown", True)
 
 
 async def test_diagnose_without_nft_says_so(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

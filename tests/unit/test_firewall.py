@@ -118,6 +118,29 @@ def test_accepting_in_one_table_does_not_save_from_another() -> None:
     assert found[0].place == "chain out of table inet two"
 
 
+def test_the_rule_that_stops_a_packet_is_named() -> None:
+    ours = [chain("ours"), rule("ours", GRE, DROP)]
+    entries = [
+        chain("out", "output", "drop"),
+        *ours,
+        rule("out", {"jump": {"target": "ours"}}),
+        rule("out", GRE, ACCEPT),
+    ]
+    by_policy, _, by_rule, _ = outcomes({"nftables": entries}, CALL)
+    assert by_policy.place == "chain out of table inet filter"
+    assert by_rule.place == "rule handle 9 of chain ours of table inet filter"
+    assert by_policy.chain == by_rule.chain == ("inet", "filter", "out"), "a rule of ours belongs into the base chain"
+    perhaps = [chain("out", "output"), rule("out", {"limit": {}}, DROP)]
+    assert outcomes({"nftables": perhaps}, CALL)[0].place == "rule handle 9 of chain out of table inet filter"
+
+
+def test_tables_of_old_iptables_are_known_by_name(tmp_path: Path) -> None:
+    names = tmp_path / "ip_tables_names"
+    assert firewall.legacy(names) == []
+    names.write_text("nat\nmangle\nfilter\n")
+    assert firewall.legacy(names) == ["filter", "mangle"]
+
+
 @pytest.fixture
 def nft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program = tmp_path / "nft"
