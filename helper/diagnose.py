@@ -12,7 +12,7 @@ from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 from typing import Final
 
-from cablecar.helper import firewall, names, plan, pppd, pppfiles, reasons
+from cablecar.helper import firewall, names, plan, pppd, pppfiles, probe, reasons
 from cablecar.helper.calllog import MAX_LINES
 from cablecar.helper.carrier import ETHERNET
 from cablecar.helper.carriers import BY_PROTOCOL
@@ -33,6 +33,7 @@ UNKNOWN: Final = "unknown"
 PPP: Final = Path("/sys/class/ppp")  # there when the kernel's PPP is loaded
 MODULES: Final = Path("/sys/module")
 INTERFACES: Final = Path("/sys/class/net")
+WRAPPING: Final = 40  # bytes around the tunnel's packets: IPv4, then GRE, or UDP and L2TP, then PPP
 RECORDS: Final = 20  # past calls that are looked at
 _REPIN: Final = "Call Reconnect."
 _OTHER_SERVER: Final = "Look for a second DHCP server on the cable, and call the provider if there is none."
@@ -302,7 +303,27 @@ class Diagnosis:
         if cable < ETHERNET and room < size:
             advice = f"Set the link's `mtu` to {room}." if chosen else _REPIN
             return Finding(BAD, f"The cable takes packets of {cable} bytes; the tunnel's have {size} and more.", advice)
-        return Finding(GOOD, f"The tunnel's packets of {size} bytes fit into the cable's of {cable}.")
+        if not self._servers or not self._has_carrier:
+            return Finding(GOOD, f"The tunnel's packets of {size} bytes fit into the cable's of {cable}.")
+        return await self._black_hole(self._servers[0], size, min(size + WRAPPING, cable))
+
+    async def _black_hole(self, server: IPv4Address, size: int, outside: int) -> Finding:
+        """Look whether packets as large as the tunnel's get lost on the way to the server without a word."""
+        match await self._machinery.lookup.largest_echo(self._link.name, server, outside):
+            case None:
+                return Finding(UNKNOWN, f"How large packets to {server} may be could not be tried.", _JOURNAL)
+            case 0:
+                return Finding(UNKNOWN, f"{server} echoes nothing, so how large packets to it may be is not known.")
+            case found if found >= outside:
+                return Finding(GOOD, f"The tunnel's packets of {size} bytes get through to {server}.")
+            case found if found < probe.LEAST:
+                return Finding(UNKNOWN, f"{server} echoes small packets only, so how large others may be is not known.")
+            case found:
+                return Finding(
+                    BAD,
+                    f"Packets of {outside} bytes, as the tunnel's are, do not get through to {server}; those of {found} do.",
+                    f"Set the link's `mtu` to {self._by.room(found)}, then call Reconnect.",
+                )
 
     async def _pins(self) -> Finding:
         if not self._is_up:

@@ -151,6 +151,12 @@ class Lookup:
         question = {f"{link}.probe": f"SERVER={server}\nPORT={port}\n"}
         return (await self._errand(f"cablecar-probe@{link}.service", question, f"{link}.probed")).strip()
 
+    async def largest_echo(self, link: str, server: IPv4Address, size: int) -> int | None:
+        """Return the size of the largest packet up to `size` that the server echoes, None when that could not be tried."""
+        question = {f"{link}.probe": f"SERVER={server}\nPORT=0\nSIZE={size}\n"}
+        answer = (await self._errand(f"cablecar-probe@{link}.service", question, f"{link}.probed")).strip()
+        return int(answer) if answer.isdecimal() else None
+
     async def concentrators(self) -> list[dict[str, Any]]:
         """Return who answers by PPPoE on which Ethernet with a carrier (`discovery.py`), with names that links can have.
 

@@ -85,6 +85,7 @@ class FakeUnits:
     started: int = 0
     answers: dict[str, list[str]] = field(default_factory=dict)
     probed: str = "open"
+    echoed: str = ""  # else all that is asked for
     discovered: str = ""
     asked: str = ""
     protocol: str = "pptp"  # that the unit which is started must be for
@@ -127,7 +128,8 @@ class FakeUnits:
             return
         if unit.startswith("cablecar-probe@"):
             link = unit.removeprefix("cablecar-probe@").removesuffix(".service")
-            (self.logs / f"{link}.probed").write_text(self.probed)
+            _, _, size = (self.logs / f"{link}.probe").read_text().partition("SIZE=")
+            (self.logs / f"{link}.probed").write_text((self.echoed or size) if size else self.probed)
             return
         if unit == "cablecar-resolver.service":
             return

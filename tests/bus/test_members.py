@@ -531,6 +531,25 @@ async def test_diagnose_tells_of_packets_that_do_not_fit(stage: Stage, tmp_path:
     assert (await diagnosed(stage))["mtu"]["advice"] == reasons.MTU_TOO_LARGE.sentence
 
 
+@pytest.mark.usefixtures("healthy")
+@pytest.mark.parametrize(
+    ("echoed", "verdict", "says"),
+    [
+        ("1476", "good", "of 1436 bytes get through to 203.0.113.7"),
+        ("1460", "bad", "Packets of 1476 bytes, as the tunnel's are, do not"),
+        ("64", "unknown", "small packets only"),
+        ("0", "unknown", "echoes nothing"),
+        ("\n", "unknown", "could not be tried"),
+    ],
+)
+async def test_diagnose_notices_a_black_hole(stage: Stage, echoed: str, verdict: str, says: str) -> None:
+    await added(stage)
+    stage.units.echoed = echoed
+    finding = (await diagnosed(stage))["mtu"]
+    assert (finding["verdict"], says in finding["seen"]) == (verdict, True)
+    assert ("Set the link's `mtu` to 1396" in finding["advice"]) == (verdict == "bad")
+
+
 async def test_a_link_is_dialed_with_what_fits_the_cable(stage: Stage) -> None:
     await added(stage)
     stage.routes.sizes[stage.routes.cable_.interface.index] = 1400
