@@ -1,6 +1,7 @@
 """Run in a network of its own (`unshare --map-root-user --net`): where the pin of a link that names `eth0` leads, as JSON.
 
-The real kernel renames that cable, and then has another one of the same hardware address.
+The real kernel renames that cable, and then has another one of the same hardware address, and another lease. When the
+way is another than that of the stage before, a `!` stands behind.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from typing import Any
 
 from leaks import ROUTER, SERVER, run
 
-from cablecar.helper.plan import Wanted
+from cablecar.helper.plan import Footing, Wanted
 from cablecar.helper.routes import Routes
 
 OWN = "10.20.30.145/24"
@@ -35,11 +36,15 @@ async def main() -> None:
     routes = Routes()
     await routes.begin()
     seen: dict[str, Any] = {}
+    stood: list[Footing] = []
 
     async def look(stage: str) -> None:
         pinned = await routes.want("home", Wanted((IPv4Address(SERVER),), "eth0"))
         cable = await routes.cable("eth0")
         seen[stage] = cable.interface.name if cable is not None and pinned else ""
+        if (footing := routes.footing("eth0", IPv4Address(SERVER))) is not None:
+            seen[stage] += "!" if stood and stood[-1] != footing else ""
+            stood.append(footing)
 
     plug("eth0")
     await look("as it was")
@@ -55,6 +60,14 @@ async def main() -> None:
     run("ip link del usb1")
     plug("usb2", f"address {address}")
     await look("replugged")
+    run("ip link set usb2 down")
+    await look("without carrier")
+    lead_out("usb2")
+    await look("as before")
+    run("ip address flush dev usb2")
+    run("ip address add 10.20.30.146/24 dev usb2")
+    lead_out("usb2")
+    await look("another lease")
     await routes.close()
     print(json.dumps(seen))
 

@@ -76,7 +76,15 @@ def test_another_machine_uses_the_link_while_it_is_up_and_nothing_else(tmp_path:
 
 def test_a_named_cable_is_followed_when_it_is_renamed_or_plugged_in_again(tmp_path: Path) -> None:
     seen = told(replug.__file__, tmp_path)
-    assert seen == {"as it was": "eth0", "renamed": "usb0", "another one": "", "replugged": "usb2"}
+    assert seen == {
+        "as it was": "eth0",
+        "renamed": "usb0",
+        "another one": "",
+        "replugged": "usb2!",
+        "without carrier": "",
+        "as before": "usb2",
+        "another lease": "usb2!",
+    }
 
 
 def test_what_is_pinned_out_of_the_common(tmp_path: Path) -> None:
