@@ -38,7 +38,9 @@ _PROTOCOLS: Final = {"gre": 47, "tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "i
 
 Rules = list[Mapping[str, Any]]
 Key = tuple[str, str, str]  # family, table, chain
-Ends = dict[str, str]  # what can become of a packet, and by which rule, or in which chain by its policy
+Ends = dict[
+    str, str
+]  # what can become of a packet, and by which rule, or in which chain by its policy; nothing when nobody knows
 
 
 class Packet(NamedTuple):
@@ -178,9 +180,9 @@ def _outcome(chains: _Chains, packet: Packet) -> Outcome:
             continue
         ends: Ends = {}
         for end, place in _ends(chains, key, packet, 0).items():
-            ends.setdefault(_POLICIES[policy] if end == _ON else end, place)
+            _add(ends, _POLICIES[policy] if end == _ON else end, place)
         if STOPPED in ends and worst.verdict != STOPPED:
-            worst = Outcome(STOPPED if len(ends) == 1 else OPEN, packet, ends[STOPPED], key)
+            worst = Outcome(STOPPED if len(ends) == 1 else OPEN, packet, ends[STOPPED] or _place(key), key)
     return worst
 
 
@@ -193,11 +195,16 @@ def _ends(chains: _Chains, key: Key, packet: Packet, depth: int) -> Ends:
             continue
         for verdict, place in verdicts.items():
             if verdict != _ON:
-                ends.setdefault(_ON if verdict == _RETURN else verdict, place)
+                _add(ends, _ON if verdict == _RETURN else verdict, place)
         if matches and _ON not in verdicts:
             return ends
-    ends.setdefault(_ON, _place(key))
+    _add(ends, _ON, _place(key))
     return ends
+
+
+def _add(ends: Ends, end: str, place: str) -> None:
+    """Note the first rule that is known to lead to an end, rather than one that cannot be read."""
+    ends[end] = ends.get(end) or place
 
 
 def _place(key: Key, rule: Mapping[str, Any] | None = None) -> str:
@@ -221,10 +228,10 @@ def _rule(chains: _Chains, key: Key, rule: Mapping[str, Any], packet: Packet, de
             return matches, {_VERDICTS[kind]: here}
         elif kind in ("jump", "goto"):
             inner = (key[0], key[1], statement[kind]["target"])
-            ends = _ends(chains, inner, packet, depth + 1) if depth < _DEPTH else dict.fromkeys(_ANY, here)
+            ends = _ends(chains, inner, packet, depth + 1) if depth < _DEPTH else dict.fromkeys(_ANY, "")
             return matches, {_RETURN if kind == "goto" and end == _ON else end: place for end, place in ends.items()}
         elif kind not in _HARMLESS:
-            return None, dict.fromkeys(_ANY, here)  # a limit, a map, or something of iptables'
+            return None, dict.fromkeys(_ANY, "")  # a limit, a map, or something of iptables'
     return matches, {_ON: here}
 
 

@@ -148,14 +148,16 @@ class Lookup:
 
     async def probe(self, link: str, server: IPv4Address, port: int) -> str:
         """Return what became of a TCP connection to the server (`probe.py`); nothing when it could not be tried."""
-        question = {f"{link}.probe": f"SERVER={server}\nPORT={port}\n"}
-        return (await self._errand(f"cablecar-probe@{link}.service", question, f"{link}.probed")).strip()
+        return await self._probed(link, f"SERVER={server}\nPORT={port}\nSIZE=\n")
 
     async def largest_echo(self, link: str, server: IPv4Address, size: int) -> int | None:
         """Return the size of the largest packet up to `size` that the server echoes, None when that could not be tried."""
-        question = {f"{link}.probe": f"SERVER={server}\nPORT=0\nSIZE={size}\n"}
-        answer = (await self._errand(f"cablecar-probe@{link}.service", question, f"{link}.probed")).strip()
+        answer = await self._probed(link, f"SERVER={server}\nPORT=0\nSIZE={size}\n")
         return int(answer) if answer.isdecimal() else None
+
+    async def _probed(self, link: str, question: str) -> str:
+        answer = await self._errand(f"cablecar-probe@{link}.service", {f"{link}.probe": question}, f"{link}.probed")
+        return answer.strip()
 
     async def concentrators(self) -> list[dict[str, Any]]:
         """Return who answers by PPPoE on which Ethernet with a carrier (`discovery.py`), with names that links can have.

@@ -128,7 +128,7 @@ class FakeUnits:
             return
         if unit.startswith("cablecar-probe@"):
             link = unit.removeprefix("cablecar-probe@").removesuffix(".service")
-            _, _, size = (self.logs / f"{link}.probe").read_text().partition("SIZE=")
+            size = (self.logs / f"{link}.probe").read_text().partition("SIZE=")[2].strip()
             (self.logs / f"{link}.probed").write_text((self.echoed or size) if size else self.probed)
             return
         if unit == "cablecar-resolver.service":

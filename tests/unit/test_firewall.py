@@ -130,7 +130,9 @@ def test_the_rule_that_stops_a_packet_is_named() -> None:
     assert by_policy.place == "chain out of table inet filter"
     assert by_rule.place == "rule handle 9 of chain ours of table inet filter"
     assert by_policy.chain == by_rule.chain == ("inet", "filter", "out"), "a rule of ours belongs into the base chain"
-    perhaps = [chain("out", "output"), rule("out", {"limit": {}}, DROP)]
+    unreadable = [chain("out", "output"), rule("out", {"jump": {"target": "ours"}}), rule("ours", {"xt": {}})]
+    assert outcomes({"nftables": unreadable}, CALL)[0].place == "chain out of table inet filter"
+    perhaps = [*unreadable, rule("out", match(meta("skuid"), 1000), DROP)]
     assert outcomes({"nftables": perhaps}, CALL)[0].place == "rule handle 9 of chain out of table inet filter"
 
 
