@@ -201,5 +201,12 @@ async def test_a_flood_of_addresses_is_cut(folder: Path) -> None:
 async def test_a_connection_is_tried(folder: Path, answer: str | None) -> None:
     asker, units = lookup(folder, answer)
     assert await asker.probe("yosefcom", IPv4Address("203.0.113.7"), 1723) == (answer or "").strip()
-    assert units.asked == ["SERVER=203.0.113.7\nPORT=1723\n"]
+    assert units.asked == ["SERVER=203.0.113.7\nPORT=1723\nSIZE=\n"]
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("answer", "size"), [("1460\n", 1460), ("0\n", 0), ("", None), ("-1\n", None), (None, None)])
+async def test_echo_requests_are_tried(folder: Path, answer: str | None, size: int | None) -> None:
+    asker, units = lookup(folder, answer)
+    assert await asker.largest_echo("yosefcom", IPv4Address("203.0.113.7"), 1476) == size
+    assert units.asked == ["SERVER=203.0.113.7\nPORT=0\nSIZE=1476\n"]
