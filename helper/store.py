@@ -143,8 +143,8 @@ class Store:
             text = safefile.read(path).decode()
             values = tomllib.loads(text)
             return parse(_filled(path, values, presets) if "provider" in values else values)
-        # RecursionError: tomllib's answer to thousands of brackets.
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        # Also UnicodeDecodeError, and what `int` says of thousands of digits; RecursionError is of thousands of brackets.
+        except (ValueError, RecursionError) as error:
             raise InvalidSetting(f"{path}: {error}.") from None
         except InvalidSetting as error:
             line = _line_of(error.key, text)

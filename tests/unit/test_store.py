@@ -50,6 +50,7 @@ def test_a_link_goes_round(store: Store) -> None:
     [
         "server = ",
         "server = " + "[" * 30000,
+        "mtu = " + "1" * 5000,
         'server = "x"\nuser = "u"\npty = "sh"\n',
         "\xff",
         'server = "x"\n',
