@@ -27,13 +27,14 @@ from cablecar.helper.pppd import Exit, Facts
 from cablecar.helper.reasons import Reason
 from cablecar.helper.sleep import NOTICEABLE, clock, slept
 from cablecar.helper.store import Dialed
+from cablecar.helper.units import Units
 
 log = logging.getLogger(__name__)
 
 STOP_LIMIT: Final = 2.0  # seconds for systemd's word on a unit that has ended already
 ADDRESS_LIMIT: Final = 1.0  # seconds without an address: a call that ends takes it away, too, before it says why
 WORD_LIMIT: Final = 0.3  # seconds that pppd takes, once it goes on, to say that it was told to end
-RESTART_LIMIT: Final = 12.0  # seconds for the end of a unit; its own limit is 10
+END_LIMIT: Final = 12.0  # seconds for the end of a unit; its own limit is 10
 LOOK_EVERY: Final = 0.5  # seconds between looks at what nobody tells: an answer of the server, the end of a unit
 
 
@@ -468,11 +469,7 @@ class Call:
         if self._stopping or not await units.is_running(self._link):
             return False
         log.info("link %s: its unit was restarted by somebody", self._link)
-        await units.stop(self._link)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(RESTART_LIMIT):
-                while await units.is_running(self._link):
-                    await asyncio.sleep(LOOK_EVERY)
+        await stopped(self._link, units)
         return True
 
     async def _stop_unit(self) -> None:
@@ -579,6 +576,21 @@ class Call:
                 self._machinery.store.leave(self._link, dialed)
             except StorageFailed as error:
                 log.error("link %s: a restart of the helper will not know since when it is up: %s", self._link, error)
+
+
+async def stopped(link: str, units: Units) -> bool:
+    """Stop the unit of a link's call, and return whether it has ended in the time that it has for that.
+
+    Raises:
+        CallError: systemd refuses.
+    """
+    await units.stop(link)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(END_LIMIT):
+            while await units.is_running(link):
+                await asyncio.sleep(LOOK_EVERY)
+            return True
+    return False
 
 
 def _networks(route: str | tuple[str, ...]) -> tuple[IPv4Network, ...]:

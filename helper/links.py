@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from cablecar.helper import byhand, hold, names, pppfiles, remains, safefile
 from cablecar.helper.bus import CallError
+from cablecar.helper.call import stopped
+from cablecar.helper.calllog import last_words
 from cablecar.helper.errors import (
     CablecarError,
     Failed,
@@ -89,7 +91,7 @@ class Links:
         self._surroundings = self._machinery.routes.surroundings
         for name in running:
             await self._settle_running(name)
-        self._forget_the_lost()
+        self._forget_the_lost(but_for=running)
         await self._close_openings(but_for=running)
         for link in list(self.by_name.values()):
             await self._connect_if_wanted(link, at_boot)
@@ -102,12 +104,14 @@ class Links:
         await asyncio.gather(*(remains.clear(name, machinery.units) for name in over))
 
     async def _close_openings(self, but_for: Collection[str] = ()) -> None:
-        openings = self._machinery.openings
-        for name in openings.names - set(but_for):
-            try:
-                await openings.close(name)
-            except (CablecarError, CallError, OSError, ValueError) as error:
-                log.error("link %s: what was opened for it in the firewall could not be closed: %s", name, error)
+        for name in self._machinery.openings.names - set(but_for):
+            await self._close_opening(name)
+
+    async def _close_opening(self, name: str) -> None:
+        try:
+            await self._machinery.openings.close(name)
+        except (CablecarError, CallError, OSError, ValueError) as error:
+            log.error("link %s: what was opened for it in the firewall could not be closed: %s", name, error)
 
     def _expect_strict(self) -> None:
         """Have strict mode go on as it was: also for a link whose settings cannot be read now."""
@@ -151,21 +155,38 @@ class Links:
             log.error("a call of link %s runs, but its settings cannot be read: it is left alone", name)
         else:
             log.warning("a call of link %s runs, but there are no settings for it: stopped", name)
-            await self._machinery.units.stop(name)
-            try:
-                self._forget(name)
-            except StorageFailed as error:
-                log.error("link %s: %s", name, error)
+            self._machinery.spawn(self._end_the_lost(name))
 
-    def _forget_the_lost(self) -> None:
+    async def _end_the_lost(self, name: str) -> None:
+        """End a call that has no settings any more, as one of a link ends; what it needs for that is forgotten last."""
+        machinery = self._machinery
+        async with self._changing:  # nobody makes a link of this name meanwhile
+            try:
+                if not await stopped(name, machinery.units):
+                    log.error("link %s: its call does not end", name)
+                    return
+            except CallError as error:
+                log.error("link %s: its unit could not be stopped: %s", name, error)
+                return
+            if remains.found(name, machinery.logs, last_words(name, machinery.logs)):
+                await remains.clear(name, machinery.units)
+            await self._close_opening(name)
+            self._forget_if_lost(name)
+
+    def _forget_the_lost(self, but_for: Collection[str] = ()) -> None:
         """Forget links whose settings were removed when nobody looked: a password above all is not to be inherited."""
-        for name in sorted({*pppfiles.names(self._machinery.peers), *self._machinery.store.remembered()}):
-            if name not in self.by_name and not self._machinery.store.has_link(name):
-                log.warning("link %s has no settings any more: its peer file and password are removed", name)
-                try:
-                    self._forget(name)
-                except StorageFailed as error:
-                    log.error("link %s: %s", name, error)
+        names = {*pppfiles.names(self._machinery.peers), *self._machinery.store.remembered()}
+        for name in sorted(names - set(but_for)):
+            self._forget_if_lost(name)
+
+    def _forget_if_lost(self, name: str) -> None:
+        if name in self.by_name or self._machinery.store.has_link(name):
+            return
+        log.warning("link %s has no settings any more: its peer file and password are removed", name)
+        try:
+            self._forget(name)
+        except StorageFailed as error:
+            log.error("link %s: %s", name, error)
 
     def _forget(self, name: str) -> None:
         pppfiles.remove(name, self._machinery.peers)  # the password is in it

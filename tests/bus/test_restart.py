@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cablecar.helper import reasons, remains
+from cablecar.helper import call, reasons, remains
+from cablecar.helper.bus import CallError
 from cablecar.helper.errors import StorageFailed
 from cablecar.helper.links import Changes, Links
 from cablecar.helper.pppd import Exit
@@ -154,6 +155,62 @@ async def test_a_wish_that_a_kill_left_without_a_call_is_dialed(stage: Stage) ->
     async with another(stage) as link:
         await stage.until(lambda: LINK in stage.units.active)
         assert link.status.state == "dialing"
+
+
+async def test_a_call_without_settings_has_its_scripts_and_its_firewall_seen_to_before_it_is_forgotten(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await added(stage)
+    await come_up(stage)
+    (stage.units.logs / f"{LINK}.hooks").write_text("what is up")
+    (stage.units.logs / "openings").write_text(LINK)
+    (stage.store.configuration / f"links/{LINK}.toml").unlink()
+    stage.units.ends_when_stopped = False
+    stage.units.finished.clear()
+    closed, looks = [], []
+
+    async def is_running(link: str) -> bool:
+        looks.append(link)
+        return link in stage.units.active
+
+    async def close(link: str) -> None:
+        assert link not in stage.units.active
+        assert stage.store.password(link), "what is forgotten first is not taken back by the next start after a kill"
+        closed.append(link)
+
+    monkeypatch.setattr(stage.machinery.openings, "close", close)
+    monkeypatch.setattr(stage.units, "is_running", is_running)
+    monkeypatch.setattr(call, "LOOK_EVERY", 0.01)
+    links = Links(stage.machinery)
+    await links.begin(at_boot=False)
+    making = asyncio.ensure_future(links.add(LINK, {"server": "203.0.113.7", "user": "u"}))
+    await stage.until(lambda: len(looks) > 2)
+    assert not closed and not stage.units.finished and not making.done()
+    assert (stage.peers / LINK).exists() and (stage.units.logs / f"{LINK}.hooks").exists()
+    stage.units.active.clear()
+    await making
+    assert (stage.units.finished, closed) == ([f"cablecar-killed@{LINK}.service"], [LINK])
+    assert stage.store.password(LINK) is None and not (stage.peers / LINK).exists()
+
+
+@pytest.mark.parametrize("fault", ["systemd refuses", "it does not end"])
+async def test_a_call_without_settings_that_goes_on_keeps_what_it_has(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    await added(stage)
+    await come_up(stage)
+    (stage.store.configuration / f"links/{LINK}.toml").unlink()
+
+    async def stop(link: str) -> None:
+        if fault == "systemd refuses":
+            raise CallError("x", "y")
+
+    monkeypatch.setattr(stage.units, "stop", stop)
+    monkeypatch.setattr(call, "END_LIMIT", 0.05)
+    monkeypatch.setattr(call, "LOOK_EVERY", 0.01)
+    await Links(stage.machinery).begin(at_boot=False)
+    await stage.until(lambda: "could not be stopped" in caplog.text or "does not end" in caplog.text)
+    assert (stage.peers / LINK).exists()
 
 
 async def test_what_is_left_of_a_removed_link_goes(stage: Stage) -> None:

@@ -378,7 +378,7 @@ async def test_a_call_without_settings_is_ended_at_the_start(stage: Stage) -> No
     stage.units.active.add("forgotten")
     stage.units.on_end["forgotten"] = lambda ended: None
     await Links(stage.machinery).begin(at_boot=False)
-    assert stage.units.active == set()
+    await stage.until(lambda: stage.units.active == set())
 
 
 async def test_what_is_wanted_is_dialed_at_the_start(stage: Stage) -> None:

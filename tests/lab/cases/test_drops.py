@@ -1,9 +1,11 @@
 """The provider, the kernel or somebody on this machine ends the call, or the helper itself dies."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import lab
 import lines
@@ -116,12 +118,33 @@ def test_a_shutdown_keeps_the_wish() -> None:
 
 @pytest.mark.usefixtures("up")
 def test_a_call_without_settings_is_ended_at_the_next_start() -> None:
+    said, script = Path("/root/down.said"), Path(f"/etc/ppp/ip-down.d/{lab.LINK}/50-says")
+    script.parent.mkdir()
+    script.write_text(f"#!/bin/sh\necho down >>{said}\n")
+    script.chmod(0o755)
+    lab.run("nft", "add", "table", "inet", "others")
+    lab.run("nft", "add", "chain", "inet", "others", "in", "{ type filter hook input priority 0; policy accept; }")
+    opening = ("ip", "saddr", lab.SERVER, "accept", "comment", f'"cablecar {lab.LINK}"')
     lab.run("systemctl", "stop", "cablecar-helper.service")
+    # As an opening that was made for the call.
+    lab.run("nft", "insert", "rule", "inet", "others", "in", *opening)
+    Path("/run/cablecar/openings").write_text(lab.LINK)
     settings = lab.run("cat", f"/etc/cablecar/links/{lab.LINK}.toml").output
     lab.run("rm", f"/etc/cablecar/links/{lab.LINK}.toml")
-    lab.run("systemctl", "start", "cablecar-helper.service")
-    lab.eventually(lambda: not lab.call_processes(), 15, "the call is ended")
-    lab.eventually(lambda: not lab.our_routes_and_rules(), 5, "nothing is left")
+    try:
+        lab.run("systemctl", "start", "cablecar-helper.service")
+        lab.eventually(lambda: not lab.call_processes(), 15, "the call is ended")
+        lab.eventually(lambda: not lab.our_routes_and_rules(), 5, "nothing is left")
+        lab.eventually(said.exists, 15, "its scripts have run")
+        lab.eventually(lambda: not Path("/run/cablecar/openings").exists(), 15, "the firewall is closed")
+        assert "cablecar" not in lab.run("nft", "list", "table", "inet", "others").output
+        lab.eventually(lambda: not Path(f"/etc/ppp/peers/{lab.LINK}").exists(), 15, "it is forgotten")
+        assert said.read_text() == "down\n"
+        assert not Path(f"/run/cablecar/{lab.LINK}.hooks").exists()
+    finally:
+        lab.run("nft", "delete", "table", "inet", "others")
+        shutil.rmtree(script.parent)
+        said.unlink(missing_ok=True)
     lab.run("systemctl", "stop", "cablecar-helper.service")
     with open(f"/etc/cablecar/links/{lab.LINK}.toml", "w") as file:
         file.write(settings)
