@@ -109,7 +109,8 @@ class Link:
         self._port = port
         self._clock = clock
         self._redial = redial
-        self._by_hand = False  # the call is somebody's `pon`, and nobody asked us to keep it up
+        self._begun_by_hand = False  # the call is somebody's `pon`
+        self._by_hand = False  # and nobody asked us to keep it up
         self.reconnects = reconnects
         self._after = After.DECIDE
         self._cause: Reason | None = None  # why we are stopping, when we know better than the call
@@ -184,7 +185,7 @@ class Link:
         self._port.wake_after(None)
         seconds_up = None if self._up_since is None else self._clock() - self._up_since
         self._up_since = None
-        by_hand, self._by_hand = self._by_hand, False
+        by_hand, self._by_hand, self._begun_by_hand = self._by_hand, False, False
         # To wait for a cable is no redial.
         retries = cause.retry and (self.reconnects or cause is reasons.NO_CABLE) and not by_hand
         again = after in (After.DIAL, After.AWAKE, After.SETTLE) or (after is After.DECIDE and retries)
@@ -296,6 +297,7 @@ class Link:
 
         With `by_hand` somebody else dialed it: unless the link is wanted anyway, it is not dialed again when it ends.
         """
+        self._begun_by_hand = by_hand
         self._by_hand = by_hand and self.status.state != WAITING
         # Who dials by hand may want to watch it fail: pppd itself gives up in time.
         self._port.wake_after(None if by_hand else DIAL_LIMIT)
@@ -312,6 +314,11 @@ class Link:
     def is_by_hand(self) -> bool:
         """Whether somebody else dialed the call, and nobody asked us to keep it up."""
         return self._by_hand
+
+    @property
+    def was_begun_by_hand(self) -> bool:
+        """Whether somebody else dialed the call, which is his to end, whoever has asked us since to keep it up."""
+        return self._begun_by_hand
 
     @property
     def is_at_rest(self) -> bool:

@@ -261,15 +261,20 @@ class LinkObject(ServiceInterface):
     async def disconnect(self) -> None:
         """Take the link down."""
         link = self._present()
-        if link.machine.is_by_hand or link.wanted_by not in (None, AUTOMATIC, caller().uid):
-            assert self._bus.guard is not None
-            await self._bus.guard.demand(caller(), names.ACTION_DISCONNECT_OTHER, {"link": self._link.name})
+        if link.machine.was_begun_by_hand or link.wanted_by not in (None, AUTOMATIC, caller().uid):
+            await self._demand_to_end_anothers()
         await self._present().disconnect()
 
     @dbus_method("Reconnect", names.ACTION_CONNECT)
     async def reconnect(self) -> None:
         """Hang up and dial at once."""
+        if self._present().machine.was_begun_by_hand:
+            await self._demand_to_end_anothers()
         await self._present().reconnect(caller().uid)
+
+    async def _demand_to_end_anothers(self) -> None:
+        assert self._bus.guard is not None
+        await self._bus.guard.demand(caller(), names.ACTION_DISCONNECT_OTHER, {"link": self._link.name})
 
     @dbus_method("SetPassword", names.ACTION_MODIFY, check_password)
     def set_password(self, password: DBusStr) -> None:

@@ -279,6 +279,7 @@ class FakePolkit:
     """
 
     answer: list[Any] = field(default_factory=lambda: [True, False, {}])
+    refused: set[str] = field(default_factory=set)  # actions that are, whatever the answer is to others
     hangs: bool = False
     asks_people: bool = False
     questions: list[list[Any]] = field(default_factory=list)
@@ -302,6 +303,8 @@ class FakePolkit:
         self.questions.append(message.body)
         if self.asks_people and not message.body[3]:
             return Message.new_method_return(message, "(bba{ss})", [[False, True, {}]])
+        if message.body[1] in self.refused:
+            return Message.new_method_return(message, "(bba{ss})", [[False, False, {}]])
         if not self.hangs:
             return Message.new_method_return(message, "(bba{ss})", [self.answer])
         self._later = asyncio.ensure_future(self._answer_later(bus, message))

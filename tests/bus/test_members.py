@@ -813,6 +813,30 @@ async def test_a_call_by_hand_is_not_anybodys_to_end(stage: Stage, polkit: FakeP
             pppd.kill()
 
 
+@pytest.mark.parametrize("member", ["Disconnect", "Reconnect"])
+async def test_who_connects_a_call_by_hand_may_not_end_it_for_that(
+    stage: Stage, polkit: FakePolkit, tmp_path: Path, member: str
+) -> None:
+    stage.store.save_password(LINK, b"secret")
+    pppd = await dialed_by_hand(tmp_path)
+    try:
+        (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
+        stage.units.say(f"{LINK}.byhand", *stage.up_lines)
+        stage.links.network_changed()
+        await stage.until(lambda: stage.links.get(LINK).status.state == "up")
+        assert (await stage.client.link("Connect")).message_type is MessageType.METHOD_RETURN
+        polkit.refused.add("org.cablecar1.disconnect-other")
+        assert (await stage.client.link(member)).error_name == "org.cablecar1.Error.NotAuthorized"
+        assert (stage.links.get(LINK).status.state, pppd.returncode) == ("up", None)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            pppd.kill()
+    await stage.until(lambda: LINK in stage.units.active)  # it is kept up, by a call of its own
+    stage.units.say(LINK, *stage.up_lines)
+    await stage.until(lambda: stage.links.get(LINK).status.state == "up")
+    assert (await stage.client.link("Disconnect")).message_type is MessageType.METHOD_RETURN
+
+
 async def test_what_a_killed_helper_left_half_written_is_swept_at_the_start(stage: Stage) -> None:
     await added(stage)
     left = [

@@ -483,6 +483,16 @@ def test_who_connects_a_call_by_hand_wants_it_kept_up() -> None:
     assert play.state == "dialing"
 
 
+def test_a_call_by_hand_stays_one_until_it_ends_whoever_connects_it() -> None:
+    play = Play()
+    play.adopt()
+    play.link.answered("ppp0")
+    play.link.connect()
+    assert (play.link.is_by_hand, play.link.was_begun_by_hand) == (False, True)
+    play.end(reasons.HANGUP)
+    assert (play.state, play.link.was_begun_by_hand) == ("dialing", False)
+
+
 def test_a_call_by_hand_that_somebody_connects_has_to_come_up_in_time() -> None:
     play = Play()
     play.adopt()
