@@ -1,7 +1,7 @@
 """What is kept on disk about links: settings, secrets, and what the user wants.
 
     /etc/cablecar/links/NAME.toml     settings, for people to read and edit
-    /etc/cablecar/secrets/NAME        the password, as bytes
+    /etc/cablecar/secrets/NAME        the password, in UTF-8
     /var/lib/cablecar/wishes/NAME     the uid of who wants the link up; no file means down. A wish outlives a reboot
     /var/lib/cablecar/strict/NAME     there while strict mode holds for the link: its local networks, one a line
     /run/cablecar/NAME.json           what the helper leaves for the next one of this boot: the call, or the rest
@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from cablecar.helper import safefile
 from cablecar.helper.carriers import BY_PROTOCOL
-from cablecar.helper.errors import CablecarError, InvalidSetting, StorageFailed
+from cablecar.helper.errors import CablecarError, InvalidPassword, InvalidSetting, StorageFailed
 from cablecar.helper.names import LINK_NAME
-from cablecar.helper.settings import Preset, Settings, check, fill, parse
+from cablecar.helper.settings import Preset, Settings, check, check_password, fill, parse
 
 if TYPE_CHECKING:
     from tomlkit.items import Array
@@ -218,12 +218,18 @@ class Store:
         """Return a link's password, None when none was set.
 
         Raises:
-            StorageFailed: The file is not in order.
+            StorageFailed: The file is not in order, or holds what `SetPassword` would not take.
         """
+        path = self._secret_path(name)
         try:
-            return safefile.read(self._secret_path(name)) or None
+            text = safefile.read(path).decode().removesuffix("\n")  # an editor, or `echo`, ends it so
+            return check_password(text) if text else None
         except FileNotFoundError:
             return None
+        except UnicodeDecodeError:
+            raise StorageFailed(f"{path}: The password is not in UTF-8.") from None
+        except InvalidPassword as error:
+            raise StorageFailed(f"{path}: {error}") from None
 
     def save_wish(self, name: str, uid: int | None) -> None:
         """Remember that user `uid` wants the link up, or with None that nobody does."""

@@ -863,6 +863,16 @@ async def test_a_peer_file_that_somebody_else_has_made_meanwhile_is_named_and_wa
     assert (stage.peers / LINK).read_text() == "noauth\n"
 
 
+async def test_a_password_file_that_holds_none_is_named(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    await added(stage)
+    path = stage.store.configuration / f"secrets/{LINK}"
+    path.write_bytes(b"se\0cret")
+    assert await refused_by_the_helper(stage) == ("org.cablecar1.Error.Storage", "waiting")
+    assert str(path) in caplog.text
+    assert "cret" not in caplog.text.replace("secrets", "")
+    assert "Traceback" not in caplog.text
+
+
 async def test_a_file_of_the_helpers_own_that_fails_is_named_and_tried_again_later(stage: Stage) -> None:
     await added(stage)
     (stage.store.configuration / f"secrets/{LINK}").chmod(0o622)

@@ -199,6 +199,24 @@ def test_passwords_and_wishes(store: Store) -> None:
     assert not [path for path in store.configuration.rglob("*") if path.is_file()]
 
 
+@pytest.mark.parametrize(
+    ("content", "password"), [(b"secret\n", b"secret"), (b" x \n", b" x "), (b"\n", None), (b"", None)]
+)
+def test_who_writes_a_password_file_may_end_its_line(store: Store, content: bytes, password: bytes | None) -> None:
+    store.save_password("a", content)
+    assert store.password("a") == password
+
+
+@pytest.mark.parametrize("content", [b"se\0cret", b"secret" * 43, b"secret\r\n", b"secret\n\n", b"secret\xff"])
+def test_a_password_file_that_holds_none_is_named_and_not_shown(store: Store, content: bytes) -> None:
+    store.save_password("a", content)
+    with pytest.raises(StorageFailed) as refusal:
+        store.password("a")
+    said = str(refusal.value).removeprefix(f"{store.configuration}/secrets/a: The password ")
+    assert said != str(refusal.value)
+    assert "cret" not in said
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a"
     safefile.replace(path, b"old")
