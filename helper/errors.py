@@ -18,9 +18,16 @@ from cablecar.helper.names import ERROR_PREFIX
 
 
 class CablecarError(Exception):
-    """An error with a D-Bus name; `str()` of it is the sentence for people and never holds a secret."""
+    """An error with a D-Bus name; `str()` of it is the sentence for people and never holds a secret.
+
+    It may name a file, and a file's name may hold any bytes: those that forge something, or that no message can carry,
+    stand in it as escapes.
+    """
 
     name: ClassVar[str] = "Failed"
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("".join(char if char.isprintable() else ascii(char)[1:-1] for char in sentence))
 
     @property
     def dbus_name(self) -> str:

@@ -293,6 +293,16 @@ async def test_hostile_settings_files_are_left_out_and_named(
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.parametrize("name", [b"caf\xe9", b"\x1b[2J", b"a\nb"])
+async def test_a_settings_file_whose_name_is_no_text_is_named_to_who_reloads(stage: Stage, name: bytes) -> None:
+    folder = stage.store.configuration / "links"
+    folder.mkdir(exist_ok=True)
+    (folder / os.fsdecode(name + b".toml")).write_text(toml({"server": SERVER, "user": "u"}))
+    answer = await stage.client.manager("Reload")
+    assert answer.error_name == error("InvalidSetting")
+    assert f"{folder}/" in answer.body[0] and answer.body[0].isprintable()
+
+
 async def members(stage: Stage) -> list[tuple[str, str, str, str]]:
     """Path, interface, name and signature of every method of ours that there is."""
     found = []
