@@ -48,6 +48,7 @@ _LOCAL: Final = tuple(
     map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"))
 )
 _PROVIDER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_BIDI: Final = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # Unicode's Bidi_Control
 
 
 class Preset(Protocol):
@@ -163,7 +164,7 @@ def check_password(password: str) -> bytes:
     """Return the password as the bytes that PPP carries.
 
     Raises:
-        InvalidPassword: It is empty, longer than 255 bytes, or has control characters.
+        InvalidPassword: It is empty, longer than 255 bytes, or has control characters, those of direction among them.
     """
     try:
         return _credential(password)
@@ -325,7 +326,12 @@ def _plain(text: str) -> str:
 
 
 def _credential(value: object) -> bytes:
-    data = _plain(_text(value)).encode()
+    text = _text(value)
+    # Nobody sees it in a menu or between other words. What joins letters or parts them belongs to people's writing.
+    for char in text:
+        if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _BIDI:
+            raise ValueError("must not have characters that control, break lines or turn the direction of text")
+    data = text.encode()
     if not data:
         raise ValueError("must not be empty")
     if len(data) > MAX_CREDENTIAL:

@@ -28,12 +28,16 @@ TITLES_REFUSED = ("a\nb", "\x1b[2J", "\x7f", "\u202etxt", "\u2028", "\ufeffa", "
 _CREDENTIALS_CARRIED = (
     "u@C012", "DOM\\user", "a b", 'a"b', "a'b", "a\\", 'a\\"', "a#b", "#a", "*", "שלום", "\u00e9", "e\u0301",
     'u" plugin "/tmp/p.so', f'u" pty "{payload(5)}', 'u\\" plugin x', "u\\n", "u\\x00", "u\\000", "--", "-- plugin x",
-    "@/etc/shadow", "%s%n%x", "10.0.0.1:10.0.0.2", "b" * 255,
+    "@/etc/shadow", "%s%n%x", "10.0.0.1:10.0.0.2", "b" * 255, "\u0645\u06cc\u200c\u062e\u0648", "\U0001f469\u200d\U0001f4bb",
+    "co\u00adop", "\ufeffa",
 )  # fmt: skip
 _CREDENTIALS_REFUSED = (
     "", "u\nplugin /tmp/p.so", f'u\r\npty "{payload(4)}"', "u\x00x", "u\x1b]0;x\x07", "u\x7f", "u\x85x", "u\u2028x",
-    "u\u202ex", "a\tb", "a" * 256, "\u05e9" * 128,
+    "u\u202ex", "u\u2066x", "u\u200fx", "u\u061cx", "a\tb", "a" * 256, "\u05e9" * 128,
 )  # fmt: skip
+
+
+BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def _random_texts(count: int) -> tuple[str, ...]:
@@ -43,7 +47,8 @@ def _random_texts(count: int) -> tuple[str, ...]:
     while len(texts) < count:
         highest = chance.choice((0x7E, 0xFF, 0xFFFF, 0x10FFFF))
         text = "".join(chr(chance.randint(0x20, highest)) for _ in range(chance.randint(1, 63)))
-        text = "".join(char for char in text if unicodedata.category(char) not in ("Cc", "Cf", "Cn", "Cs", "Zl", "Zp"))
+        kept = (char for char in text if unicodedata.category(char) not in ("Cc", "Cn", "Cs", "Zl", "Zp"))
+        text = "".join(char for char in kept if char not in BIDI)
         if text:
             texts.append(text)
     return tuple(texts)
