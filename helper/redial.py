@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-BASE: Final = 2.0  # seconds before the second try
+BASE: Final = 2.0  # seconds before the second try, on the average
 CAP: Final = 300.0  # seconds at the most
+SPREAD: Final = 0.1  # of a pause that is asked for: as much may come on top
 STABLE: Final = 120.0  # seconds up, after which a drop counts as the first
 
 
@@ -38,17 +39,22 @@ class Redial:
         if seconds_up >= STABLE:
             self.reset()
         self.attempt += 1
-        least = max(pause, self.minimum)
-        if self.attempt == 1:
-            return least
-        return self._longer(least)
+        least = max(pause, self.minimum - seconds_up)
+        return self._longer(least) if self.attempt > 1 else self._spread(least)
 
     def after_failure(self, pause: float = 0.0) -> float:
         """Return how long to wait after a dial that failed, in seconds; at least `pause`."""
         self.attempt += 1
         return self._longer(max(pause, self.minimum))
 
+    # Many customers whom the same server dropped dial at once, which is the soonest for each of them; those whom it refuses
+    # then do not come back in step.
+
     def _longer(self, least: float) -> float:
-        # Decorrelated jitter: many customers whom the same server dropped do not come back in step.
-        self._delay = min(CAP, self.uniform(BASE, max(BASE, self._delay * 3)))
-        return max(self._delay, least)
+        # Decorrelated jitter.
+        low, high = (BASE, self._delay * 3) if self._delay else (BASE / 2, BASE * 3 / 2)
+        self._delay = min(CAP, self.uniform(low, high))
+        return max(self._delay, self._spread(least))
+
+    def _spread(self, least: float) -> float:
+        return least + self.uniform(0.0, least * SPREAD) if least > 0 else 0.0

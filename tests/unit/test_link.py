@@ -201,7 +201,7 @@ def test_failed_dials_come_ever_more_slowly_up_to_the_cap() -> None:
         delays.append(play.link.status.next_retry - play.world.now)
         play.pass_time(delays[-1])
         assert play.state == "dialing"
-    assert delays == [BASE, 6.0, 18.0, 54.0, 162.0, CAP, CAP, CAP]
+    assert delays == [BASE * 3 / 2, 9.0, 27.0, 81.0, 243.0, CAP, CAP, CAP]
 
 
 def test_a_flapping_line_is_not_dialed_at_once_again() -> None:
@@ -503,9 +503,30 @@ def test_a_call_by_hand_that_somebody_connects_has_to_come_up_in_time() -> None:
 
 def test_a_provider_who_locks_fast_dialers_is_dialed_slowly() -> None:
     redial = Redial(lambda low, high: low, minimum=1000.0)
-    assert redial.after_drop(1.0) == 1000.0
-    assert redial.after_drop(1.0) == 1000.0
+    assert redial.after_drop(1.0) == 999.0
+    assert redial.after_drop(1.0) == 999.0
     assert redial.after_failure() == 1000.0
+    assert redial.after_drop(STABLE) == 1000.0 - STABLE
+
+
+def test_a_provider_who_locks_fast_dialers_does_not_mind_who_was_up_for_long() -> None:
+    redial = Redial(lambda low, high: high, minimum=1000.0)
+    assert redial.after_drop(1001.0) == 0.0
+    assert redial.after_failure() >= 1000.0
+
+
+@pytest.mark.parametrize("minimum", [0.0, 1000.0])
+@pytest.mark.parametrize("pause", [0.0, 30.0, 60.0])
+def test_customers_whom_one_server_dropped_do_not_come_back_in_step(minimum: float, pause: float) -> None:
+    early, late = (Redial(choose, minimum=minimum) for choose in (min, max))
+    for _ in range(4):
+        soonest = early.after_failure(pause)
+        assert max(minimum, pause, BASE / 2) <= soonest < late.after_failure(pause)
+    early.reset()
+    late.reset()
+    soonest, latest = early.after_drop(STABLE, pause), late.after_drop(STABLE, pause)
+    assert soonest < latest if minimum or pause else soonest == latest == 0.0
+    assert soonest >= max(pause, minimum - STABLE)
 
 
 def test_a_reason_may_ask_for_a_pause() -> None:
