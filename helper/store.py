@@ -349,9 +349,13 @@ def _edited(old: str, settings: Settings) -> bytes:
 
 
 def _edit_list(items: "Array", wanted: Sequence[str]) -> None:
-    """Take out and put in what differs: the comments beside the others stay."""
-    for item in [item for item in items if item not in wanted]:
-        items.remove(item)
-    for place, item in enumerate(wanted):
-        if item not in items:
-            items.insert(place, item)
+    """Take out and put in what differs, in its place: the comments beside the others stay."""
+    from difflib import SequenceMatcher
+
+    changes = SequenceMatcher(None, [*items], wanted, autojunk=False).get_opcodes()
+    for change, begin, end, wanted_begin, wanted_end in reversed(changes):
+        if change != "equal":
+            for _ in range(begin, end):
+                del items[begin]
+            for place, item in enumerate(wanted[wanted_begin:wanted_end], begin):
+                items.insert(place, item)

@@ -139,6 +139,45 @@ def test_a_list_whose_order_says_something_gets_it(store: Store) -> None:
     assert store.load_link("a", no_presets).route == "all"
 
 
+ROUTE = """server = "x"
+user = "u"
+route = [
+    "10.0.0.0/8",  # the office
+    # what the neighbour has
+    "192.0.2.0/24",  # seen
+    "198.51.100.0/24",  # tried
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        (
+            (1, 2, 0),
+            ROUTE.replace('    "10.0.0.0/8",  # the office\n', "").replace("tried\n", 'tried\n    "10.0.0.0/8",\n'),
+        ),
+        (
+            (2, 0, 1),
+            ROUTE.replace('    "198.51.100.0/24",  # tried\n', "").replace(
+                '    "10', '    "198.51.100.0/24",\n    "10'
+            ),
+        ),
+    ],
+)
+def test_what_people_wrote_beside_entries_that_keep_their_order_stays(
+    store: Store, order: tuple[int, ...], expected: str
+) -> None:
+    path = store.configuration / "links/a.toml"
+    path.parent.mkdir()
+    path.write_text(ROUTE)
+    settings = store.load_link("a", no_presets)
+    route = tuple(settings.route[place] for place in order)
+    store.save_link("a", replace(settings, route=route))
+    assert path.read_text() == expected
+    assert store.load_link("a", no_presets).route == route
+
+
 def test_a_new_file_begins_with_the_remarks(store: Store) -> None:
     store.save_link("a", SETTINGS, ["`pty` was left out.", "Cron dials it too."])
     lines = (store.configuration / "links/a.toml").read_text().splitlines()
