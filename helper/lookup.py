@@ -74,10 +74,10 @@ class Lookup:
         """Return the addresses of `server`, the one to dial first; `interface` is the cable if one is chosen.
 
         Raises:
-            CallFailed: The name leads nowhere, or to addresses that no server can have.
+            CallFailed: The name leads nowhere, or it is or leads to addresses that no server can have.
         """
         with contextlib.suppress(AddressValueError):
-            return [IPv4Address(server)]  # the settings hold no address that a server cannot have
+            return await self._plausible(link, IPv4Address(server))
         if found := await self._found_early(link, server, interface):
             return found
         async with self._locks.setdefault(link, asyncio.Lock()):
@@ -125,6 +125,12 @@ class Lookup:
             refused = refused or bool(answer)
         raise CallFailed(reasons.SERVER_IMPLAUSIBLE if refused else reasons.SERVER_NOT_FOUND)
 
+    async def _plausible(self, link: str, address: IPv4Address) -> list[IPv4Address]:
+        # The settings know what no server can have, but not what this machine has.
+        if self._is_refused(link, address, await self.routes.own_addresses()):
+            raise CallFailed(reasons.SERVER_IMPLAUSIBLE)
+        return [address]
+
     async def _resolvers(self, interface: str, own: Iterable[IPv4Address]) -> list[str]:
         """Return the contents of resolv.conf(5) to ask with, in turn; an empty one stands for the machine's own."""
         cable = await self.routes.cable(interface)
@@ -137,7 +143,7 @@ class Lookup:
 
     def _is_refused(self, link: str, address: IPv4Address, own: Iterable[IPv4Address]) -> bool:
         if why := doubt(address, own):
-            log.warning("link %s: its server's name is said to lead to %s, %s; it is not dialed", link, address, why)
+            log.warning("link %s: its server is said to be %s, %s; it is not dialed", link, address, why)
         return bool(why)
 
     async def _ask(self, link: str, server: str, resolver: str) -> str:

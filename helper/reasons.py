@@ -121,8 +121,9 @@ SERVER_NOT_FOUND: Final = Reason(
 SERVER_IMPLAUSIBLE: Final = Reason(
     "server-implausible",
     "ServerImplausible",
-    "The server's name leads to an address that no server can have, such as this machine's own. Check the name; if it "
-    "is right, the cable's DNS answers wrongly: restart the modem, and call the provider if this goes on.",
+    "The server's address, or the one that its name leads to, is such as no server can have: this machine's own, for "
+    "example. Check the server in the settings; if it is a name and right, the cable's DNS answers wrongly: restart the "
+    "modem, and call the provider if this goes on.",
 )
 SERVER_UNREACHABLE: Final = Reason(
     "server-unreachable",

@@ -187,6 +187,17 @@ async def test_what_no_server_can_have_is_refused_and_named(
     assert "it is not dialed" in caplog.text
 
 
+async def test_an_address_of_this_machine_is_refused_as_a_name_that_leads_there(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    asker, units = lookup(folder)
+    with pytest.raises(CallFailed) as failure:
+        await asker.addresses("yosefcom", str(OWN), "")
+    assert failure.value.reason.id == "server-implausible"
+    assert "it is not dialed" in caplog.text
+    assert units.asked == []
+
+
 async def test_the_good_among_the_bad_is_taken(folder: Path) -> None:
     asker, _ = lookup(folder, f"127.0.0.1 STREAM\n{OWN} STREAM\n203.0.113.7 STREAM\n")
     assert await asker.addresses("yosefcom", "vpn.example", "") == [IPv4Address("203.0.113.7")]
