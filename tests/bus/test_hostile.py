@@ -25,6 +25,8 @@ from dbus_next.signature import Variant
 
 from cablecar.helper import names
 from cablecar.helper.links import Links
+from cablecar.helper.pppoe import PPPOE
+from cablecar.helper.settings import Settings, full_dict
 from cablecar.helper.wire import plain
 
 if TYPE_CHECKING:
@@ -39,13 +41,19 @@ WRONG_SIGNATURES: dict[str, list[Any]] = {
     "sa{sv}": ["x", {}], "ay": [b"x"],
 }  # fmt: skip
 
-# Every setting with hostile values that it takes, and with those that it does not.
+# Every setting but flags and choices, with hostile values that it takes, and with those that it does not.
 CARRIED: dict[str, tuple[Any, ...]] = {
     "title": hostile.TITLES_CARRIED,
     "server": hostile.SERVERS_CARRIED,
     "user": hostile.USERS_CARRIED,
     "interface": hostile.INTERFACES_CARRIED,
     "mtu": hostile.MTUS_CARRIED,
+    "service": hostile.SERVICES_CARRIED,
+    "vlan": hostile.VLANS_CARRIED,
+    "share": hostile.SHARES_CARRIED,
+    "route": hostile.ROUTES_CARRIED,
+    "strict": hostile.STRICT_CARRIED,
+    "dns": hostile.DNS_CARRIED,
 }
 REFUSED: dict[str, tuple[Any, ...]] = {
     "title": hostile.TITLES_REFUSED,
@@ -53,8 +61,15 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "user": hostile.USERS_REFUSED,
     "interface": hostile.INTERFACES_REFUSED,
     "mtu": hostile.MTUS_REFUSED,
+    "service": hostile.SERVICES_REFUSED,
+    "vlan": hostile.VLANS_REFUSED,
+    "share": hostile.SHARES_REFUSED,
+    "route": hostile.ROUTES_REFUSED,
+    "strict": hostile.STRICT_REFUSED,
     "dns": hostile.DNS_REFUSED,
 }
+DEFAULTS = full_dict(Settings(SERVER, "u"))
+CHOICES = {"provider", "protocol", "authentication", "encryption", "firewall"}
 
 
 def variant(value: Any) -> Variant:
@@ -67,8 +82,17 @@ def on_bus(value: Any) -> bool:
     return "\0" not in str(value)
 
 
+def protocol_of(key: str) -> Variant:
+    return Variant("s", "pppoe" if key in PPPOE.own_settings else "pptp")
+
+
 def with_setting(key: str, value: Any) -> dict[str, Variant]:
-    return {"server": Variant("s", SERVER), "user": Variant("s", "u"), key: variant(value)}
+    return {
+        "protocol": protocol_of(key),
+        "server": Variant("s", SERVER),
+        "user": Variant("s", "u"),
+        key: variant(value),
+    }
 
 
 def error(name: str) -> str:
@@ -145,6 +169,12 @@ async def test_hostile_settings_are_refused_by_name(stage: Stage, foreign: dict[
         assert files(stage) == before, value
 
 
+async def test_no_setting_is_forgotten_here() -> None:
+    flags = {key for key, value in DEFAULTS.items() if type(value) is bool and key != "strict"}
+    assert DEFAULTS.keys() - flags - CHOICES == CARRIED.keys()
+    assert CARRIED.keys() == REFUSED.keys()
+
+
 async def test_pppd_options_are_no_settings(stage: Stage, foreign: dict[str, bytes]) -> None:
     for key in hostile.KEYS_REFUSED:
         answer = await stage.client.manager("AddLink", "sa{sv}", LINK, with_setting(key, "x"))
@@ -162,11 +192,10 @@ async def test_odd_settings_come_out_as_they_went_in(stage: Stage, foreign: dict
         assert answer.message_type is MessageType.METHOD_RETURN, (value, answer.body)
         shown = plain((await stage.client.link("Settings")).body[0])
         assert shown[key] == value
-        if value:  # else it is the default, which needs no line
-            assert tomllib.loads(path.read_text())[key] == value
+        assert tomllib.loads(path.read_text()).get(key, DEFAULTS[key]) == value  # which needs no line
         restarted = Links(stage.machinery)
         await restarted.begin(at_boot=False)
-        assert getattr(restarted.get(LINK).settings, key) == value
+        assert full_dict(restarted.get(LINK).settings)[key] == value
         assert files(stage).keys() - foreign.keys() == {f"etc/links/{LINK}.toml"}, value
         await stage.client.manager("RemoveLink", "s", LINK)
         assert files(stage) == foreign, value
@@ -174,7 +203,7 @@ async def test_odd_settings_come_out_as_they_went_in(stage: Stage, foreign: dict
 
 @pytest.mark.parametrize("key", CARRIED)
 async def test_odd_settings_survive_an_update(stage: Stage, foreign: dict[str, bytes], key: str) -> None:
-    await stage.client.add_link()
+    await stage.client.add_link(protocol=protocol_of(key))
     path = stage.store.configuration / f"links/{LINK}.toml"
     before = tomllib.loads(path.read_text())
     for value in CARRIED[key]:

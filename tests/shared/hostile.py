@@ -82,6 +82,45 @@ INTERFACES_REFUSED = (
 MTUS_CARRIED = (0, 576, 1400, 1500)
 MTUS_REFUSED: tuple[Any, ...] = (-1, 67, 575, 65536, 2**31, True, "1400 plugin x", 1400.5)
 
+SERVICES_CARRIED = (
+    "",
+    "isp",
+    "a b",
+    "#a",
+    "--",
+    "%s%n",
+    '"; id',
+    'x" plugin "/tmp/p.so',
+    "\u05e9\u05dc\u05d5\u05dd",
+    "b" * 255,
+)
+SERVICES_REFUSED = (
+    "a\nb", 'x\r\npty "sh"', "\x1b[2J", "\x7f", "\u202etxt", "\u2028", "\ufeffa", "a" * 256, "\u05e9" * 128
+)  # fmt: skip
+
+VLANS_CARRIED = (0, 1, 35, 4094)
+VLANS_REFUSED: tuple[Any, ...] = (-1, 4095, 2**31, True, "35", "35 egress", 35.5)
+
+SHARES_CARRIED: tuple[list[str], ...] = ([], ["eth1"], ["enp3s0.100", "br-lan"], ["a" * 15], ["missing"])
+SHARES_REFUSED: tuple[Any, ...] = (
+    "eth1", ["eth1\n"], ['eth1" drop'], ["eth1 } accept"], ["*"], [""], ["../eth1"], ["-eth1"], ["eth1:1"], ["lo"],
+    ["all"], ["default"], ["ppp0"], ["cablecar0.35"], ["a" * 16], ["eth1"] * 17,
+)  # fmt: skip
+
+ROUTES_CARRIED: tuple[Any, ...] = ("all", "none", ["198.51.100.0/24"], ["192.0.2.7/32", "10.0.0.0/8"])
+ROUTES_REFUSED: tuple[Any, ...] = (
+    "", "some", "198.51.100.0/24", [], [""], ["all"], ["default"], ["198.51.100.0/24\n"], ["198.51.100.0/24 dev eth0"],
+    ["198.51.100.1/24"], ["10.0.0.0/33"], ["10.0.0.0/-1"], ["\u0661\u0660.0.0.0/8"], ["0.0.0.0/0"], ["::/0"],
+    ["2001:db8::/32"], ["10.0.0.0/8"] * 65,
+)  # fmt: skip
+
+STRICT_CARRIED: tuple[Any, ...] = (False, True, ["192.168.1.0/24"], ["100.64.0.0/10", "10.0.0.0/8"])
+STRICT_REFUSED: tuple[Any, ...] = (
+    "true", "all", 1, [], [""], ["192.168.1.0/24 } accept"], ["192.168.1.0/24\n"], ["192.168.1.5/24"], ["8.8.8.0/24"],
+    ["8.0.0.0/7"], ["10.0.0.0/7"], ["0.0.0.0/0"], ["fe80::/10"], ["10.0.0.0/8"] * 65,
+)  # fmt: skip
+
+DNS_CARRIED: tuple[Any, ...] = ("peer", "cable", "none", ["192.0.2.53"], ["198.51.100.54", "192.0.2.53", "10.99.0.53"])
 DNS_REFUSED: tuple[Any, ...] = (
     "8.8.8.8\nnameserver 6.6.6.6", "8.8.8.8 options rotate", ["8.8.8.8\nnameserver 6.6.6.6"],
     ["8.8.8.8 options rotate"], ["224.0.0.1"], ["0.0.0.0"], ["dns.example"], ["8.8.8.8"] * 1000,
