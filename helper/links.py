@@ -323,6 +323,7 @@ class Links:
             settings = parse(fill(merged, presets) if "provider" in values else merged)
             self._machinery.store.save_link(name, settings)
             self._use(link, settings)
+            self._renew_peer_file(link)
             await link.keep_in()
 
     async def reload(self, changes: Changes) -> None:
@@ -343,6 +344,7 @@ class Links:
             for name, settings in loaded.links.items():
                 if (link := self.by_name.get(name)) is not None:
                     self._use(link, settings)
+                    self._renew_peer_file(link)
                     await link.keep_in()
                 elif len(self.by_name) >= MAX_LINKS:
                     changes.broken.append(f"{name}: {_TOO_MANY}")
@@ -382,6 +384,22 @@ class Links:
             StorageFailed: It could not be written; the old one is intact.
         """
         self._machinery.store.save_password(name, password)
+        self._renew_peer_file(self.get(name))
+
+    def _renew_peer_file(self, link: ManagedLink) -> None:
+        """Have `pon` dial as we would; remove the file where that is for the next dial to find out."""
+        machinery = self._machinery
+        if link.status.state == names.DIALING or not pppfiles.is_ours(link.name, machinery.peers):
+            return  # a call that is being prepared writes it, and is about to be dialed with it
+        try:
+            password = machinery.store.password(link.name)
+            renewed = password is not None and pppfiles.renew(
+                link.name, link.settings, password, machinery.pppd.version(), machinery.peers
+            )
+            if not renewed and link.machine.is_at_rest:  # else a restarted helper still has to know what the call needs
+                pppfiles.remove(link.name, machinery.peers)
+        except (CablecarError, OSError) as error:
+            log.error("link %s: `pon` still dials as before: %s", link.name, error)
 
     def network_changed(self) -> None:
         """Something about interfaces, addresses, routes or rules changed: repair ours, soon and once."""

@@ -1,7 +1,7 @@
 """`/etc/ppp/peers/NAME`: the peer file of a link, as the HOWTO's reader expects it; after the first dial `pon NAME`
 brings the same call up.
 
-The file is rendered whole from the settings and is never edited. Everything that a user may choose passes `quote`,
+The file is rendered whole from the settings and is never edited: at each dial, and when they or the password change. Everything that a user may choose passes `quote`,
 pppd's own word grammar. The password stands in it as the `password` option, mode 0600: so pap-secrets and
 chap-secrets stay untouched, and a password that begins with `@/` is not taken for a file name (pppd(8), SECRETS).
 A file without our first line belongs to somebody else: it is never written to and never removed.
@@ -80,8 +80,9 @@ def render(name: str, settings: Settings, target: str, password: bytes, pppd: Ve
     mtu = settings.mtu or max(carrier.room(cable), MTU_RANGE[0])
     lines = [
         header(name),
-        f"# It is written anew at each dial: edit /etc/cablecar/links/{name}.toml instead.",
+        f"# It is written anew by Cablecar: edit /etc/cablecar/links/{name}.toml instead.",
         f"# It dials {target}.",
+        _found_for(settings),
         f"linkname {name}",
         f"ipparam {name}",
         f"remotename {name}",
@@ -101,6 +102,13 @@ def render(name: str, settings: Settings, target: str, password: bytes, pppd: Ve
         *settings.ppp_options,
     ]
     return ("\n".join(lines) + "\n").encode("ascii")
+
+
+def _found_for(settings: Settings) -> str:
+    """Return the line that tells which settings have led to the target; with others it may be another one."""
+    if BY_PROTOCOL[settings.protocol].over_ip:
+        return f"# Found for: {settings.protocol} {settings.server}"
+    return f"# Found for: {settings.protocol} {settings.interface or 'any'} {settings.vlan}"
 
 
 def write(
@@ -123,6 +131,21 @@ def write(
     # A full disk is no reason not to dial what was dialed before.
     if not (folder / name).exists() or safefile.read(folder / name) != text:
         safefile.replace(folder / name, text)
+
+
+def renew(name: str, settings: Settings, password: bytes, pppd: Version, folder: Path = PEERS) -> bool:
+    """Write a peer file of ours that is there anew between two dials, for `pon`; return whether it could be done.
+
+    It cannot where the settings may lead to another target than the one that it has: only a dial finds that.
+
+    Raises:
+        StorageFailed: It could not be written; the old one is intact.
+    """
+    target = dialled(name, folder)
+    if not target or _found_for(settings).encode() not in safefile.read(folder / name).split(b"\n"):
+        return False
+    write(name, settings, target, password, pppd, folder)
+    return True
 
 
 def check_free(name: str, folder: Path = PEERS) -> None:

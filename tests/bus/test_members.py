@@ -837,6 +837,72 @@ async def test_who_connects_a_call_by_hand_may_not_end_it_for_that(
     assert (await stage.client.link("Disconnect")).message_type is MessageType.METHOD_RETURN
 
 
+async def set_password(stage: Stage, password: str) -> None:
+    assert (await stage.client.link("SetPassword", "s", password)).message_type is MessageType.METHOD_RETURN
+
+
+async def update(stage: Stage, **changes: Variant) -> None:
+    assert (await stage.client.link("Update", "a{sv}", changes)).message_type is MessageType.METHOD_RETURN
+
+
+@pytest.mark.parametrize("state", ["up", "down"])
+async def test_pon_dials_with_the_present_password_and_settings(stage: Stage, state: str) -> None:
+    stage.units.answers["vpn.example"] = ["203.0.113.7"]
+    await added(stage, server=Variant("s", "vpn.example"))
+    await come_up(stage)
+    if state == "down":
+        await stage.client.link("Disconnect")
+    await set_password(stage, "another")
+    await update(stage, mtu=Variant("i", 1400))
+    path = stage.store.configuration / f"links/{LINK}.toml"
+    path.write_text(path.read_text() + "debug = true\n")
+    await stage.client.manager("Reload")
+    lines = (stage.peers / LINK).read_text().splitlines()
+    assert {'password "another"', "mtu 1400", "debug", "# It dials 203.0.113.7."} <= {*lines}
+
+
+async def test_pon_dials_no_server_that_the_link_has_no_more(stage: Stage) -> None:
+    await added(stage)
+    await come_up(stage)
+    before = (stage.peers / LINK).read_text()
+    await update(stage, server=Variant("s", "vpn.example"))
+    await set_password(stage, "another")
+    assert (stage.peers / LINK).read_text() == before, "a helper that is restarted reads there what the call needs"
+    await stage.client.link("Disconnect")
+    await set_password(stage, "yet another")
+    assert not (stage.peers / LINK).exists()
+
+
+async def test_a_peer_file_that_a_call_is_about_to_use_is_left_to_it(stage: Stage) -> None:
+    await added(stage)
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    await set_password(stage, "another")
+    assert 'password "secret"' in (stage.peers / LINK).read_text()
+    stage.units.say(LINK, *stage.up_lines)
+    await dialing
+
+
+async def test_a_peer_file_that_cannot_be_written_fails_no_change(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    await added(stage)
+    await come_up(stage)
+    await stage.client.link("Disconnect")
+    secret = stage.store.configuration / f"secrets/{LINK}"
+    secret.chmod(0o622)
+    await update(stage, mtu=Variant("i", 1400))
+    assert f"link {LINK}: `pon` still dials as before: {secret} can be written by others" in caplog.text
+
+
+async def test_a_foreign_peer_file_is_left_alone_whatever_changes(stage: Stage) -> None:
+    await added(stage)
+    (stage.peers / LINK).write_text("noauth\n")
+    await set_password(stage, "another")
+    await update(stage, server=Variant("s", "vpn.example"))
+    assert (stage.peers / LINK).read_text() == "noauth\n"
+
+
 async def test_what_a_killed_helper_left_half_written_is_swept_at_the_start(stage: Stage) -> None:
     await added(stage)
     left = [

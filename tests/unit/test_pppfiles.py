@@ -1,5 +1,6 @@
 """The peer file: what a user types stays one word, and adds no option."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,42 @@ def test_a_symbolic_link_is_somebody_elses(tmp_path: Path) -> None:
     assert (tmp_path / "target").read_text() == "x"
 
 
+PPPOE = parse({"protocol": "pppoe", "user": "u"})
+NAMED = replace(PLAIN, server="vpn.example")
+
+
+@pytest.mark.parametrize(
+    ("dialed", "now", "is_known"),
+    [
+        (NAMED, replace(NAMED, user="another", mtu=1400, interface="eth1"), True),
+        (NAMED, replace(NAMED, server="vpn.example.net"), False),
+        (NAMED, replace(NAMED, protocol="l2tp"), False),
+        (NAMED, PPPOE, False),
+        (PPPOE, replace(PPPOE, server="ac", service="isp"), True),
+        (PPPOE, replace(PPPOE, interface="eth1"), False),
+        (PPPOE, replace(PPPOE, vlan=35), False),
+    ],
+)
+def test_what_another_dial_may_find_elsewhere_is_not_written_before_it(
+    tmp_path: Path, dialed: Settings, now: Settings, is_known: bool
+) -> None:
+    pppfiles.write("a", dialed, "eth0" if dialed is PPPOE else SERVER, b"old", (2, 5, 2), tmp_path)
+    before = (tmp_path / "a").read_bytes()
+    assert pppfiles.renew("a", now, b"new", (2, 5, 2), tmp_path) == is_known
+    target = pppfiles.dialled("a", tmp_path)
+    assert target == ("eth0" if dialed is PPPOE else SERVER)
+    expected = pppfiles.render("a", now, target, b"new", (2, 5, 2)) if is_known else before
+    assert (tmp_path / "a").read_bytes() == expected
+
+
+def test_a_peer_file_that_is_not_there_or_not_ours_is_not_renewed(tmp_path: Path) -> None:
+    assert not pppfiles.renew("a", NAMED, b"new", (2, 5, 2), tmp_path)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "a").write_text("noauth\n")
+    assert not pppfiles.renew("a", NAMED, b"new", (2, 5, 2), tmp_path)
+    assert (tmp_path / "a").read_text() == "noauth\n"
+
+
 @pytest.mark.parametrize(("version", "expected"), [((2, 4, 9), False), ((2, 5, 0), True), ((2, 5, 2), True)])
 def test_a_full_uplink_is_no_dead_line_where_pppd_can_tell(version: tuple[int, int, int], expected: bool) -> None:
     lines = pppfiles.render("a", PLAIN, SERVER, b"s", version).decode().splitlines()
@@ -169,11 +206,13 @@ def test_a_full_uplink_is_no_dead_line_where_pppd_can_tell(version: tuple[int, i
 @pytest.mark.parametrize(
     ("values", "target", "instead"),
     [
-        ({"protocol": "l2tp", "server": SERVER}, SERVER, {"logfd 2", "mtu 1452", "mru 1452", f"# It dials {SERVER}."}),
+        ({"protocol": "l2tp", "server": SERVER}, SERVER, {"logfd 2", "mtu 1452", "mru 1452", f"# It dials {SERVER}.",
+         f"# Found for: l2tp {SERVER}"}),
         (
             {"protocol": "pppoe", "server": "ac", "service": "isp"}, "eth0.35",
             {"plugin pppoe.so", "nic-eth0.35", 'pppoe-ac "ac"', 'pppoe-service "isp"', "pppoe-padi-timeout 1",
-             "pppoe-padi-attempts 3", "mtu 1500", "mru 1500", "# It dials eth0.35."},
+             "pppoe-padi-attempts 3", "mtu 1500", "mru 1500", "# It dials eth0.35.",
+             "# Found for: pppoe any 0"},
         ),
     ],
 )  # fmt: skip
@@ -184,5 +223,5 @@ def test_l2tp_and_pppoe_share_all_options_with_pptp_but_these(
     other = parse({**values, "user": PLAIN.user})
     lines = set(pppfiles.render("a", other, target, b"s", (2, 5, 2)).decode().splitlines())
     own = {f'pty "/usr/sbin/pptp {SERVER} --nolaunchpppd --nohostroute --loglevel 1 --timeout 0.02"', "mtu 1436", "mru 1436",
-           f"# It dials {SERVER}."}  # fmt: skip
+           f"# It dials {SERVER}.", f"# Found for: pptp {PLAIN.server}"}  # fmt: skip
     assert lines == (pptp - own) | instead
