@@ -929,6 +929,12 @@ async def test_a_peer_file_that_somebody_else_has_made_meanwhile_is_named_and_wa
     assert (stage.peers / LINK).read_text() == "noauth\n"
 
 
+async def test_this_machine_is_not_dialed_as_its_own_server(stage: Stage) -> None:
+    (own,) = stage.routes.own
+    await added(stage, server=Variant("s", str(own)))
+    assert await refused_by_the_helper(stage) == ("org.cablecar1.Error.ServerImplausible", "waiting")
+
+
 async def test_a_password_file_that_holds_none_is_named(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     await added(stage)
     path = stage.store.configuration / f"secrets/{LINK}"
