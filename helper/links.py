@@ -175,8 +175,8 @@ class Links:
 
     def _forget_the_lost(self, but_for: Collection[str] = ()) -> None:
         """Forget links whose settings were removed when nobody looked: a password above all is not to be inherited."""
-        names = {*pppfiles.names(self._machinery.peers), *self._machinery.store.remembered()}
-        for name in sorted(names - set(but_for)):
+        known = {*pppfiles.names(self._machinery.peers), *self._machinery.store.remembered()}
+        for name in sorted(known - set(but_for)):
             self._forget_if_lost(name)
 
     def _forget_if_lost(self, name: str) -> None:
