@@ -25,7 +25,7 @@ XML_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 LETTERS = {"he": "HEBREW LETTER", "ru": "CYRILLIC"}
 # Names and such, which are written alike in every language.
-ALIKE = re.compile(r"{[^}]*}|\b(Cablecar|DNS|MTU|NetworkManager|VLAN)\b")
+ALIKE = re.compile(r"{[^}]*}|\b(Cablecar|DNS|MTU|NetworkManager|VLAN|xl2tpd)\b")
 # One number of each plural form, and where a form of its own is expected.
 FORMS = {"he": [1, 2, 5], "ru": [1, 2, 5]}
 SAME_FORM = {"he": [(3, 11), (5, 21)], "ru": [(1, 21), (2, 24), (5, 11), (5, 112)]}
