@@ -17,6 +17,11 @@ from cablecar.helper import reasons
 from cablecar.helper.names import ERROR_PREFIX
 
 
+def printable(text: object) -> str:
+    """Return text with escapes for the characters that forge something, or that no message can carry."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(text))
+
+
 class CablecarError(Exception):
     """An error with a D-Bus name; `str()` of it is the sentence for people and never holds a secret.
 
@@ -27,7 +32,7 @@ class CablecarError(Exception):
     name: ClassVar[str] = "Failed"
 
     def __init__(self, sentence: str) -> None:
-        super().__init__("".join(char if char.isprintable() else ascii(char)[1:-1] for char in sentence))
+        super().__init__(printable(sentence))
 
     @property
     def dbus_name(self) -> str:

@@ -36,6 +36,7 @@ from cablecar.helper.units import Units
 log = logging.getLogger(__name__)
 
 LIMIT: Final = 12.0  # seconds; the unit's own limit is 10
+GIVE_UP_LIMIT: Final = 3.0  # seconds
 MOST: Final = 16  # addresses of one name
 FRESH: Final = 5.0  # seconds since an early look, whose answer holds no longer than a call takes to end
 PATIENCE: Final = 1.5  # seconds that the next call waits for an early look
@@ -98,10 +99,12 @@ class Lookup:
         self._early[link] = _Early(server, interface, clock(), asyncio.create_task(look()))
 
     async def forget(self, link: str) -> None:
-        """Give up an early look; nothing of it is left afterwards."""
+        """Give up an early look; nothing of it is left afterwards, nor of one that was given up before."""
         if (early := self._early.pop(link, None)) is not None:
             early.looking.cancel()
             await asyncio.wait({early.looking})
+        async with self._locks.setdefault(link, asyncio.Lock()):
+            self._locks.pop(link)
 
     async def _found_early(self, link: str, server: str, interface: str) -> list[IPv4Address]:
         early = self._early.pop(link, None)
@@ -188,14 +191,24 @@ class Lookup:
             for name, text in question.items():
                 # Readable to the unit's user, where the file is put into its sight; nobody else gets into the folder.
                 safefile.replace(self.folder / name, text.encode(), 0o644)
-            async with asyncio.timeout(LIMIT):
-                await self.units.finish(unit)
+            try:
+                async with asyncio.timeout(LIMIT):
+                    await self.units.finish(unit)
+            except (asyncio.CancelledError, TimeoutError):
+                await self._give_up(unit)
+                raise
             return safefile.read(self.folder / answer).decode("ascii", "replace")  # json.dumps writes no other
         except (CallError, TimeoutError, FileNotFoundError):
             return ""
         finally:
             for name in (*question, answer):
                 safefile.remove(self.folder / name)
+
+    async def _give_up(self, unit: str) -> None:
+        # One that still starts would make its answer's file after that was removed.
+        with contextlib.suppress(CallError, TimeoutError):
+            async with asyncio.timeout(GIVE_UP_LIMIT):
+                await self.units.give_up(unit)
 
 
 def _parsed(answer: str) -> Iterator[IPv4Address]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from cablecar.helper import safefile
 from cablecar.helper.carriers import BY_PROTOCOL
-from cablecar.helper.errors import CablecarError, InvalidPassword, InvalidSetting, StorageFailed
+from cablecar.helper.errors import CablecarError, InvalidPassword, InvalidSetting, StorageFailed, printable
 from cablecar.helper.names import LINK_NAME
 from cablecar.helper.settings import Preset, Settings, check, check_password, fill, parse
 
@@ -122,7 +122,7 @@ class Store:
                 loaded.links[path.stem] = self.load_link(path.stem, presets)
             except (CablecarError, OSError) as error:
                 loaded.broken[path.stem] = str(error)
-                log.error("%s is left out: %s", path, error)
+                log.error("%s is left out: %s", printable(path), error)
         return loaded
 
     def has_link(self, name: str) -> bool:

@@ -128,12 +128,23 @@ class Units:
         Raises:
             CallError: systemd refuses.
         """
+        await self._job("RestartUnit", unit)
+
+    async def give_up(self, unit: str) -> None:
+        """Have a oneshot unit end, however far it is, and return when it has.
+
+        Raises:
+            CallError: systemd refuses.
+        """
+        await self._job("StopUnit", unit)
+
+    async def _job(self, method: str, unit: str) -> None:
         ended: asyncio.Queue[str] = asyncio.Queue()
         self._followers.append(ended)
         try:
             if len(self._followers) == 1:
                 await self._bus.follow(*SYSTEMD, "JobRemoved", self._job_removed)
-            (job,) = await self._bus.ask(SYSTEMD, "RestartUnit", "ss", [unit, "replace"])
+            (job,) = await self._bus.ask(SYSTEMD, method, "ss", [unit, "replace"])
             while await ended.get() != job:
                 pass
         finally:

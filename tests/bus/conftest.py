@@ -143,6 +143,9 @@ class FakeUnits:
         lines = [f"{address} STREAM {name}\n" for address in self.answers.get(name, [])]
         (self.logs / f"{link}.addresses").write_text("".join(lines))
 
+    async def give_up(self, unit: str) -> None:
+        pass
+
     async def stop(self, link: str) -> None:
         if self.ends_when_stopped:
             self.end(link, Exit(code=5))

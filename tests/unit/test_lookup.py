@@ -44,6 +44,9 @@ class Answering:
         ends = {"lookup": "addresses", "probe": "probed"}
         (self.folder / f"yosefcom.{ends[kind]}").write_text(answer)
 
+    async def give_up(self, unit: str) -> None:
+        pass
+
 
 @dataclass
 class Known:
@@ -130,6 +133,38 @@ async def test_an_early_look_that_does_not_end_holds_nobody_up(folder: Path, mon
     monkeypatch.setattr(units, "finish", answer)
     async with asyncio.timeout(1):
         assert await asker.addresses("yosefcom", "vpn.example", "") == [IPv4Address("203.0.113.8")]
+
+
+@pytest.mark.parametrize("is_popped", [False, True], ids=["still early", "given up by the next call"])
+async def test_nothing_is_left_of_a_look_that_is_given_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, is_popped: bool
+) -> None:
+    monkeypatch.setattr(lookup_module, "PATIENCE", 0.01)
+    asker, units = lookup(folder)
+
+    starting: list[asyncio.TimerHandle] = []
+
+    async def start(unit: str) -> None:
+        begun = asyncio.get_running_loop().call_later(0.1, (folder / "yosefcom.addresses").touch)
+        starting.append(begun)  # as systemd does, whoever waits for it
+        await asyncio.Event().wait()
+
+    async def give_up(unit: str) -> None:
+        starting.pop(0).cancel()
+
+    monkeypatch.setattr(units, "finish", start)
+    monkeypatch.setattr(units, "give_up", give_up)
+    asker.look_ahead("yosefcom", "vpn.example", "")
+    await asyncio.sleep(0)
+    if is_popped:
+        call = asyncio.create_task(asker.addresses("yosefcom", "vpn.example", ""))
+        await asyncio.sleep(0.05)  # more than its patience: it asks by itself
+        call.cancel()
+        await asyncio.wait({call})
+    async with asyncio.timeout(1):
+        await asker.forget("yosefcom")
+    assert not starting
+    assert list(folder.iterdir()) == []
 
 
 async def test_an_address_is_asked_of_nobody_ahead_either(folder: Path) -> None:

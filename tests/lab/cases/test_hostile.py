@@ -148,25 +148,36 @@ with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as ether:
 
 
 @pytest.fixture
-def hostile_station() -> Iterator[None]:
-    """A station on the cable, beside the provider's concentrator, that forges lines of pppd."""
-    server = lab.run("systemctl", "show", "--value", "--property=MainPID", "isp-pppoe.service").output.strip()
+def concentrator() -> Iterator[int]:
+    """The provider's process, beside a station on the cable that forges lines of pppd."""
+    server = int(lab.run("systemctl", "show", "--value", "--property=MainPID", "isp-pppoe.service").output)
     command = ("nsenter", f"--target={server}", "--net", sys.executable, "-c", STATION)
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
-        yield
+        yield server
+        os.kill(server, signal.SIGCONT)
         process.terminate()
+
+
+def said() -> list[str]:
+    log = Path(f"/run/cablecar/{lab.LINK}.log")
+    return log.read_text().splitlines() if log.exists() else []
 
 
 @pytest.mark.parametrize("line", ["pppoe"], indirect=True)
 @pytest.mark.parametrize("debug", ["false", "true"])
-@pytest.mark.usefixtures("hostile_station", "configured")
-def test_a_station_that_forges_lines_of_pppd_neither_misleads_a_call_nor_ends_it(debug: str) -> None:
+@pytest.mark.usefixtures("configured")
+def test_a_station_that_forges_lines_of_pppd_neither_misleads_a_call_nor_ends_it(debug: str, concentrator: int) -> None:
     lab.link("Update", "a{sv}", "1", "debug", "b", debug)
-    answer = lab.link("Connect", check=False)
+    os.kill(concentrator, signal.SIGSTOP)  # so that the other one speaks first
+    with ThreadPoolExecutor(1) as pool:
+        connecting = pool.submit(lab.link, "Connect", check=False)
+        lab.eventually(lambda: "Using interface eth0" in said(), 20, "it has spoken")
+        assert lab.prop("State") == "dialing"
+        os.kill(concentrator, signal.SIGCONT)
+        answer = connecting.result()
     assert answer.ok, answer.error
-    assert "Using interface eth0" in Path(f"/run/cablecar/{lab.LINK}.log").read_text().splitlines(), "it has spoken"
     assert (lab.prop("State"), lab.prop("Interface")) == ("up", "ppp0")
     os.kill(lab.pppd_pid(), signal.SIGHUP)  # a reason of pppd's own
     lab.eventually(lambda: lab.prop("State") != "up", 10, "it ends")
