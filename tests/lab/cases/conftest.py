@@ -1,4 +1,7 @@
-"""The stage of each lab test: a link that is configured and down, a provider without faults; and the oracle after it."""
+"""The stage of each lab test: a link that is configured and down, a provider without faults; and the oracle after it.
+
+It is asked twice: while the test's link is there, in whatever state the test has left it, and after everything.
+"""
 
 import os
 import sys
@@ -36,20 +39,26 @@ def line(request: pytest.FixtureRequest) -> Line:
     return LINES[getattr(request, "param", "pptp")]
 
 
+@pytest.fixture(autouse=True)
+def judged() -> Iterator[None]:
+    """Whatever the test does: afterwards nothing of it is left, and all that must hold does."""
+    oracle.begin()
+    before = oracle.foreign_files()
+    yield
+    oracle.check(None, before)
+
+
 @pytest.fixture
 def configured(line: Line) -> Iterator[None]:
     """A link `yosefcom` to the lab's provider, down."""
-    before = oracle.foreign_files()
     lab.add_link(**line.settings)
     lab.link("SetPassword", "s", lab.PASSWORD)
     yield
     try:
-        oracle.check_files(lab.PASSWORD)
+        oracle.check(line)
     finally:  # so that it is no fault of the tests to come
         lab.isp("reset")
         lab.manager("RemoveLink", "s", lab.LINK)
-    oracle.check_removed(before)
-    oracle.check_log(lab.PASSWORD)
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """What the lab's tests do by hand: busctl, isp, ip; and waiting for conditions instead of times.
 
-Everything goes by the programs that a person would use, so that a test reads like a terminal session; but for `prop`,
-which tests ask again and again while they wait: a process each time would take the processor from what they wait for.
+Everything goes by the programs that a person would use, so that a test reads like a terminal session; but for `ask`
+and so `prop`, which tests ask again and again while they wait: a process each time would take the processor from what they
+wait for.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import json
 import os
 import queue
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -32,10 +34,13 @@ FLUSH_RULES = (
     "ip rule flush; ip rule add pref 32766 table main protocol kernel; "
     "ip rule add pref 32767 table default protocol kernel"
 )
+CALL_PROCESSES = ("pppd", "pptp", "pptpgw", "pptpcm", "xl2tpd")  # pptp renames its two: gateway and call manager
 LINK = "yosefcom"
+RESOLV = Path("/etc/resolv.conf")
 NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 PATH = f"/org/cablecar1/link/{LINK}"
 MANAGER = ("org.cablecar1", "/org/cablecar1", "org.cablecar1.Manager")
+PROPERTIES = "org.freedesktop.DBus.Properties"
 
 
 @dataclass(frozen=True)
@@ -77,17 +82,15 @@ def link(*arguments: str, check: bool = True) -> Answer:
     return bus("org.cablecar1", PATH, "org.cablecar1.Link", *arguments, check=check)
 
 
-class Properties:
-    """The helper's properties, by a connection to the system bus that is kept."""
+class Bus:
+    """The system bus, by a connection that is kept."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._bus: MessageBus | None = None
 
-    def get(self, path: str, interface: str, name: str) -> Any:
-        """Return its value; the helper is started by the bus if it does not run, as for busctl."""
-        question = Message("org.cablecar1", path, "org.freedesktop.DBus.Properties", "Get", signature="ss",
-                           body=[interface, name])  # fmt: skip
+    def ask(self, question: Message) -> Message:
+        """Return the answer; the helper is started by the bus if it does not run, as for busctl."""
         return self._loop.run_until_complete(self._ask(question))
 
     def close(self) -> None:
@@ -97,28 +100,44 @@ class Properties:
             self._loop.run_until_complete(self._bus.wait_for_disconnect())  # type: ignore[no-untyped-call]
         self._loop.close()
 
-    async def _ask(self, question: Message) -> Any:
+    async def _ask(self, question: Message) -> Message:
         if self._bus is None:
             self._bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
         async with asyncio.timeout(120):
             while (reply := await self._bus.call(question)) and reply.error_name == NO_REPLY:
                 pass  # it was sent to a helper that a test has just killed
         assert reply is not None
-        assert reply.message_type is MessageType.METHOD_RETURN, f"{question.body}: {reply.error_name} {reply.body}"
-        return reply.body[0].value
+        return reply
 
 
-_properties: Final = Properties()
-atexit.register(_properties.close)
+_bus: Final = Bus()
+atexit.register(_bus.close)
+
+
+def ask(interface: str, member: str, signature: str, body: list[Any], path: str, owner: str = MANAGER[0]) -> Message:
+    """Call a method by the connection that is kept, and return its answer, which may be an error."""
+    return _bus.ask(Message(owner, path, interface, member, signature=signature, body=body))
+
+
+def value_of(reply: Message) -> Any:
+    assert reply.message_type is MessageType.METHOD_RETURN, f"{reply.error_name} {reply.body}"
+    return reply.body[0]
 
 
 def prop(name: str, path: str = PATH) -> Any:
-    return _properties.get(path, "org.cablecar1.Link", name)
+    return value_of(ask(PROPERTIES, "Get", "ss", ["org.cablecar1.Link", name], path)).value
 
 
 def version() -> str:
     """The helper's version: what is the same whatever it does."""
-    return str(_properties.get("/org/cablecar1", "org.cablecar1.Manager", "Version"))
+    return str(value_of(ask(PROPERTIES, "Get", "ss", [MANAGER[2], "Version"], MANAGER[1])).value)
+
+
+def failed_units() -> list[str]:
+    """The units of systemd's that have failed."""
+    interface, path = "org.freedesktop.systemd1.Manager", "/org/freedesktop/systemd1"
+    rows = value_of(ask(interface, "ListUnitsFiltered", "as", [["failed"]], path, "org.freedesktop.systemd1"))
+    return [str(row[0]) for row in rows]
 
 
 def add_link(**settings: str) -> None:
@@ -177,18 +196,17 @@ def check_a_short_loss_of_carrier(seconds: float, limit: float) -> None:
     assert pppd_pid() == first
 
 
-def call_processes() -> list[int]:
-    """The processes of calls of ours; the provider's are in another network namespace."""
+def call_processes(*names: str) -> list[int]:
+    """The processes of calls of ours, or those of such a name; the provider's are in another network namespace."""
     mine = os.readlink("/proc/self/ns/net")
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                names = (entry / "comm").read_text().strip(), os.readlink(entry / "ns/net")
+                name, network = (entry / "comm").read_text().strip(), os.readlink(entry / "ns/net")
             except OSError:
                 continue
-            # pptp renames its two processes: gateway and call manager.
-            if names[0] in ("pppd", "pptp", "pptpgw", "pptpcm", "xl2tpd") and names[1] == mine:
+            if name in (names or CALL_PROCESSES) and network == mine:
                 found.append(int(entry.name))
     return found
 
@@ -208,17 +226,30 @@ def redialed(first: int) -> bool:
     return pppd_pid() not in (0, first) and bool(prop("State") == "up")
 
 
+@contextmanager
+def stopped(process: int) -> Iterator[None]:
+    """Have a process stand still meanwhile."""
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
 def helper_pid() -> int:
     return int(run("systemctl", "show", "--value", "--property=MainPID", "cablecar-helper.service").output)
 
 
-def routing(*addresses: str) -> list[str]:
-    """All routes and rules, and last the way to each of the addresses: by one process, for each takes its time here."""
-    asked = ["route show table all", "rule show", *(f"route get {address}" for address in addresses)]
-    done = subprocess.run(
-        ["ip", "-o", "-batch", "-"], check=True, capture_output=True, text=True, input="\n".join(asked)
-    )
-    return done.stdout.splitlines()
+def ip(*commands: str) -> list[str]:
+    """What ip answers to these, each as far as it can: by one process, for each takes its time here."""
+    options: dict[str, Any] = {"capture_output": True, "text": True, "input": "\n".join(commands)}
+    done = subprocess.run(["ip", "-o", "-force", "-batch", "-"], check=False, **options)
+    return [str(line) for line in done.stdout.splitlines()]
+
+
+def routing() -> list[str]:
+    """All routes and rules."""
+    return ip("route show table all", "rule show")
 
 
 def our_routes_and_rules() -> list[str]:

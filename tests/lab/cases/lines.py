@@ -3,8 +3,10 @@
 No test asks which protocol it runs by: what differs stands here.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import lab
 import pytest
@@ -19,6 +21,9 @@ class Line:
         pinned: Whether the server is an address beyond the cable's router, which has to stay on the cable.
         processes: How many a call has.
         silent: The error when nobody serves there.
+        unheard: The error when nothing comes back.
+        kernel: The table in /proc/net of the calls whose packets the kernel carries, and what a row of one begins with; empty
+            where pptp carries them.
         dropped: The reasons that may be told when the server's pppd is killed. xl2tpd tells that the call is over; pptp's
             gateway may lock itself up at its end, told by the kernel and by its call manager at once: silence tells then.
         unit: The unit that the call runs in.
@@ -28,6 +33,8 @@ class Line:
     pinned: bool
     processes: int
     silent: str
+    unheard: str
+    kernel: tuple[str, str]
     dropped: tuple[str, ...]
     unit: str
 
@@ -36,6 +43,11 @@ class Line:
         """The interface that leads to the server's address while a call is up."""
         return "eth0" if self.pinned else "ppp0"
 
+    def kernels_calls(self) -> list[str]:
+        """The calls whose packets the kernel carries; the provider's own ends are in another network namespace."""
+        table, row = self.kernel
+        return re.findall(f"^{row}.*", Path("/proc/net", table).read_text(), re.MULTILINE) if table else []
+
 
 LINES = {
     "pptp": Line(
@@ -43,6 +55,8 @@ LINES = {
         pinned=True,
         processes=3,
         silent="ServerRefused",
+        unheard="ServerUnreachable",
+        kernel=("", ""),
         dropped=("hangup", "path-lost"),
         unit="cablecar-link",
     ),
@@ -51,6 +65,8 @@ LINES = {
         pinned=True,
         processes=2,
         silent="L2tpNoAnswer",
+        unheard="L2tpNoAnswer",
+        kernel=("pppol2tp", r"  SESSION 'sess \d+/[1-9]"),  # session 0 is the tunnel itself
         dropped=("terminated-by-peer",),
         unit="cablecar-l2tp",
     ),
@@ -59,6 +75,8 @@ LINES = {
         pinned=False,
         processes=1,
         silent="NoConcentrator",
+        unheard="NoConcentrator",
+        kernel=("pppoe", r"[0-9A-F]{8} "),
         dropped=("hangup",),
         unit="cablecar-link",
     ),

@@ -140,7 +140,7 @@ def test_a_hand_made_peer_is_taken_over_and_connects() -> None:
     text = Path(f"/etc/cablecar/links/{name}.toml").read_text()
     assert "plugin" in text
     lab.manager("RemoveLink", "s", name)
-    oracle.check_down(before)
+    oracle.check(None, before)
 
 
 @pytest.mark.usefixtures("configured")

@@ -3,7 +3,6 @@
 import contextlib
 import re
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -11,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import lab
+import oracle
 import pytest
+from test_stays_right import names_the_peers
 
 ROUTER, BROADCAST6 = "10.20.30.1", "ff02::1"
 TARGETS = {lab.HOST: 9, lab.SERVER: 9, ROUTER: 53}
 NAME = "pptp.provider.example"
-IN_ISP = ("ip", "netns", "exec", "isp")
 HOME = ("ip", "netns", "exec", "home")
 # Of the customer, and neither the tunnel nor DHCP.
 LEAKS = f"(ip or ip6) and not (host {lab.SERVER} and (proto 47 or tcp port 1723)) and not udp port 67"
@@ -48,25 +48,8 @@ def talking() -> Iterator[None]:
         thread.join()
 
 
-@contextmanager
-def watching() -> Iterator[list[str]]:
-    """What arrives at the provider's end of the cable meanwhile; the lines are there afterwards."""
-    lines: list[str] = []
-    command = [*IN_ISP, "tcpdump", "-lnn", "-Q", "in", "-i", "cable", LEAKS]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tcpdump:
-        assert tcpdump.stdout is not None and tcpdump.stderr is not None
-        while "listening on" not in (said := tcpdump.stderr.readline()):
-            assert said, f"tcpdump has ended with {tcpdump.wait()}"
-        try:
-            yield lines
-            time.sleep(0.5)  # what was sent by now has arrived; without it a leak at the very end is not seen
-        finally:
-            tcpdump.terminate()
-        lines += filter(None, tcpdump.stdout.read().splitlines())  # it ends with an empty one
-
-
 def everything_leaves() -> bool:
-    with watching() as seen:
+    with oracle.outside(LEAKS) as seen:
         time.sleep(1)
     return all(any(address in line for line in seen) for address in (*TARGETS, BROADCAST6))
 
@@ -101,7 +84,7 @@ def test_nothing_but_the_tunnel_leaves_by_the_cable() -> None:
         lab.eventually(everything_leaves, 30, "the control: without strict mode it is seen")
         update("2", "strict", "b", "true", "server", "s", NAME)
         lab.link("Connect")
-        with watching() as seen:
+        with oracle.outside(LEAKS) as seen:
             assert lab.device_to(lab.HOST) == "ppp0"
             assert lab.reaches()
             since = lab.prop("Since")
@@ -121,7 +104,7 @@ def test_nothing_but_the_tunnel_leaves_by_the_cable() -> None:
         assert [line for line in seen if line not in questions] == []
         lab.run("nft", "flush", "ruleset")
         print(f"flushed rules are back after {lab.eventually(lambda: 'reject' in table(), 2, 'repaired'):.2f} s")
-        with watching() as seen:
+        with oracle.outside(LEAKS) as seen:
             lab.link("SetPassword", "s", "wrong")
             assert not lab.link("Reconnect", check=False).ok
             assert lab.prop("State") == "failed"
