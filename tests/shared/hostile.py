@@ -10,8 +10,8 @@ from typing import Any
 
 
 def payload(number: int) -> str:
-    """A shell command whose traces the tests look for."""
-    return f"touch /tmp/pwned-{number}"
+    """A shell command whose traces the tests look for, wherever whoever runs it may write: a unit has a /tmp of its own."""
+    return f"touch /tmp/pwned-{number} /run/pwned-{number} /run/cablecar/pwned-{number}"
 
 
 NAMES_CARRIED = ("a", "provider", "all", "ppp0", "a" * 31)

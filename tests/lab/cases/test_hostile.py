@@ -7,11 +7,13 @@ pppd: by the peer file that the helper would write, straight to a second pppd as
 import itertools
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import lab
@@ -101,8 +103,9 @@ def test_the_server_does_compare() -> None:
         lab.isp(command, right)
 
 
+PADI, SERVICE_NAME = b"\x88\x63\x11\x09", 0x0101  # Ethernet's type, PPPoE's version and code; a tag
 HOSTILE_AC = 'isp" plugin "/tmp/pwned.so'
-HOSTILE_SERVICE = "$(touch /tmp/pwned)"  # which pppoe-server 4.0 would not take for one of its own
+HOSTILE_SERVICE = f"$({hostile.payload(12)})"  # which pppoe-server 4.0 would not take for one of its own
 
 
 @pytest.fixture
@@ -117,6 +120,26 @@ def hostile_concentrator() -> Iterator[None]:
         process.terminate()
 
 
+@contextmanager
+def discovering() -> Iterator[bytearray]:
+    """What is asked of concentrators meanwhile, as it comes to the provider's end of the cable; there afterwards."""
+    heard = bytearray()
+    command = ["ip", "netns", "exec", "isp", "tcpdump", "-U", "-w", "-", "-Q", "in", "-i", "cable", "pppoed"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tcpdump:
+        assert tcpdump.stdout is not None and tcpdump.stderr is not None
+        while b"listening on" not in (said := tcpdump.stderr.readline()):
+            assert said, f"tcpdump has ended with {tcpdump.wait()}"
+        yield heard
+        time.sleep(0.5)  # what was sent by now has arrived
+        tcpdump.terminate()
+        heard += tcpdump.stdout.read()
+
+
+def tag(kind: int, text: str) -> bytes:
+    """As it stands in a packet of the discovery (RFC 2516, appendix A)."""
+    return struct.pack("!HH", kind, len(text)) + text.encode()
+
+
 @pytest.mark.parametrize("line", ["pppoe"], indirect=True)
 @pytest.mark.usefixtures("hostile_concentrator", "configured")
 def test_the_names_of_a_concentrator_and_of_a_service_stay_data() -> None:
@@ -124,8 +147,11 @@ def test_the_names_of_a_concentrator_and_of_a_service_stay_data() -> None:
         lab.link("Update", "a{sv}", "2", "server", "s", server, "service", "s", service)
         return lab.link("Connect", check=False)
 
-    assert "No PPPoE server answers" in connect(HOSTILE_AC, HOSTILE_SERVICE).error
-    lab.link("Disconnect")
+    with discovering() as asked:
+        assert "No PPPoE server answers" in connect(HOSTILE_AC, HOSTILE_SERVICE).error
+        lab.link("Disconnect")
+    assert asked.count(PADI) > 0
+    assert asked.count(PADI) == asked.count(tag(SERVICE_NAME, HOSTILE_SERVICE)), "each asks for it, byte for byte"
     answer = connect(HOSTILE_AC, "internet")
     assert answer.ok, answer.error
     lab.link("Disconnect")
@@ -183,6 +209,25 @@ def test_a_station_that_forges_lines_of_pppd_neither_misleads_a_call_nor_ends_it
     os.kill(lab.pppd_pid(), signal.SIGHUP)  # a reason of pppd's own
     lab.eventually(lambda: lab.prop("State") != "up", 10, "it ends")
     assert lab.prop("Reason") == "hung-up-here"
+
+
+@pytest.mark.parametrize("protocol", [name for name, line in LINES.items() if line.pinned])
+def test_no_server_but_an_address_or_a_name_is_taken(protocol: str) -> None:
+    for server in hostile.SERVERS_REFUSED:
+        settings = ("protocol", "s", protocol, "server", "s", server, "user", "s", lab.USER)
+        refused = lab.manager("AddLink", "sa{sv}", "evil", "3", *settings, check=False)
+        assert "`server` must " in refused.error, (server, refused)
+    assert lab.manager("ListLinks").output.split() == ["a(sos)", "0"]
+
+
+# By PPPoE it is a concentrator's name, and that may be nearly any text: see above.
+def test_no_concentrator_or_service_has_a_name_that_is_no_text() -> None:
+    for key in ("server", "service"):
+        for name in ("a\nb", "\x1b[2J", "\u202etxt", "\u2028", "a" * 256):
+            settings = ("protocol", "s", "pppoe", key, "s", name, "user", "s", lab.USER)
+            refused = lab.manager("AddLink", "sa{sv}", "evil", "3", *settings, check=False)
+            assert f"The setting `{key}` must " in refused.error, (name, refused)
+    assert lab.manager("ListLinks").output.split() == ["a(sos)", "0"]
 
 
 class Provider:
