@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lab
+from kernel import Ear
 
 DHCP_SERVER, DNS = "10.99.0.1", "10.99.0.53"  # after `isp relay`
 LEASE_WITHIN = 40.0  # seconds
@@ -50,9 +51,11 @@ class Holder:
         self.wait()
 
     def set_up_anew(self) -> None:
-        """Have it set `eth0` up anew; return when there is a lease."""
-        for command in self.again:
-            lab.run(*command)
+        """Have it set `eth0` up anew; return when there is a lease, after the address was lost."""
+        with Ear() as ear:
+            for command in self.again:
+                lab.run(*command)
+            ear.wait_for_loss("eth0", LEASE_WITHIN)
         self.wait()
 
     def leave(self) -> None:

@@ -69,10 +69,13 @@ def test_pppd_is_killed() -> None:
 
 
 @pytest.mark.usefixtures("up")
-@pytest.mark.parametrize("name", ["pptpgw", "pptpcm"], ids=["gateway", "manager"])
-def test_a_process_of_pptp_is_killed(name: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "name"), [("pptp", "pptpgw"), ("pptp", "pptpcm"), ("l2tp", "xl2tpd")], indirect=["line"]
+)
+def test_a_process_that_carries_the_call_is_killed(name: str) -> None:
     first = lab.pppd_pid()
-    os.kill(int(lab.run("pgrep", "-x", name).output), signal.SIGKILL)
+    (victim,) = lab.call_processes(name)
+    os.kill(victim, signal.SIGKILL)
     lab.eventually(lambda: lab.redialed(first), 40, "back by itself")
     assert lab.reaches()
 
@@ -184,7 +187,9 @@ DAMAGES = {
 def test_routes_that_others_remove_are_put_back() -> None:
     whole = lab.our_routes_and_rules()
     for what, damage in DAMAGES.items():
-        lab.run("sh", "-c", damage)
+        with lab.stopped(lab.helper_pid()):
+            lab.run("sh", "-c", damage)
+            assert lab.our_routes_and_rules() != whole, f"{what}: there was nothing to remove"
         repaired = lab.eventually(lambda: lab.our_routes_and_rules() == whole, 2, f"{what} repaired")
         flows = repaired + lab.eventually(lab.reaches, 5, "traffic flows")
         print(f"{what}: repaired after {repaired:.2f} s, traffic flows after {flows:.2f} s")
