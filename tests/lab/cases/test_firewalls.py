@@ -62,6 +62,13 @@ def kill_helper_and_call() -> None:
     lab.eventually(lambda: lab.helper_pid() not in (0, helper), 20, "the next helper")
 
 
+def check_closed() -> None:
+    """The control: as it is, it lets no call through."""
+    assert not lab.link("Connect", check=False).ok
+    lab.link("Disconnect")
+    assert ours() == []
+
+
 def open_the_firewall() -> None:
     lab.link("Update", "a{sv}", "1", "firewall", "s", "open")
 
@@ -77,7 +84,11 @@ def test_firewalld_is_asked_and_asked_again_after_a_reload() -> None:
         r"The firewall stops TCP port 1723 to the server: rule handle \d+ of chain filter_\w+ of table inet firewalld\."
     )
     assert re.fullmatch(f"bad: {stopped}", findings()["firewall"])
+    check_closed()
     open_the_firewall()
+    lab.link("Connect")
+    lab.link("Disconnect")
+    lab.eventually(lambda: not ours(), 20, "Disconnect has taken all of it back")
     lab.link("Connect")
     lab.eventually(lambda: any("filter_IN_external" in rule for rule in ours()), 10, "the tunnel is in its zone")
     assert lab.reaches()
@@ -94,18 +105,18 @@ def test_firewalld_is_asked_and_asked_again_after_a_reload() -> None:
 def test_ufw_is_opened_and_opened_again_when_somebody_closes_it() -> None:
     place = "chain OUTPUT of table ip filter"
     assert findings()["firewall"] == f"unknown: The firewall may stop TCP port 1723 to the server: {place}."
+    check_closed()
     open_the_firewall()
+    lab.link("Connect")
+    lab.link("Disconnect")
+    assert ours() == [], "Disconnect has closed it"
     lab.link("Connect")
     assert lab.reaches()
     opened = ours()
     gre = ("-s", lab.SERVER, "-p", "gre", "-m", "comment", "--comment", f"cablecar {lab.LINK}", "-j", "ACCEPT")
-    helper = lab.helper_pid()
-    os.kill(helper, signal.SIGSTOP)
-    try:
+    with lab.stopped(lab.helper_pid()):
         lab.run("iptables", "-D", "INPUT", *gre)
         assert not lab.reaches(), "conntrack takes none of GRE for an answer"
-    finally:
-        os.kill(helper, signal.SIGCONT)
     again = lab.eventually(lambda: is_open_again(opened), 120, "it is open again")
     lab.run("ufw", "reload")
     print(f"open again {again:.2f} s after somebody closed it")

@@ -148,7 +148,7 @@ def test_the_machine_starts_closed() -> None:
     with talking():
         lab.eventually(everything_leaves, 30, "the control: without the unit it is seen")
         lab.run("systemctl", "start", unit)
-        with watching() as seen:
+        with oracle.outside(LEAKS) as seen:
             lab.run("systemctl", "start", "cablecar-helper.service")
             lab.eventually(lambda: lab.prop("State") == "up", 60, "the helper lets its call out", pause=0.2)
     assert seen == []
