@@ -66,3 +66,15 @@ def up(configured: None) -> None:
     """The same, up."""
     lab.link("Connect")
     assert lab.prop("State") == "up"
+
+
+@pytest.fixture
+def plain_file() -> Iterator[bytes]:
+    """A machine on which nobody owns /etc/resolv.conf."""
+    target = os.readlink(lab.RESOLV)
+    lab.RESOLV.unlink()
+    lab.RESOLV.write_text("# by hand\nsearch home.example\nnameserver 10.20.30.1\n")
+    yield lab.RESOLV.read_bytes()
+    lab.RESOLV.unlink()
+    lab.RESOLV.symlink_to(target)
+    lab.run("systemctl", "restart", "systemd-resolved.service")  # it may have read that file

@@ -12,7 +12,6 @@ import pytest
 
 PEERS = "198.51.100.53"
 NAME = "host.internet.example"
-RESOLV = Path("/etc/resolv.conf")
 SUSPEND = Path("/run/systemd/system/systemd-suspend.service.d/lab.conf")
 SLEPT = Path("/run/lab-slept")
 LOGIND = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
@@ -60,33 +59,22 @@ def test_systemd_resolved_asks_through_the_link_also_after_its_restart_and_the_h
     lab.eventually(lambda: asked_by() == "eth0", 2, "the cable's again")
 
 
-@pytest.fixture
-def plain_file() -> Iterator[bytes]:
-    """A machine on which nobody owns /etc/resolv.conf."""
-    target = os.readlink(RESOLV)
-    RESOLV.unlink()
-    RESOLV.write_text("# by hand\nsearch home.example\nnameserver 10.20.30.1\n")
-    yield RESOLV.read_bytes()
-    RESOLV.unlink()
-    RESOLV.symlink_to(target)
-
-
 def names_the_peers() -> bool:
-    lines = RESOLV.read_text().splitlines()
+    lines = lab.RESOLV.read_text().splitlines()
     return f"nameserver {PEERS}" in lines and "nameserver 10.20.30.1" not in lines
 
 
 def test_the_plain_file_is_the_same_to_the_last_byte(plain_file: bytes, request: pytest.FixtureRequest) -> None:
     request.getfixturevalue("configured")
-    before = RESOLV.stat()
+    before = lab.RESOLV.stat()
     lab.link("Connect")
     lab.eventually(names_the_peers, 30, "the hook has written it")
-    assert "search home.example" in RESOLV.read_text()
-    written = RESOLV.with_name("by-somebody")
+    assert "search home.example" in lab.RESOLV.read_text()
+    written = lab.RESOLV.with_name("by-somebody")
     written.write_bytes(plain_file)
     os.utime(written, ns=(before.st_atime_ns, before.st_mtime_ns))
     theirs = written.stat()
-    written.rename(RESOLV)  # as a DHCP client does
+    written.rename(lab.RESOLV)  # as a DHCP client does
     seconds = lab.eventually(names_the_peers, 30, "it is repaired")
     print(f"repaired after {seconds:.2f} s")
     # Both at once: nobody is left to put it back but the next helper.
@@ -94,8 +82,8 @@ def test_the_plain_file_is_the_same_to_the_last_byte(plain_file: bytes, request:
     os.kill(lab.pppd_pid(), signal.SIGKILL)
     lab.eventually(lambda: lab.run("busctl", "status", "org.cablecar1", check=False).ok, 20, "the next helper")
     lab.link("Disconnect")
-    after = RESOLV.stat()
-    assert RESOLV.read_bytes() == plain_file
+    after = lab.RESOLV.stat()
+    assert lab.RESOLV.read_bytes() == plain_file
     assert (after.st_ino, after.st_mode, after.st_mtime_ns) == (theirs.st_ino, theirs.st_mode, theirs.st_mtime_ns)
     assert sorted(path.name for path in Path("/etc").glob("resolv.conf*")) == ["resolv.conf"]
 

@@ -246,3 +246,35 @@ def test_a_firewall_is_opened_for_the_call_alone() -> None:
     assert lab.prop("State") == "up"
     lab.link("Disconnect")
     assert rules() == before
+
+
+def switches() -> dict[str, str]:
+    """The kernel's settings of IP, but those of tunnels, which go with them."""
+    found = {}
+    for path in (*Path("/proc/sys/net").glob("ipv[46]/*"), *Path("/proc/sys/net").glob("ipv[46]/conf/*/*")):
+        with contextlib.suppress(OSError):  # a folder, or one that nobody may read
+            if not path.parent.name.startswith("ppp"):
+                found[str(path)] = path.read_text()
+    return found
+
+
+@pytest.mark.usefixtures("plain_file", "wall", "home", "configured")
+def test_restoring_puts_back_names_switches_routes_and_the_firewall() -> None:
+    def network() -> dict[str, object]:
+        return {
+            "names": lab.RESOLV.read_bytes(),
+            "switches": switches(),
+            "firewall": lab.run("nft", "list", "ruleset").output,
+            "routes": lab.ip("-4 route show table all", "rule show"),
+        }
+
+    before = network()
+    update("2", "share", "as", "1", "eth1", "firewall", "s", "open")
+    lab.link("Connect")
+    lab.eventually(names_the_peers, 30, "the hook has written it")
+    assert asked_from().startswith("192.0.2.")
+    during = network()
+    assert [what for what in before if during[what] == before[what]] == [], "the control: all of it changes"
+    lab.manager("RestoreNetwork")
+    assert network() == before
+    assert not forwards("eth1") and asked_from() == ""
