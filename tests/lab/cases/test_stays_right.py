@@ -101,6 +101,11 @@ def sleeps() -> Iterator[None]:
     lab.run("systemctl", "daemon-reload")
 
 
+def fall_asleep() -> None:
+    assert "Cablecar" in lab.run("busctl", "call", *LOGIND, "ListInhibitors").output
+    lab.run("busctl", "call", *LOGIND, "Suspend", "b", "false")
+
+
 @pytest.mark.usefixtures("configured", "sleeps")
 @pytest.mark.parametrize("phase", ["dialing", "up"])
 def test_a_call_is_hung_up_before_a_sleep_and_dialed_after_it(phase: str) -> None:
@@ -110,9 +115,8 @@ def test_a_call_is_hung_up_before_a_sleep_and_dialed_after_it(phase: str) -> Non
         ["busctl", "call", "org.cablecar1", lab.PATH, "org.cablecar1.Link", "Connect"], stderr=subprocess.DEVNULL
     )
     lab.eventually(lambda: lab.prop("State") == phase and lab.call_processes(), 40, phase)
-    assert "Cablecar" in lab.run("busctl", "call", *LOGIND, "ListInhibitors").output
     with lab.listening() as signals:
-        lab.run("busctl", "call", *LOGIND, "Suspend", "b", "false")
+        fall_asleep()
         hung_up = lab.eventually(lambda: not lab.call_processes(), 10, "hung up")
         lab.eventually(SLEPT.exists, 15, "the machine has slept")
         lab.isp("heal")
@@ -123,6 +127,39 @@ def test_a_call_is_hung_up_before_a_sleep_and_dialed_after_it(phase: str) -> Non
     reasons = [body[0] for body in signals.bodies("Disconnected")]
     assert reasons == (["suspended"] if phase == "up" else [])
     assert lab.reaches()
+
+
+@pytest.mark.usefixtures("configured", "sleeps")
+def test_a_link_that_waits_is_dialed_after_a_sleep_and_one_that_has_failed_is_not() -> None:
+    lab.isp("unplug")
+    assert not lab.link("Connect", check=False).ok
+    assert (lab.prop("State"), lab.prop("Reason")) == ("waiting", "no-cable")
+    fall_asleep()
+    lab.eventually(SLEPT.exists, 15, "the machine has slept")
+    assert lab.prop("State") in ("waiting", "dialing"), "it is still wanted"
+    lab.isp("plug")
+    lab.eventually(lambda: lab.prop("State") == "up", 45, "the cable's return dials")
+    lab.link("SetPassword", "s", "wrong-password")
+    assert not lab.link("Reconnect", check=False).ok
+    assert lab.prop("State") == "failed"
+    SLEPT.unlink()
+    with lab.listening() as signals:
+        fall_asleep()
+        lab.eventually(SLEPT.exists, 15, "the machine has slept")
+        lab.stays(lambda: lab.prop("State") == "failed" and not lab.call_processes(), 3, "nobody dials")
+    assert signals.states() == []
+
+
+@pytest.mark.usefixtures("configured", "sleeps")
+def test_a_link_that_is_being_hung_up_stays_down_after_a_sleep() -> None:
+    lab.link("Connect")
+    with lab.stopped(lab.pppd_pid()):  # which takes it until systemd loses patience
+        hanging_up = subprocess.Popen(["busctl", "call", "org.cablecar1", lab.PATH, "org.cablecar1.Link", "Disconnect"])
+        lab.eventually(lambda: lab.prop("State") == "stopping", 10, "it is being hung up")
+        fall_asleep()
+    lab.eventually(SLEPT.exists, 15, "the machine has slept")
+    assert hanging_up.wait(timeout=60) == 0
+    lab.stays(lambda: lab.prop("State") == "down" and not lab.call_processes(), 3, "nobody dials")
 
 
 @pytest.fixture

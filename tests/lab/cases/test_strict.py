@@ -12,6 +12,7 @@ from pathlib import Path
 import lab
 import oracle
 import pytest
+from test_stays_right import names_the_peers
 
 ROUTER, BROADCAST6 = "10.20.30.1", "ff02::1"
 TARGETS = {lab.HOST: 9, lab.SERVER: 9, ROUTER: 53}
