@@ -7,7 +7,7 @@ VENV := .venv
 READY := $(VENV)/ready-$(shell sha256sum pyproject.toml | cut -c -12)
 
 .DEFAULT_GOAL := help
-.PHONY: help check test soak storm demo screenshots bench pip deb docs release venv clean setup-check setup-deb setup-release
+.PHONY: help check test soak storm demo screenshots bench apt pip deb docs release venv clean setup-check setup-deb setup-release
 
 help: ## Say what each target does (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
@@ -49,7 +49,15 @@ bench: deb ## Measure calls, faults, memory, wake-ups and the icon's start besid
 	tests/lab/run --timeout 7200 tests/lab/bench-faults
 	tests/lab/run --desktop tests/lab/bench-applet
 
-pip: venv deb ## Build the wheel into build/wheel/; in a virtual machine of each Debian install and purge packages, then the wheel
+apt: deb ## Packages by apt in a virtual machine of each Debian: login, first link, upgrade (BEFORE=COMMIT), remove, purge
+	@tests/lab/earlier-packages $(BEFORE)
+	@failed=; \
+	for guest in $(GUESTS); do \
+		tests/lab/run --guest $$guest --silence 900 --no-install tests/lab/with-packages || failed="$$failed $$guest"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make apt: failed:$$failed" >&2; exit 1; fi
+
+pip: venv deb ## Build the wheel into build/wheel/, and install it in a virtual machine of each Debian: login, first link, uninstall
 	@rm -rf build/wheel
 	$(VENV)/bin/python -m hatchling build --target wheel --directory build/wheel
 	$(VENV)/bin/pip --quiet --disable-pip-version-check download --no-deps --dest build/wheel pip

@@ -21,7 +21,7 @@ NOT_RUN = {
     ("README.md", "make demo"): "it starts the lab; every `make test` does what it does, and more",
     ("README.md", "make test"): "it is what runs the tests",
     ("README.md", "make deb"): "`make check` does it first",
-    ("README.md", "sudo apt install ./build/deb/"): "the lab installs these packages with dpkg before its suite",
+    ("README.md", "sudo apt install ./build/deb/"): "`make apt` does it, in a guest",
     ("README.md", "sudo apt install python3-"): "it needs Debian's servers",
     ("README.md", "sudo python3 -m venv"): "`make pip` makes one without pip, and with the guest's own libraries in it",
     ("README.md", "sudo /opt/cablecar/bin/pip"): "it needs PyPI; `make pip` installs the wheel without what that needs",

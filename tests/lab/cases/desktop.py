@@ -23,6 +23,7 @@ SCREEN = ":7"
 ADMINISTRATOR = "the-administrator's"  # root's password, which alice knows
 NOTIFICATIONS = "org.freedesktop.Notifications"
 ITEM = "org.kde.StatusNotifierItem"
+ENTRY = "org.cablecar1.applet"  # in the folders for autostart
 WATCHER = ("org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher", "org.kde.StatusNotifierWatcher")
 
 # A machine with three guests at once is slow; what is wrong is wrong after this time too.
@@ -42,6 +43,22 @@ _FAULTS = re.compile(r"\bqt\.[\w.]+: (WARNING|ERROR|CRITICAL)|Traceback|unhandle
 
 def as_alice(*command: str, check: bool = True) -> lab.Answer:
     return lab.run(*_ALICE, *command, check=check)
+
+
+def log_in() -> None:
+    """Log alice out and in again, as one who wants nothing started at her login but the applet: others' icons have no
+    name either.
+    """
+    own = Path("/home/alice/.config/autostart")
+    as_alice("mkdir", "-p", str(own))
+    for entry in Path("/etc/xdg/autostart").glob("*.desktop"):
+        if entry.stem != ENTRY:
+            (own / entry.name).write_text("[Desktop Entry]\nHidden=true\n")
+    lab.run("systemctl", "stop", "getty@tty1.service")
+    lab.run("loginctl", "terminate-user", "alice", check=False)  # perhaps she has gone already
+    soon(lambda: not Path("/run/user/1000").exists(), "alice is logged out")
+    lab.run("systemctl", "start", "getty@tty1.service")
+    soon(Path("/run/user/1000/bus").exists, "alice is logged in")
 
 
 def soon(condition: Callable[[], object], what: str) -> float:
@@ -273,10 +290,24 @@ class Applet:
     def runs() -> bool:
         return as_alice("busctl", "--user", "status", "org.cablecar1.applet", check=False).ok
 
-    @staticmethod
-    def end() -> None:
+    @classmethod
+    def end(cls) -> None:
         """End it as the end of the session does."""
-        as_alice("systemctl", "--user", "stop", f"{Applet.UNIT}.service", check=False)
+        as_alice("systemctl", "--user", "stop", f"{cls.UNIT}.service", check=False)
+
+
+class AtLogin(Applet):
+    """The applet as a login starts it, with all that has an entry for that.
+
+    Args:
+        desktop: Where it is.
+    """
+
+    UNIT = f"app-{ENTRY}@autostart"
+
+    def __init__(self, desktop: Desktop) -> None:
+        self._desktop = desktop
+        as_alice("systemctl", "--user", "start", "lab-login.target")
 
 
 def _panel_windows() -> set[str]:

@@ -13,6 +13,7 @@ import queue
 import re
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -168,6 +169,23 @@ def reaches(address: str = HOST) -> bool:
     return run("ping", "-c", "1", "-W", "2", address, check=False).ok
 
 
+@contextmanager
+def pinging(interval: float) -> Iterator[list[int]]:
+    """Ping through the tunnel meanwhile; afterwards the numbers of the packets that nobody answered are there."""
+    unanswered: list[int] = []
+    command = ["ping", "-n", "-i", str(interval), HOST]
+    with tempfile.TemporaryFile("w+") as said:  # a pipe that nobody reads meanwhile is full in the end
+        with subprocess.Popen(command, stdout=said) as ping:
+            try:
+                yield unanswered
+            finally:
+                ping.send_signal(signal.SIGINT)
+        said.seek(0)
+        answered = {int(number) for number in re.findall(r"icmp_seq=(\d+) ttl=", said.read())}
+    assert answered, "no packet came back"
+    unanswered += {*range(1, max(answered))} - answered
+
+
 def eventually(condition: Callable[[], object], seconds: float, what: str, pause: float = 0.1) -> float:
     """Wait until the condition holds; return after how many seconds it did."""
     begin = time.monotonic()
@@ -254,6 +272,13 @@ def routing() -> list[str]:
 
 def our_routes_and_rules() -> list[str]:
     return [line for line in routing() if "proto 201" in line]
+
+
+def check_no_call() -> None:
+    """No call is there, nor a way by one."""
+    assert not call_processes()
+    assert not our_routes_and_rules()
+    assert device_to(HOST) == "eth0"
 
 
 def counters(interface: str) -> tuple[int, int]:

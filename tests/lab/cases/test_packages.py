@@ -1,8 +1,6 @@
 """The packages on a running system: an upgrade keeps the call, a removal ends it, a purge leaves nothing of ours."""
 
 import os
-import re
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,25 +34,11 @@ def asking() -> Iterator[None]:
             client.terminate()
 
 
-@contextmanager
-def pinging(interval: float) -> Iterator[list[int]]:
-    """Ping through the tunnel meanwhile; afterwards the numbers of the packets that nobody answered are there."""
-    unanswered: list[int] = []
-    command = ["ping", "-n", "-i", str(interval), lab.HOST]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ping:
-        yield unanswered
-        ping.send_signal(signal.SIGINT)
-        said, _ = ping.communicate()
-    answered = {int(number) for number in re.findall(r"icmp_seq=(\d+) ttl=", said)}
-    assert answered, said
-    unanswered += {*range(1, max(answered))} - answered
-
-
 @pytest.mark.usefixtures("up")
 def test_an_upgrade_keeps_the_call_and_its_packets() -> None:
     # To dpkg, the same version again is an upgrade from the one before: it runs the same scripts.
     pppd, helper = lab.pppd_pid(), lab.helper_pid()
-    with pinging(interval=0.2) as lost:
+    with lab.pinging(interval=0.2) as lost:
         install()
     assert len(lost) * 0.2 <= 1
     assert lab.reaches()
@@ -74,9 +58,7 @@ def test_a_removal_ends_the_call_and_a_purge_takes_what_is_ours() -> None:
     try:
         with asking():
             lab.run("dpkg", "--remove", *PACKAGES, timeout=300)
-        assert not lab.call_processes()
-        assert not lab.our_routes_and_rules()
-        assert lab.device_to(lab.HOST) == "eth0"
+        lab.check_no_call()
         assert not lab.run("pgrep", "-f", "cablecar.helper", check=False).ok
         assert not Path("/run/systemd/system/cablecar-helper.service").exists()
         assert SETTINGS.exists()

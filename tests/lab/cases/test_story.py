@@ -13,15 +13,11 @@ from pathlib import Path
 import lab
 import oracle
 import pytest
-from story import Teller, since, tell
+from story import ASSISTANT, ON_THE_INTERNET, Teller, first_run, preset, since, tell
 
-from desktop import Applet, Desktop, as_alice, check_log, log_cursor, notifications, soon
+from desktop import ENTRY, Applet, AtLogin, Desktop, as_alice, check_log, log_cursor, notifications, soon
 
-PRESET = Path("/etc/cablecar/providers.d/lab.toml")
 CHOICES = Path("/home/alice/.config/cablecar")
-AUTOSTART = "org.cablecar1.applet"
-ASSISTANT = "Cablecar: new link"
-ON_THE_INTERNET = r"You are on the Internet\."
 
 
 @pytest.fixture(scope="module")
@@ -68,63 +64,9 @@ def is_up(path: str = lab.PATH) -> bool:
     return bool(lab.prop("State", path) == "up")
 
 
-@pytest.fixture
-def preset() -> Iterator[None]:
-    """The lab's provider among the presets: those that we ship have their servers elsewhere."""
-    fact = 'source = "letter", year = 2026 }'
-    PRESET.write_text(
-        '[sources]\nletter = "Letter of the provider to its customers"\n\n[provider.il_lab]\ntitle = "Labcom"\n'
-        f'country = "IL"\nprotocols = {{ value = ["pptp"], {fact}\nserver_pptp = {{ value = "{lab.SERVER}", {fact}\n'
-        f'authentication = {{ value = ["pap"], {fact}\n'
-    )
-    lab.manager("Reload")
-    yield
-    PRESET.unlink()
-    lab.manager("Reload")
-
-
-@pytest.mark.usefixtures("preset")
 def test_first_run_from_a_preset_to_the_internet(empty: Desktop) -> None:
-    teller = Teller()
-    applet = Applet(empty)
-    empty.fill("text", "Search", "labc", ASSISTANT)
-    teller.begin("the assistant has opened, and the provider is searched")
-    empty.see("table cell", ".*Labcom.*", ASSISTANT)
-    empty.click("button", "Next", ASSISTANT)
-    assert empty.see("text", "Server", ASSISTANT).text == lab.SERVER
-    empty.fill("text", "User name", lab.USER, ASSISTANT)
-    empty.fill("password text", "Password", lab.PASSWORD, ASSISTANT)
-    teller.say("user name and password are typed")
-    empty.picture("first-run-account")
-    empty.click("button", "Connect", ASSISTANT)
-    empty.administrate()
-    teller.say("the administrator's password is typed")
-    soon(lambda: links() == ["labcom"], "the link is made")
-    shown: list[str] = []
-    path = "/org/cablecar1/link/labcom"
-
-    def connected() -> bool:
-        shown.extend(step for step in steps(empty) if step not in shown)
-        return "Connected" in shown
-
-    soon(connected, "the last step is ticked")
-    teller.say(f"seen on the way: {', '.join(shown)}")
-    empty.see("label", ON_THE_INTERNET, ASSISTANT)
-    empty.picture("first-run-up")
-    teller.say("up", since(path))
-    assert is_up(path)
-    assert lab.reaches()
-    empty.click("button", "Finish", ASSISTANT)
-    soon(lambda: not empty.look(window=ASSISTANT), "the assistant closes")
-    applet.says("Labcom: Connected since .*")
-
-
-def steps(desktop: Desktop) -> list[str]:
-    """The steps of the first call that are being done now, or the last one when all are."""
-    labels = desktop.look("label", ".*", ASSISTANT)
-    signs = {sign.box[1]: sign.name for sign in labels if sign.name in ("▸", "✓")}
-    rows = [(label.name, signs[label.box[1]]) for label in labels if label.box[1] in signs and label.name not in "▸✓"]
-    return [name for name, sign in rows if sign == "▸" or name == "Connected"]
+    with preset():
+        first_run(empty, Applet(empty))
 
 
 @pytest.fixture
@@ -296,7 +238,7 @@ def test_quit_start_again_and_at_login(ready: Desktop) -> None:
     teller.say("it has ended")
     assert is_up()
     as_alice("systemctl", "--user", "daemon-reload")
-    as_alice("systemctl", "--user", "start", f"app-{AUTOSTART}@autostart.service")
+    as_alice("systemctl", "--user", "start", f"{AtLogin.UNIT}.service")
     try:
         applet.says("Yosefcom: Connected since .*")
         teller.say("the autostart entry brings the icon back, and it shows the link")
@@ -310,11 +252,11 @@ def test_quit_start_again_and_at_login(ready: Desktop) -> None:
         teller.say("down, by a button of the window", since())
         ready.click("button", "Preferences…", "Cablecar")
         ready.click("check box", "Start Cablecar when I log in", "Cablecar: preferences")
-        own = Path("/home/alice/.config/autostart", f"{AUTOSTART}.desktop")
+        own = Path("/home/alice/.config/autostart", f"{ENTRY}.desktop")
         soon(own.exists, "the switch in the preferences writes alice's own entry")
         assert "Hidden=true" in own.read_text()
         ready.click("check box", "Start Cablecar when I log in", "Cablecar: preferences")
         soon(lambda: not own.exists(), "and takes it away again")
         teller.say("the start at login is switched off and on again")
     finally:
-        as_alice("systemctl", "--user", "stop", f"app-{AUTOSTART}@autostart.service", check=False)
+        AtLogin.end()

@@ -70,16 +70,18 @@ def cache_folder() -> Path:
 
 def packages(guest: str) -> list[str]:
     """Return the Debian packages that GUEST is made of."""
-    names: set[str] = set()
-    for name in ("common", guest):
-        for line in (LAB / "packages" / f"{name}.list").read_text().splitlines():
-            names.update(line.partition("#")[0].split())
-    return sorted(names)
+    return sorted({*_listed("common"), *_listed(guest)})
+
+
+def _listed(name: str) -> list[str]:
+    lines = (LAB / "packages" / f"{name}.list").read_text().splitlines()
+    return [package for line in lines for package in line.partition("#")[0].split()]
 
 
 def key(guest: str) -> str:
     """Return the hash of everything that GUEST's tree is made of."""
     recipe = [SUITES[guest], *packages(guest), *_MMDEBSTRAP, *_MKE2FS, (LAB / "host" / "customize").read_text()]
+    recipe += _listed("fresh")
     return hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:12]
 
 
@@ -140,7 +142,8 @@ def _build(guest: str, cache: Path, final: Path) -> None:
 
 def _mmdebstrap(guest: str, source: str | None, folder: Path) -> None:
     command = [
-        *as_root(["env", f"LAB_BOOT={folder / 'boot'}", "SOURCE_DATE_EPOCH=1700000000"]),
+        *as_root(["env", f"LAB_BOOT={folder / 'boot'}", f"LAB_FRESH={' '.join(_listed('fresh'))}"]),
+        "SOURCE_DATE_EPOCH=1700000000",
         *_MMDEBSTRAP,
         f"--include={','.join(packages(guest))}",
         f'--customize-hook={LAB / "host" / "customize"} "$1"',
