@@ -6,13 +6,17 @@ import functools
 import hashlib
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 Facts = dict[str, tuple[object, ...]]
 
-_TOPS = ("/etc", "/usr", "/var")
-# What grows whatever is done: the records of dpkg and apt themselves, of systemd and the journal, a lease.
+_TOPS = ("/etc", "/run", "/usr", "/var")
+# Where everything comes and goes; what has our name counts there.
+_PASSING = ("/run", "/var/tmp")
+# What changes whatever is done: the records of dpkg and apt themselves, of the journal, a lease, alice's own.
 _RECORDS = (
+    "/run/user",
     "/var/cache/apt",
     "/var/cache/debconf",
     "/var/cache/ldconfig",
@@ -28,15 +32,15 @@ _OTHERS = {"/usr/share/icons/hicolor/icon-theme.cache", "/etc/ppp/resolv.conf", 
 
 
 def note() -> Facts:
-    """Return what is there now; below /run, where everything comes and goes, only what has our name."""
+    """Return what is there now."""
     found: Facts = {}
     for top in _TOPS:
         for folder, below, files in os.walk(top):
             below[:] = [name for name in below if f"{folder}/{name}" not in _RECORDS]
             for name in below + files:
-                _add(found, Path(folder, name))
-    for path in Path("/run").rglob("*cablecar*"):
-        _add(found, path)
+                if not folder.startswith(_PASSING) or "cablecar" in name:
+                    with suppress(FileNotFoundError):  # it has gone meanwhile
+                        _add(found, Path(folder, name))
     return found
 
 
