@@ -98,17 +98,6 @@ def check(line: Line | None, before: Facts | None = None, *servers: str) -> str:
         time.sleep(0.1)
 
 
-def check_down(before: Facts) -> None:
-    """Make sure of it where there is no link."""
-    check(None, before)
-
-
-def check_log(secret: str) -> None:
-    """Make sure that neither a secret nor a traceback is in the journal since the last look."""
-    said = _said()
-    assert secret not in said and "Traceback" not in said
-
-
 def told(sight: "Sight", broken: dict[str, list[str]]) -> str:
     """What is broken, for people."""
     rows = [f"{number}: {what}" for number, found in broken.items() for what in found]
