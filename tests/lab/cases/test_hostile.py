@@ -30,7 +30,7 @@ from cablecar.helper.installed import Pppd
 from cablecar.helper.settings import check_password, parse
 
 # Each password once. In each guest every user, for there are an odd number of them.
-PASSWORDS = (*hostile.PASSWORDS_CARRIED, *hostile.RANDOM_PASSWORDS[:60])
+PASSWORDS = (*hostile.PASSWORDS_CARRIED, *hostile.RANDOM_PASSWORDS)
 LOGINS = list(zip(itertools.cycle(reversed(hostile.USERS_CARRIED)), PASSWORDS))
 MINE = LOGINS[os.environ["LAB_GUEST"] == "debian13" :: 2]
 ALL_THE_WAY = 6  # of this guest's
