@@ -83,6 +83,14 @@ def link(*arguments: str, check: bool = True) -> Answer:
     return bus("org.cablecar1", PATH, "org.cablecar1.Link", *arguments, check=check)
 
 
+async def leave(connection: MessageBus) -> None:
+    """End a connection; dbus-next's own `disconnect` leaves the socket open."""
+    connection.disconnect()  # type: ignore[no-untyped-call]
+    await connection.wait_for_disconnect()  # type: ignore[no-untyped-call]
+    connection._stream.close()
+    connection._sock.close()
+
+
 class Bus:
     """The system bus, by a connection that is kept."""
 
@@ -97,8 +105,7 @@ class Bus:
     def close(self) -> None:
         """Leave the bus; it is over."""
         if self._bus is not None:
-            self._bus.disconnect()  # type: ignore[no-untyped-call]
-            self._loop.run_until_complete(self._bus.wait_for_disconnect())  # type: ignore[no-untyped-call]
+            self._loop.run_until_complete(leave(self._bus))
         self._loop.close()
 
     async def _ask(self, question: Message) -> Message:

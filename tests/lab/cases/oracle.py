@@ -393,8 +393,7 @@ class Errors:
     def close(self) -> None:
         """Hear no more; it is over."""
         if self._bus is not None:
-            self._bus.disconnect()  # type: ignore[no-untyped-call]
-            self._loop.run_until_complete(self._bus.wait_for_disconnect())  # type: ignore[no-untyped-call]
+            self._loop.run_until_complete(lab.leave(self._bus))
         self._loop.close()
 
     async def _listen(self) -> MessageBus:
