@@ -19,7 +19,7 @@ from cablecar.helper.link import (
 )
 from cablecar.helper.names import PHASES, STATES
 from cablecar.helper.reasons import Reason
-from cablecar.helper.redial import BASE, CAP, STABLE, Redial
+from cablecar.helper.redial import BASE, CAP, SPREAD, STABLE, Redial
 
 
 @dataclass
@@ -364,7 +364,7 @@ def test_another_way_to_the_server_is_tried_at_once_and_the_same_one_is_not() ->
     play.link.cable_changed(way_is_new=True)
     assert (play.state, play.link.status.attempt) == ("dialing", 1)
     play.end(reasons.SERVER_UNREACHABLE)
-    assert play.link.status.next_retry == play.world.now + BASE
+    assert play.link.status.next_retry == play.world.now + BASE * 3 / 2
 
 
 @pytest.mark.parametrize("reason", [reasons.ALREADY_CONNECTED, reasons.LOGON_HOURS, reasons.NO_ADDRESS])
@@ -383,7 +383,7 @@ def test_a_way_that_keeps_changing_is_dialed_on_no_faster_than_any() -> None:
         play.end(reasons.SERVER_REFUSED)
         play.link.cable_changed(way_is_new=True)
         assert play.state == "dialing"
-    for delay in (BASE, 6.0, 18.0, 54.0):
+    for delay in (BASE * 3 / 2, 9.0, 27.0, 81.0):
         play.end(reasons.SERVER_REFUSED)
         play.link.cable_changed(way_is_new=True)
         assert play.link.status.next_retry == play.world.now + delay
@@ -436,7 +436,7 @@ def test_a_call_that_was_answered_is_not_given_up_for_another_way() -> None:
     play.link.cable_changed(way_is_new=True)
     assert (play.state, play.world.hang_ups) == ("dialing", 0)
     play.end(reasons.GRE_BLOCKED)
-    assert play.link.status.next_retry == play.world.now + BASE  # the reason's pause was for the old way
+    assert play.link.status.next_retry == play.world.now + BASE * 3 / 2  # the reason's pause was for the old way
 
 
 def test_a_call_by_hand_is_not_given_up_for_another_way() -> None:
@@ -604,7 +604,7 @@ def test_a_call_that_was_lost_to_a_sleep_waits_for_the_lease_too() -> None:
     play = in_state("up")
     play.pass_time(STABLE)
     play.end(reasons.SUSPENDED)
-    assert (play.state, play.link.status.next_retry) == ("waiting", play.world.now + LEASE_LIMIT)
+    assert (play.state, play.link.status.next_retry) == ("waiting", play.world.now + LEASE_LIMIT * (1 + SPREAD))
 
 
 def test_a_drop_on_the_way_to_sleep_waits_until_after_it() -> None:
