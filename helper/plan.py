@@ -388,7 +388,7 @@ def own_addresses(snapshot: Snapshot) -> frozenset[IPv4Address]:
 
 def others(snapshot: Snapshot, tunnels: Iterable[str]) -> frozenset[Route | Interface]:
     """Return what a cable may consist of, but for the tunnels: others' routes, interfaces with an address or a carrier."""
-    indices = {snapshot.interfaces[name].index for name in tunnels if name in snapshot.interfaces}
+    indices = _indices(snapshot, tunnels)
     routes = {route for route in snapshot.foreign if route.output not in indices}
     return frozenset(routes).union(
         one
@@ -399,7 +399,7 @@ def others(snapshot: Snapshot, tunnels: Iterable[str]) -> frozenset[Route | Inte
 
 def past_the_tunnels(snapshot: Snapshot, tunnels: Iterable[str]) -> list[IPv4Network]:
     """Return the large networks that somebody else's routes keep out of every tunnel, though they are no defaults."""
-    indices = {snapshot.interfaces[name].index for name in tunnels if name in snapshot.interfaces}
+    indices = _indices(snapshot, tunnels)
     large = {route.destination for route in snapshot.foreign if route.output not in indices}
     return sorted(network for network in large if 0 < network.prefixlen < _LARGE)
 
@@ -408,7 +408,7 @@ def _kept(
     snapshot: Snapshot, wanted: Mapping[str, Wanted], strict: Collection[IPv4Network], tunnels: Iterable[str]
 ) -> set[Route]:
     """Return the routes of others that count in strict mode too, as routes of ours."""
-    indices = {snapshot.interfaces[name].index for name in tunnels if name in snapshot.interfaces}
+    indices = _indices(snapshot, tunnels)
     shared = {name for one in wanted.values() for name in one.share}
     internal = {one.index for one in snapshot.interfaces.values() if one.name in shared}
     found: dict[IPv4Network, Route] = {}
@@ -433,7 +433,7 @@ def _asked(
     up = [one for one in wanted if one.tunnel in snapshot.interfaces]
     if len(up) == 1 and ANYWHERE in up[0].through:
         return set()
-    indices = {snapshot.interfaces[name].index for name in tunnels if name in snapshot.interfaces}
+    indices = _indices(snapshot, tunnels)
     own, pins = own_addresses(snapshot), {address for one in wanted for address in one.pins}
     beside = (
         [route.destination for route in snapshot.foreign if route.destination.prefixlen and route.output not in indices]
@@ -500,7 +500,7 @@ def _standing(snapshot: Snapshot, addresses: Iterable[IPv4Address]) -> set[Route
 
 
 def _best(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterable[str]) -> Route | None:
-    barred = {snapshot.interfaces[name].index for name in tunnels if name in snapshot.interfaces}
+    barred = _indices(snapshot, tunnels)
     usable = {interface.index for interface in snapshot.interfaces.values() if interface.has_carrier} - barred
     if cable:
         usable &= {snapshot.interfaces[cable].index} if cable in snapshot.interfaces else set()
@@ -520,6 +520,10 @@ def _renewed(snapshot: Snapshot, route: Route) -> Route:
     router = lease.routers[0]
     local = (one for one in snapshot.foreign if one.output == route.output and _is_local(one))
     return route._replace(gateway=router, is_onlink=False) if any(router in one.destination for one in local) else route
+
+
+def _indices(snapshot: Snapshot, tunnels: Iterable[str]) -> set[int]:
+    return {snapshot.interfaces[name].index for name in tunnels if name in snapshot.interfaces}
 
 
 def _pin(address: IPv4Address, best: Route) -> Route:

@@ -352,6 +352,14 @@ async def dialed_by_hand(folder: Path) -> asyncio.subprocess.Process:
     return process
 
 
+async def by_hand_is_up(stage: Stage, pppd: asyncio.subprocess.Process) -> None:
+    """Have the helper find that call, which is up by its log."""
+    (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
+    stage.units.say(f"{LINK}.byhand", *stage.up_lines)
+    stage.links.network_changed()
+    await stage.until(lambda: stage.links.get(LINK).status.state == "up")
+
+
 async def test_a_call_by_hand_is_followed_from_its_own_first_line(stage: Stage, tmp_path: Path) -> None:
     await added(stage)
     log = f"{LINK}.byhand"
@@ -799,10 +807,7 @@ async def test_one_diagnosis_of_a_link_at_a_time(stage: Stage, monkeypatch: pyte
 async def test_a_call_by_hand_is_not_anybodys_to_end(stage: Stage, polkit: FakePolkit, tmp_path: Path) -> None:
     pppd = await dialed_by_hand(tmp_path)
     try:
-        (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
-        stage.units.say(f"{LINK}.byhand", *stage.up_lines)
-        stage.links.network_changed()
-        await stage.until(lambda: stage.links.get(LINK).status.state == "up")
+        await by_hand_is_up(stage, pppd)
         assert (await stage.client.link("Disconnect")).message_type is MessageType.METHOD_RETURN
         assert [question[1] for question in polkit.questions] == [
             "org.cablecar1.connect",
@@ -820,10 +825,7 @@ async def test_who_connects_a_call_by_hand_may_not_end_it_for_that(
     stage.store.save_password(LINK, b"secret")
     pppd = await dialed_by_hand(tmp_path)
     try:
-        (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
-        stage.units.say(f"{LINK}.byhand", *stage.up_lines)
-        stage.links.network_changed()
-        await stage.until(lambda: stage.links.get(LINK).status.state == "up")
+        await by_hand_is_up(stage, pppd)
         assert (await stage.client.link("Connect")).message_type is MessageType.METHOD_RETURN
         polkit.refused.add("org.cablecar1.disconnect-other")
         assert (await stage.client.link(member)).error_name == "org.cablecar1.Error.NotAuthorized"

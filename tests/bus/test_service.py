@@ -107,26 +107,26 @@ async def test_a_call_whose_packets_are_led_into_its_tunnel_falls_by_a_loop(stag
     assert await lose_path(stage) == "loop"
 
 
-async def test_a_loop_that_was_mended_is_not_why_a_call_falls_later(stage: Stage) -> None:
+async def seen_in_circles(stage: Stage) -> call.Call:
+    """Return a call that is up and was led into its own tunnel at the last look, and is no longer."""
     await added(stage)
     await come_up(stage)
-    call = stage.links.get(LINK).dialer.call
-    assert call is not None
+    found = stage.links.get(LINK).dialer.call
+    assert found is not None
     stage.routes.in_circles = True
-    await call.look()
+    await found.look()
     stage.routes.in_circles = False
+    return found
+
+
+async def test_a_loop_that_was_mended_is_not_why_a_call_falls_later(stage: Stage) -> None:
+    call = await seen_in_circles(stage)
     await call.look()
     assert await lose_path(stage) == "path-lost"
 
 
 async def test_the_routes_of_a_call_that_ends_say_nothing_of_a_loop(stage: Stage) -> None:
-    await added(stage)
-    await come_up(stage)
-    call = stage.links.get(LINK).dialer.call
-    assert call is not None
-    stage.routes.in_circles = True
-    await call.look()
-    stage.routes.in_circles = False
+    call = await seen_in_circles(stage)
     stage.units.say(LINK, "Connect time 55.0 minutes.")
     await call.look()
     assert await lose_path(stage) == "loop"
