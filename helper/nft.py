@@ -1,8 +1,9 @@
 """Our table in the kernel's firewall, `inet cablecar`, made and taken away as a whole; nobody else's is touched.
 
 A note of what the table should be outlives the helper: who comes after a crash makes it so again, and where there is
-no note there is no table. Rules for the start of the machine outlive that too: cablecar-strict.service loads them. Whoever flushes all rules is heard of by netlink (`is_lost`), and only while there is a table.
-The methods block, and belong to one thread but for those of the socket.
+no note there is no table. Rules for the start of the machine outlive that too: cablecar-strict.service loads them.
+Whoever flushes all rules is heard of by netlink (`is_lost`), and only while there is a table. The methods block, and belong
+to one thread but for those of the socket.
 """
 
 import asyncio
