@@ -1,21 +1,10 @@
 """The tests of this folder for those who are not root: in a user namespace, where they are root and may be others."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 
-
-def has_user_namespaces() -> bool:
-    return subprocess.run(["unshare", "--map-root-user", "true"], check=False, capture_output=True).returncode == 0
-
-
-@pytest.mark.skipif(
-    os.geteuid() == 0 and not has_user_namespaces(),
-    reason="root runs them as they are; a chroot has no user namespaces",
-)
 def test_all_the_others_as_root_of_a_user_namespace(tmp_path: Path) -> None:
     command = [
         "unshare", "--map-root-user", "--map-auto", "--mount", sys.executable, "-P", "-m", "pytest", "-q",

@@ -1,4 +1,4 @@
-"""Run in a network of its own (`unshare --map-root-user --net`): whether a call's packets are led into its tunnel, as JSON.
+"""Run in a network of its own (`unshare --net`): whether a call's packets are led into its tunnel, as JSON.
 
 The real kernel decides, by routes and rules of ours and of somebody else's.
 """

@@ -1,4 +1,4 @@
-"""Run in a network of its own (`unshare --map-root-user --net`): where the pin of a link that names `eth0` leads, as JSON.
+"""Run in a network of its own (`unshare --net`): where the pin of a link that names `eth0` leads, as JSON.
 
 The real kernel renames that cable, and then has another one of the same hardware address, and another lease. When the
 way is another than that of the stage before, a `!` stands behind.

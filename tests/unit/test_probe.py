@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from namespaces import unshare
 
 from cablecar.helper import probe
 
@@ -48,7 +49,7 @@ def echoed(*rules: str, cable: int = 65536) -> int:
     script += ["nft 'add chain inet way in { type filter hook input priority 0; }'"]
     script += [f"nft add rule inet way in icmp type echo-request {rule}" for rule in rules]
     script += [f"{sys.executable} -m cablecar.helper.probe 127.0.0.1 0 1476"]
-    command = ["unshare", "--map-root-user", "--net", "sh", "-ec", "\n".join(script)]
+    command = [*unshare("--net"), "sh", "-ec", "\n".join(script)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
