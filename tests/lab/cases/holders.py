@@ -21,6 +21,7 @@ class Holder:
         configure: Has it take `eth0` when it starts.
         again: A command by which a person has it set `eth0` up anew.
         taken: What it has to be told once it runs.
+        follow: What a person does so that it takes the cable under the name that it has got, after the other one.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Holder:
     configure: Callable[[], object]
     again: tuple[tuple[str, ...], ...]
     taken: Callable[[], object] = lambda: None
+    follow: Callable[[str, str], object] = lambda old, new: None
 
     def take(self) -> None:
         """Have it hold the lease, and dhclient no longer; return when there is one."""
@@ -39,9 +41,9 @@ class Holder:
         self.taken()
         self.wait()
 
-    def wait(self) -> float:
+    def wait(self, cable: str = "eth0") -> float:
         """Return when there is a lease, and after how many seconds."""
-        route = ("ip", "-4", "route", "show", "default", "dev", "eth0")
+        route = ("ip", "-4", "route", "show", "default", "dev", cable)
         return lab.eventually(lambda: lab.run(*route).output, LEASE_WITHIN, f"{self.name} has a lease", pause=0.2)
 
     def restart(self) -> None:
@@ -58,6 +60,13 @@ class Holder:
             ear.wait_for_loss("eth0", LEASE_WITHIN)
         self.wait()
 
+    def rename(self, old: str, new: str) -> None:
+        """Give the cable another name, as if it were plugged in elsewhere; return when there is a lease."""
+        for change in ((old, "down"), (old, "name", new), (new, "up")):
+            lab.run("ip", "link", "set", *change)
+        self.follow(old, new)
+        self.wait(new)
+
     def leave(self) -> None:
         """Have dhclient hold the lease again."""
         if self.name != "dhclient":
@@ -68,20 +77,31 @@ class Holder:
             lab.run("systemctl", "start", "cable-lease.service")
 
 
+def _ask_for_a_lease(old: str, new: str) -> None:
+    for name, verb in ((old, "stop"), (new, "start")):
+        pid, leases = f"/run/{name}.pid", f"/var/lib/dhcp/dhclient.{name}.leases"
+        if name == "eth0":
+            lab.run("systemctl", verb, "cable-lease.service")
+        elif verb == "stop":
+            lab.run("pkill", "--pidfile", pid)
+        else:
+            lab.run("dhclient", "-4", "-pf", pid, "-lf", leases, name)
+
+
 def _configure_networkd() -> None:
-    Path("/etc/systemd/network/10-cable.network").write_text("[Match]\nName=eth0\n[Network]\nDHCP=ipv4\n")
+    Path("/etc/systemd/network/10-cable.network").write_text("[Match]\nName=eth0 usb0\n[Network]\nDHCP=ipv4\n")
 
 
 def _configure_network_manager() -> None:
     Path("/etc/NetworkManager/NetworkManager.conf").write_text("[main]\nplugins=keyfile\ndns=none\n")
 
 
-def _give_to_network_manager() -> None:
-    lab.run("nmcli", "device", "set", "eth0", "managed", "yes")  # else udev's rules keep it off veth pairs
+def _give_to_network_manager(name: str = "eth0") -> None:
+    lab.run("nmcli", "device", "set", name, "managed", "yes")  # else udev's rules keep it off veth pairs
     if "cable" not in lab.run("nmcli", "--get-values", "NAME", "connection", "show").output.split():
-        profile = ("type", "ethernet", "ifname", "eth0", "con-name", "cable", "ipv6.method", "ignore")
+        profile = ("type", "ethernet", "ifname", "*", "con-name", "cable", "ipv6.method", "ignore")
         lab.run("nmcli", "connection", "add", *profile)
-    lab.run("nmcli", "connection", "up", "cable")
+    lab.run("nmcli", "connection", "up", "cable", "ifname", name)
 
 
 DHCLIENT = Holder(
@@ -89,6 +109,7 @@ DHCLIENT = Holder(
     "cable-lease.service",
     lambda: None,
     (("systemctl", "restart", "cable-lease.service"),),
+    follow=_ask_for_a_lease,
 )
 NETWORKD = Holder(
     "systemd-networkd",
@@ -102,5 +123,6 @@ MANAGER = Holder(
     _configure_network_manager,
     (("nmcli", "connection", "down", "cable"), ("nmcli", "connection", "up", "cable")),
     _give_to_network_manager,
+    lambda old, new: _give_to_network_manager(new),
 )
 HOLDERS = {holder.name: holder for holder in (DHCLIENT, NETWORKD, MANAGER)}
