@@ -44,7 +44,7 @@ class Dialer:
             await self._call.routed()
 
     async def look(self) -> None:
-        """See whether a call that was dialed by hand has come up meanwhile."""
+        """Take the kernel's word for what no log tells of the present call (`Call.look`)."""
         if self._call is not None:
             await self._call.look()
 

@@ -84,7 +84,7 @@ class Links:
         for name in running:
             await self._take_over(name, ends=name in ending)
         self._expect_strict()
-        await self._find_calls_of_others()  # before the sweep: they need what a helper before us has made
+        await self._look_at_calls()  # before the sweep: they need what a helper before us has made
         self._begun = True
         await self._machinery.routes.reconcile()
         self._machinery.spawn(self._repair_name_servers())
@@ -193,7 +193,7 @@ class Links:
         self._machinery.history.forget(name)
         self._machinery.store.forget(name)
 
-    async def _find_calls_of_others(self) -> None:
+    async def _look_at_calls(self) -> None:
         for link in list(self.by_name.values()):
             await link.dialer.look()
             if not link.machine.is_at_rest or (found := byhand.find(link.name, self._machinery.pids)) is None:
@@ -435,7 +435,7 @@ class Links:
         if len(self._repairs) >= REPAIRS:
             log.warning("somebody keeps changing Cablecar's routes; repairing them again in %.0f s", REPAIR_WINDOW)
             self._repair = asyncio.get_running_loop().call_later(REPAIR_WINDOW, self._begin_repair)
-            self._machinery.spawn(self._find_calls_of_others())  # a call may fall by what they do
+            self._machinery.spawn(self._look_at_calls())  # a call may fall by what they do
             return
         self._machinery.spawn(self._reconcile())
 
@@ -447,7 +447,7 @@ class Links:
             self._repairs.append(clock())
             log.info("openings in the firewall were missing and have been put back")
         self._machinery.spawn(self._repair_name_servers())
-        await self._find_calls_of_others()
+        await self._look_at_calls()
         # Our own deeds call us too: a link that its own fall woke would dial without end.
         if (seen := self._machinery.routes.surroundings) != self._surroundings:
             self._surroundings = seen
