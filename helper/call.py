@@ -199,7 +199,7 @@ class Call:
         """Have the call end if it has no address any more, which pppd does not notice: its peer still answers."""
         for pause in (0.0, ADDRESS_LIMIT):
             await asyncio.sleep(pause)
-            if await self._machinery.routes.ends(self.facts.interface) is not None or self._is_ending():
+            if await self._machinery.routes.endpoints(self.facts.interface) is not None or self._is_ending():
                 return
         if not self._ends():
             self._give_up(reasons.ADDRESS_TAKEN)
@@ -212,9 +212,9 @@ class Call:
     async def _look_for_interface(self, by_hand: HandMade) -> None:
         """See whether it is up: `pon NAME nodetach logfd 2` keeps the log from us."""
         interface = byhand.interface_of(self._link, by_hand.pid, self._machinery.pids)
-        ends = await self._machinery.routes.ends(interface) if interface else None
-        if ends is not None and not self._over and not self.facts.is_up:
-            self.facts.interface, (self.facts.local, self.facts.remote) = interface, map(str, ends)
+        endpoints = await self._machinery.routes.endpoints(interface) if interface else None
+        if endpoints is not None and not self._over and not self.facts.is_up:
+            self.facts.interface, (self.facts.local, self.facts.remote) = interface, map(str, endpoints)
             self.facts.believe()
             self._routing = self._machinery.spawn(self._route())
 
@@ -222,8 +222,8 @@ class Call:
         """See whether it is up as its log says, when that alone cannot be believed."""
         if (claim := self.facts.claim) is None:
             return
-        ends = await self._machinery.routes.ends(claim[0])
-        if ends is not None and claim == (claim[0], *map(str, ends)) == self.facts.claim and not self._is_ending():
+        endpoints = await self._machinery.routes.endpoints(claim[0])
+        if endpoints is not None and claim == (claim[0], *map(str, endpoints)) == self.facts.claim and not self._is_ending():
             self.facts.believe()
             self._routing = self._machinery.spawn(self._route())
 

@@ -240,10 +240,10 @@ class Routes:
         """Return what a call to the server, or on the cable itself, would have stood on at the last `reconcile`."""
         return plan.footing(self._seen, named, server, self._tunnels)
 
-    async def ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
+    async def endpoints(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
         """Return the addresses of both ends of a ppp interface, None while it carries nothing, and for any other."""
         async with self._lock:
-            return await self._in_thread(lambda: self._ends(interface))
+            return await self._in_thread(lambda: self._endpoints(interface))
 
     async def leads_into(self, interface: str, address: IPv4Address) -> bool:
         """Return whether packets to `address` leave by the interface, whoever has seen to it."""
@@ -388,7 +388,7 @@ class Routes:
     def _delete_vlan(self, vlan: Interface) -> None:
         _attempt(lambda: self._netlink.delete_link(vlan.index), errno.ENODEV)
 
-    def _ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
+    def _endpoints(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
         link = self._link(interface)
         # pppd gives it the addresses first, and until it is up no route can lead there.
         if link is None or link["ifi_type"] != _PPP or not link["flags"] & _UP:

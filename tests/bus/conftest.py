@@ -257,7 +257,7 @@ class FakeRoutes:
         addresses = () if server is None else interface.addresses
         return Footing(interface.index, addresses) if self.reached else None
 
-    async def ends(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
+    async def endpoints(self, interface: str) -> tuple[IPv4Address, IPv4Address] | None:
         return self.point_to_point.get(interface)
 
     async def leads_into(self, interface: str, address: IPv4Address) -> bool:

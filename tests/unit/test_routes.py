@@ -547,8 +547,8 @@ class FakeNetlink:
 async def test_only_a_ppp_interface_carries_a_call(kind: int, is_one: bool) -> None:
     routes = Routes()
     routes._socket = FakeNetlink(kind)  # type: ignore[assignment]
-    ends = await routes.ends("ppp0")
-    assert ends == ((IPv4Address("100.64.0.10"), IPv4Address("192.0.2.1")) if is_one else None)
+    endpoints = await routes.endpoints("ppp0")
+    assert endpoints == ((IPv4Address("100.64.0.10"), IPv4Address("192.0.2.1")) if is_one else None)
     await routes.close()
 
 
