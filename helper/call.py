@@ -223,7 +223,11 @@ class Call:
         if (claim := self.facts.claim) is None:
             return
         endpoints = await self._machinery.routes.endpoints(claim[0])
-        if endpoints is not None and claim == (claim[0], *map(str, endpoints)) == self.facts.claim and not self._is_ending():
+        if (
+            endpoints is not None
+            and claim == (claim[0], *map(str, endpoints)) == self.facts.claim
+            and not self._is_ending()
+        ):
             self.facts.believe()
             self._routing = self._machinery.spawn(self._route())
 

@@ -193,7 +193,7 @@ class Lookup:
                 safefile.replace(self.folder / name, text.encode(), 0o644)
             try:
                 async with asyncio.timeout(LIMIT):
-                    await self.units.finish(unit)
+                    await self.units.run_once(unit)
             except (asyncio.CancelledError, TimeoutError):
                 await self._give_up(unit)
                 raise

@@ -94,7 +94,7 @@ class NameServers:
         wrong = len(alive) < len(records) or bool(alive) != ours
         if wrong:
             async with asyncio.timeout(LIMIT):
-                await self._units.finish(UNIT)
+                await self._units.run_once(UNIT)
         if alive and self._descriptor >= 0:
             inotify.watch(self._descriptor, Path(os.path.realpath(self._file)), _WRITTEN)
         return wrong

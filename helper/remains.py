@@ -50,6 +50,6 @@ async def clear(link: str, units: Units) -> None:
     log.info("link %s: what its call has left undone is seen to", link)
     try:
         async with asyncio.timeout(LIMIT):
-            await units.finish(UNIT.format(link))
+            await units.run_once(UNIT.format(link))
     except (CallError, TimeoutError) as error:
         log.error("link %s: what its call has left undone stays so: %s", link, error or "systemd takes too long")

@@ -35,7 +35,7 @@ class Units:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._paths: dict[str, list[str]] = {}
-        self._followers: list[asyncio.Queue[str]] = []
+        self._waiting: list[asyncio.Queue[str]] = []
 
     async def begin(self) -> None:
         """Ask systemd to send signals at all; call once."""
@@ -122,7 +122,7 @@ class Units:
             if owner == link:
                 await self._bus.ask(SYSTEMD, "KillUnit", "ssi", [unit, "all", number])
 
-    async def finish(self, unit: str) -> None:
+    async def run_once(self, unit: str) -> None:
         """Run a oneshot unit anew, whatever becomes of a run that is left from before, and return when it has ended.
 
         Raises:
@@ -140,21 +140,21 @@ class Units:
 
     async def _job(self, method: str, unit: str) -> None:
         ended: asyncio.Queue[str] = asyncio.Queue()
-        self._followers.append(ended)
+        self._waiting.append(ended)
         try:
-            if len(self._followers) == 1:
+            if len(self._waiting) == 1:
                 await self._bus.follow(*SYSTEMD, "JobRemoved", self._job_removed)
             (job,) = await self._bus.ask(SYSTEMD, method, "ss", [unit, "replace"])
             while await ended.get() != job:
                 pass
         finally:
-            self._followers.remove(ended)
-            if not self._followers:
+            self._waiting.remove(ended)
+            if not self._waiting:
                 await self._bus.unfollow(*SYSTEMD, "JobRemoved")
 
     def _job_removed(self, body: list[Any]) -> None:
-        for follower in self._followers:
-            follower.put_nowait(body[1])
+        for one in self._waiting:
+            one.put_nowait(body[1])
 
     async def is_running(self, link: str) -> bool:
         """Return whether the link's unit has processes."""

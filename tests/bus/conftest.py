@@ -90,7 +90,7 @@ class FakeUnits:
     asked: str = ""
     protocol: str = "pptp"  # that the unit which is started must be for
     connections: frozenset[str] = frozenset()
-    finished: list[str] = field(default_factory=list)
+    have_run: list[str] = field(default_factory=list)
     ends_when_stopped: bool = True
     standing_still: set[str] = field(default_factory=set)
     stopping: set[str] = field(default_factory=set)
@@ -119,9 +119,9 @@ class FakeUnits:
         self.active.add(link)
         self.started += 1
 
-    async def finish(self, unit: str) -> None:
+    async def run_once(self, unit: str) -> None:
         """Plays the lookup, `answers` being the addresses of the name that was asked for, and the probe."""
-        self.finished.append(unit)
+        self.have_run.append(unit)
         if unit == "cablecar-discover.service":
             self.asked = (self.logs / "discover.question").read_text()
             (self.logs / "discover.answers").write_text(self.discovered)

@@ -252,10 +252,10 @@ async def test_who_answers_by_pppoe_is_told_as_a_link_could_name_it(stage: Stage
 async def test_one_search_at_a_time(stage: Stage) -> None:
     waiting = asyncio.Event()
 
-    async def finish(unit: str) -> None:
+    async def run_once(unit: str) -> None:
         await waiting.wait()
 
-    stage.units.finish = finish  # type: ignore[method-assign]
+    stage.units.run_once = run_once  # type: ignore[method-assign]
     first = asyncio.ensure_future(stage.client.manager("Discover"))
     await stage.until(lambda: (stage.machinery.logs / "discover.question").exists())
     assert (await stage.client.manager("Discover")).error_name == "org.cablecar1.Error.LimitExceeded"

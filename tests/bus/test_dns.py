@@ -159,13 +159,13 @@ async def test_a_file_that_others_write_is_repaired(stage: Stage, tmp_path: Path
     new = tmp_path / "new"
     new.write_text("nameserver 10.20.30.2\n")
     new.rename(file)  # a DHCP client
-    await stage.until(lambda: UNIT in stage.units.finished)
+    await stage.until(lambda: UNIT in stage.units.have_run)
     resolver.restore()  # the unit
-    stage.units.finished.clear()
+    stage.units.have_run.clear()
     (tmp_path / "ppp0").rmdir()
     stage.units.end(LINK, Exit(code=16))  # and no hook has run
     stage.links.network_changed()
-    await stage.until(lambda: UNIT in stage.units.finished)
+    await stage.until(lambda: UNIT in stage.units.have_run)
     resolver.restore()
     assert file.read_text() == "nameserver 10.20.30.2\n"
 
@@ -173,5 +173,5 @@ async def test_a_file_that_others_write_is_repaired(stage: Stage, tmp_path: Path
 async def test_a_file_that_a_power_cut_has_left_is_repaired_at_the_start(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "resolv.conf").write_text(resolv_conf("", ["192.0.2.1"], "elsewhere"))
     await Links(stage.machinery).begin(at_boot=True)
-    await stage.until(lambda: stage.units.finished)
-    assert stage.units.finished == [UNIT]
+    await stage.until(lambda: stage.units.have_run)
+    assert stage.units.have_run == [UNIT]

@@ -145,20 +145,20 @@ async def test_what_a_killed_call_has_left_is_seen_to_before_the_next_one(
     stage.units.say(LINK, words)
     stage.units.end(LINK, ended)
     await stage.until(lambda: stage.units.started == 2)
-    assert stage.units.finished == ([f"cablecar-killed@{LINK}.service"] if seen_to else [])
+    assert stage.units.have_run == ([f"cablecar-killed@{LINK}.service"] if seen_to else [])
 
 
 async def test_a_lost_calls_server_is_looked_up_while_the_call_ends(stage: Stage) -> None:
     stage.units.answers["vpn.example"] = ["203.0.113.7"]
     await added(stage, server=Variant("s", "vpn.example"))
     await come_up(stage)
-    stage.units.finished.clear()
+    stage.units.have_run.clear()
     stage.units.say(LINK, "Modem hangup")
-    await stage.until(lambda: bool(stage.units.finished))
+    await stage.until(lambda: bool(stage.units.have_run))
     assert LINK in stage.units.active
     stage.units.end(LINK, Exit(code=16))
     await stage.until(lambda: stage.units.started == 2)
-    assert stage.units.finished == [f"cablecar-lookup@{LINK}.service"], "once"
+    assert stage.units.have_run == [f"cablecar-lookup@{LINK}.service"], "once"
 
 
 async def test_a_removed_link_is_looked_up_no_more(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +172,7 @@ async def test_a_removed_link_is_looked_up_no_more(stage: Stage, monkeypatch: py
         asked.append(unit)
         await answer.wait()
 
-    monkeypatch.setattr(stage.units, "finish", hang)
+    monkeypatch.setattr(stage.units, "run_once", hang)
     stage.units.say(LINK, "Modem hangup")
     await stage.until(lambda: asked)
     assert (await stage.client.manager("RemoveLink", "s", LINK)).message_type is MessageType.METHOD_RETURN
@@ -185,14 +185,14 @@ async def test_nothing_is_looked_up_for_a_call_that_is_hung_up(stage: Stage) -> 
     stage.units.answers["vpn.example"] = ["203.0.113.7"]
     await added(stage, server=Variant("s", "vpn.example"))
     await come_up(stage)
-    stage.units.finished.clear()
+    stage.units.have_run.clear()
     stage.units.ends_when_stopped = False
     hanging_up = asyncio.ensure_future(stage.client.link("Disconnect"))
     await stage.until(lambda: stage.links.get(LINK).status.state == "stopping")
     stage.links.interface_gone("ppp0")
     stage.units.end(LINK, Exit(code=5))
     await hanging_up
-    assert stage.units.finished == []
+    assert stage.units.have_run == []
 
 
 async def test_history_tells_of_calls_that_came_up_and_of_those_that_did_not(stage: Stage) -> None:
@@ -788,14 +788,14 @@ async def test_a_new_link_inherits_no_password_and_overwrites_no_file(stage: Sta
 async def test_one_diagnosis_of_a_link_at_a_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     await stage.client.add_link(server=Variant("s", "vpn.example"))
     asked, go_on = asyncio.Event(), asyncio.Event()
-    finish = stage.units.finish
+    run_once = stage.units.run_once
 
     async def slowly(unit: str) -> None:
         asked.set()
         await go_on.wait()
-        await finish(unit)
+        await run_once(unit)
 
-    monkeypatch.setattr(stage.units, "finish", slowly)
+    monkeypatch.setattr(stage.units, "run_once", slowly)
     first = asyncio.ensure_future(stage.client.manager("Diagnose", "s", LINK))
     await asked.wait()
     assert (await stage.client.manager("Diagnose", "s", LINK)).error_name == "org.cablecar1.Error.LimitExceeded"

@@ -85,9 +85,9 @@ async def test_what_calls_left_that_were_killed_with_the_helper_is_seen_to_befor
     assert stage.links.get(LINK).status.state == "waiting"
     for name in (LINK, "settings_are_gone"):
         (stage.units.logs / f"{name}.hooks").write_text("what is up")
-    stage.units.finished.clear()
+    stage.units.have_run.clear()
     async with another(stage):  # the fake unit demands that no call runs
-        assert sorted(stage.units.finished) == [
+        assert sorted(stage.units.have_run) == [
             f"cablecar-killed@{name}.service" for name in ("settings_are_gone", LINK)
         ]
 
@@ -101,13 +101,13 @@ async def test_what_is_not_left_is_not_seen_to(stage: Stage, tmp_path: Path, why
         stage.units.active.clear()
     if why == "its scripts run":
         stage.units.say(LINK, remains.MEANWHILE)
-    stage.units.finished.clear()
+    stage.units.have_run.clear()
     pppd = await dialed_by_hand(tmp_path)
     if why == "runs by hand":
         (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
     try:
         async with another(stage):
-            assert stage.units.finished == []
+            assert stage.units.have_run == []
     finally:
         with contextlib.suppress(ProcessLookupError):
             pppd.kill()
@@ -166,7 +166,7 @@ async def test_a_call_without_settings_has_its_scripts_and_its_firewall_seen_to_
     (stage.units.logs / "openings").write_text(LINK)
     (stage.store.configuration / f"links/{LINK}.toml").unlink()
     stage.units.ends_when_stopped = False
-    stage.units.finished.clear()
+    stage.units.have_run.clear()
     closed, looks = [], []
 
     async def is_running(link: str) -> bool:
@@ -185,11 +185,11 @@ async def test_a_call_without_settings_has_its_scripts_and_its_firewall_seen_to_
     await links.begin(at_boot=False)
     making = asyncio.ensure_future(links.add(LINK, {"server": "203.0.113.7", "user": "u"}))
     await stage.until(lambda: len(looks) > 2)
-    assert not closed and not stage.units.finished and not making.done()
+    assert not closed and not stage.units.have_run and not making.done()
     assert (stage.peers / LINK).exists() and (stage.units.logs / f"{LINK}.hooks").exists()
     stage.units.active.clear()
     await making
-    assert (stage.units.finished, closed) == ([f"cablecar-killed@{LINK}.service"], [LINK])
+    assert (stage.units.have_run, closed) == ([f"cablecar-killed@{LINK}.service"], [LINK])
     assert stage.store.password(LINK) is None and not (stage.peers / LINK).exists()
 
 

@@ -221,7 +221,7 @@ async def test_a_disconnect_ends_a_dial_that_still_prepares(stage: Stage, monkey
         resolving.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(stage.units, "finish", resolve_for_ever)
+    monkeypatch.setattr(stage.units, "run_once", resolve_for_ever)
     dialing = asyncio.ensure_future(stage.client.link("Connect"))
     await resolving.wait()
     await hang_up(stage, dialing)

@@ -32,7 +32,7 @@ class Answering:
     asked: list[str] = field(default_factory=list)
     resolvers: list[str] = field(default_factory=list)
 
-    async def finish(self, unit: str) -> None:
+    async def run_once(self, unit: str) -> None:
         kind = unit.removeprefix("cablecar-").removesuffix("@yosefcom.service")
         self.asked.append((self.folder / f"yosefcom.{kind}").read_text())
         resolver = self.folder / "yosefcom.resolv"
@@ -122,15 +122,15 @@ async def test_an_early_look_that_fits_no_more_is_repeated(
 async def test_an_early_look_that_does_not_end_holds_nobody_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookup_module, "PATIENCE", 0.01)
     asker, units = lookup(folder, "203.0.113.8 STREAM\n")
-    answer = units.finish
+    answer = units.run_once
 
     async def hang(unit: str) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(units, "finish", hang)
+    monkeypatch.setattr(units, "run_once", hang)
     asker.look_ahead("yosefcom", "vpn.example", "")
     await asyncio.sleep(0)
-    monkeypatch.setattr(units, "finish", answer)
+    monkeypatch.setattr(units, "run_once", answer)
     async with asyncio.timeout(1):
         assert await asker.addresses("yosefcom", "vpn.example", "") == [IPv4Address("203.0.113.8")]
 
@@ -152,7 +152,7 @@ async def test_nothing_is_left_of_a_look_that_is_given_up(
     async def give_up(unit: str) -> None:
         starting.pop(0).cancel()
 
-    monkeypatch.setattr(units, "finish", start)
+    monkeypatch.setattr(units, "run_once", start)
     monkeypatch.setattr(units, "give_up", give_up)
     asker.look_ahead("yosefcom", "vpn.example", "")
     await asyncio.sleep(0)
