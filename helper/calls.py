@@ -9,7 +9,7 @@ from cablecar.helper.settings import Settings
 from cablecar.helper.store import Dialed
 
 
-class Dialer:
+class Calls:
     """The calls of one link."""
 
     def __init__(self, link: str, settings: Settings, machinery: Machinery, listener: Listener) -> None:
@@ -69,7 +69,7 @@ class Dialer:
         return self._call.facts if self._call is not None else Facts()
 
     @property
-    def call(self) -> "Call | None":
+    def call(self) -> Call | None:
         """The present or the last call."""
         return self._call
 
@@ -79,7 +79,7 @@ class Dialer:
         lines = self._call.log.lines if self._call is not None else last_words(self._link, self._machinery.logs)
         return list(lines)[-count:]
 
-    def _new_call(self, dialed: Dialed, by_hand: HandMade | None = None) -> "Call":
+    def _new_call(self, dialed: Dialed, by_hand: HandMade | None = None) -> Call:
         self._call = Call(self._link, dialed, self._machinery, self._listener, by_hand)
         return self._call
 

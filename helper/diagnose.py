@@ -290,7 +290,7 @@ class Diagnosis:
 
     async def _mtu(self) -> Finding:
         """Look whether the tunnel's packets fit the cable; one that does not is lost, often without a word."""
-        if any(pppd.tells_of_size(line) for line in self._link.dialer.log_lines(MAX_LINES)):
+        if any(pppd.tells_of_size(line) for line in self._link.calls.log_lines(MAX_LINES)):
             return Finding(
                 BAD, "Packets of the tunnel were too large for the way to the server.", reasons.MTU_TOO_LARGE.sentence
             )
@@ -328,7 +328,7 @@ class Diagnosis:
     async def _pins(self) -> Finding:
         if not self._is_up:
             return Finding(UNKNOWN, "The link is not up; the server is pinned to the cable when it is dialed.")
-        pins = self._link.dialer.call.pins if self._link.dialer.call is not None else ()
+        pins = self._link.calls.call.pins if self._link.calls.call is not None else ()
         missing = [
             str(server)
             for server in pins
@@ -395,7 +395,7 @@ class Diagnosis:
         """Return whether a DNS server is reached through the tunnel, though it is not the peer's as well."""
         assert self._cable is not None
         way = await self._machinery.routes.way(address, self._cable.interface.name)
-        return not (way.is_local or way.is_pinned or str(address) in self._link.dialer.facts.dns)
+        return not (way.is_local or way.is_pinned or str(address) in self._link.calls.facts.dns)
 
 
 def _hindrance(one: firewall.Outcome, may_open: bool) -> Finding:

@@ -144,11 +144,11 @@ class Links:
             await self._make(name, dialed.settings)
         if (link := self.by_name.get(name)) is not None:
             link.machine.adopt()
-            link.dialer.adopt(ends=ends)
+            link.calls.adopt(ends=ends)
 
     async def _settle_running(self, name: str) -> None:
         if (link := self.by_name.get(name)) is not None:
-            await link.dialer.adopted()  # so that nobody ever sees such a link as anything but up
+            await link.calls.adopted()  # so that nobody ever sees such a link as anything but up
             if link.wanted_by is None:
                 link.machine.disconnect()
         elif self._machinery.store.has_link(name):
@@ -195,7 +195,7 @@ class Links:
 
     async def _look_at_calls(self) -> None:
         for link in list(self.by_name.values()):
-            await link.dialer.look()
+            await link.calls.look()
             if not link.machine.is_at_rest or (found := byhand.find(link.name, self._machinery.pids)) is None:
                 continue
             in_unit = await self._machinery.units.is_running(link.name)  # `systemctl start`: its log is the unit's
@@ -203,7 +203,7 @@ class Links:
                 found.close()
             if link.machine.is_at_rest:
                 link.machine.adopt(by_hand=True)
-                link.dialer.adopt(None if in_unit else found)
+                link.calls.adopt(None if in_unit else found)
 
     def providers(self) -> Mapping[str, Provider]:
         """Return the presets."""
@@ -268,7 +268,7 @@ class Links:
         except BaseException:
             link.removed = False
             raise
-        await link.dialer.unfollow()
+        await link.calls.unfollow()
         self.by_name.pop(name, None)
 
     async def import_peer(self, peer: str) -> ManagedLink:
@@ -426,7 +426,7 @@ class Links:
     def interface_gone(self, name: str) -> None:
         """An interface was removed."""
         for link in self.by_name.values():
-            link.dialer.interface_gone(name)
+            link.calls.interface_gone(name)
 
     def _begin_repair(self) -> None:
         self._repair = None
@@ -452,7 +452,7 @@ class Links:
         if (seen := self._machinery.routes.surroundings) != self._surroundings:
             self._surroundings = seen
             for link in self.by_name.values():
-                link.machine.cable_changed(link.dialer.way_is_new)
+                link.machine.cable_changed(link.calls.way_is_new)
 
     async def _repair_name_servers(self) -> None:
         try:
@@ -463,7 +463,7 @@ class Links:
 
     async def _make(self, name: str, settings: Settings) -> ManagedLink:
         link = self.by_name[name] = ManagedLink(name, settings, self._machinery)
-        await link.dialer.follow()
+        await link.calls.follow()
         self._use(link, settings)
         return link
 

@@ -13,7 +13,7 @@ from ipaddress import IPv4Network
 from typing import Any, Final, NamedTuple, Protocol
 
 from cablecar.helper import names, reasons
-from cablecar.helper.calls import Dialer
+from cablecar.helper.calls import Calls
 from cablecar.helper.errors import CablecarError, CallFailed, Failed, StorageFailed
 from cablecar.helper.history import Record
 from cablecar.helper.link import Link, Status
@@ -75,17 +75,17 @@ class ManagedLink:
         self._changed = asyncio.Event()
         self._redial = Redial(random.uniform)
         self.machine = Link(self, clock, self._redial, settings.reconnect)
-        self.dialer = Dialer(name, settings, machinery, self.machine)
+        self.calls = Calls(name, settings, machinery, self.machine)
 
     @property
     def settings(self) -> Settings:
         """The settings that the next call is dialed with."""
-        return self.dialer.settings
+        return self.calls.settings
 
     def use(self, settings: Settings, redial_minimum: float) -> None:
         """Take new settings for the next call."""
-        changed = settings != self.dialer.settings
-        self.dialer.settings = settings
+        changed = settings != self.calls.settings
+        self.calls.settings = settings
         self.machine.reconnects = settings.reconnect
         self._redial.minimum = redial_minimum
         if changed and self.audience is not None:
@@ -131,7 +131,7 @@ class ManagedLink:
         """Return what only those who may view details are told."""
         if self.status.state != names.UP:
             return Details(self.settings.server, self.settings.user)
-        facts = self.dialer.facts
+        facts = self.calls.facts
         return Details(
             self.settings.server,
             self.settings.user,
@@ -204,11 +204,11 @@ class ManagedLink:
 
     def dial(self) -> None:
         """Begin a call."""
-        self.dialer.dial()
+        self.calls.dial()
 
     def hang_up(self) -> None:
         """End the call."""
-        self.dialer.hang_up()
+        self.calls.hang_up()
 
     def wake_after(self, seconds: float | None) -> None:
         """Wake the machine once, later."""
@@ -254,7 +254,7 @@ class ManagedLink:
 
     def record(self, reason: Reason) -> None:
         """Add the call that is over to the history, if it was dialed at all."""
-        call = self.dialer.call
+        call = self.calls.call
         if call is not None and call.took_place:
             dialed, connected, now = (
                 round(moment * 1_000_000) for moment in (call.dialed.dialed_at, call.dialed.connected_at, time.time())
@@ -270,7 +270,7 @@ class ManagedLink:
 
     def _pin_authentication(self) -> None:
         # PAP hands the password to whoever asks: once the provider has shown CHAP, only an impostor asks for less.
-        if self.settings.authentication or self.dialer.facts.method != "chap":
+        if self.settings.authentication or self.calls.facts.method != "chap":
             return
         store = self._machinery.store
         try:

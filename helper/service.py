@@ -310,7 +310,7 @@ class LinkObject(ServiceInterface):
     @dbus_method("Log", names.ACTION_VIEW_DETAILS, _at_most(MAX_LOG_LINES))
     def log(self, lines: DBusUInt32) -> DBusStrings:
         """Return the last lines of the call."""
-        return self._present().dialer.log_lines(lines)
+        return self._present().calls.log_lines(lines)
 
     def _present(self) -> ManagedLink:
         if self._link.removed:

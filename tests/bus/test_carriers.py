@@ -136,7 +136,7 @@ FORGED = (
 
 async def test_a_stranger_on_the_ethernet_cannot_have_a_call_be_up(stage: Stage) -> None:
     dialing = await begin(stage, "pppoe", "")
-    call = stage.links.get(LINK).dialer.call
+    call = stage.links.get(LINK).calls.call
     assert call is not None
     stage.units.say(LINK, *FORGED)
     await stage.until(lambda: call.facts.interface == "eth0")
@@ -158,7 +158,7 @@ async def test_a_call_whose_interface_has_a_name_of_its_own_comes_up_and_outlive
     stage.units.say(LINK, "Using interface home", *stage.up_lines[1:])
     await dialing
     assert stage.routes.wanted[LINK].tunnel == "home"
-    await stage.links.get(LINK).dialer.unfollow()
+    await stage.links.get(LINK).calls.unfollow()
     stage.routes.wanted.clear()
     async with another(stage) as link:
         assert (stage.routes.wanted[LINK].tunnel, link.status.state) == ("home", "up")
@@ -170,7 +170,7 @@ async def test_a_call_in_whose_log_a_stranger_has_spoken_outlives_the_helper(sta
     stage.routes.point_to_point["ppp0"] = ENDS
     stage.units.say(LINK, *FORGED, *PPPOE, *stage.up_lines)
     await dialing
-    await stage.links.get(LINK).dialer.unfollow()
+    await stage.links.get(LINK).calls.unfollow()
     stage.routes.wanted.clear()
     stage.routes.point_to_point["ppp0"] = ENDS[::-1]  # that it was up is known
     async with another(stage) as link:
@@ -180,7 +180,7 @@ async def test_a_call_in_whose_log_a_stranger_has_spoken_outlives_the_helper(sta
 
 async def test_a_call_that_comes_up_while_there_is_no_helper_is_believed_when_the_kernel_has_it(stage: Stage) -> None:
     dialing = await begin(stage, "pppoe", "")
-    await stage.links.get(LINK).dialer.unfollow()
+    await stage.links.get(LINK).calls.unfollow()
     await asyncio.wait({dialing})
     stage.units.say(LINK, *FORGED, *PPPOE, *stage.up_lines)
     stage.routes.point_to_point["ppp0"] = ENDS
@@ -207,7 +207,7 @@ async def test_a_vlan_is_what_is_dialed_and_kept_over_a_restart(stage: Stage) ->
     await dialing
     # What is dialed next is another matter.
     await stage.client.link("Update", "a{sv}", {"vlan": Variant("u", 0)})
-    await stage.links.get(LINK).dialer.unfollow()
+    await stage.links.get(LINK).calls.unfollow()
     stage.routes.wanted.clear()
     async with another(stage):
         assert stage.routes.wanted[LINK].line == "cablecar0.35"
@@ -267,16 +267,16 @@ async def test_an_l2tp_call_that_ended_while_there_was_no_helper_is_cleared_away
     dialing = await begin(stage, "l2tp", "203.0.113.7")
     stage.units.say(LINK, *stage.up_lines)
     await dialing
-    await stage.links.get(LINK).dialer.unfollow()
-    stage.links.get(LINK).dialer.hang_up = lambda: None  # type: ignore[method-assign]
-    call = stage.links.get(LINK).dialer.call
+    await stage.links.get(LINK).calls.unfollow()
+    stage.links.get(LINK).calls.hang_up = lambda: None  # type: ignore[method-assign]
+    call = stage.links.get(LINK).calls.call
     assert call is not None
     call.log.close()
     async with another(stage) as link:
         assert link.status.state == "up"
         assert [str(pin) for pin in stage.routes.wanted[LINK].pins] == ["203.0.113.7"]
-        assert link.dialer.call is not None
-        link.dialer.call.log.close()
+        assert link.calls.call is not None
+        link.calls.call.log.close()
     stage.units.say(
         LINK, "No response to 4 echo-requests", "xl2tpd[9]: child_handler : pppd exited for call 7 with code 15"
     )

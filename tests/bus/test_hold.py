@@ -27,7 +27,7 @@ async def up(stage: Stage) -> None:
     """A call that is up, and known to go by the cable."""
     await added(stage)
     await come_up(stage)
-    call = stage.links.get(LINK).dialer.call
+    call = stage.links.get(LINK).calls.call
     await stage.until(lambda: call is not None and call.dialed.cable == INDEX)
 
 
@@ -120,8 +120,8 @@ async def test_the_next_helper_lets_it_go_on(stage: Stage) -> None:
     async with another(stage) as link:
         assert link.status.state == "up"
         await stage.until(lambda: not stage.units.standing_still)
-        assert link.dialer.call is not None
-        assert link.dialer.call.dialed.cable == INDEX  # also while the plug is out
+        assert link.calls.call is not None
+        assert link.calls.call.dialed.cable == INDEX  # also while the plug is out
 
 
 async def test_pppd_alone_decides_where_systemd_refuses(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

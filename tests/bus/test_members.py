@@ -535,7 +535,7 @@ async def test_diagnose_tells_of_packets_that_do_not_fit(stage: Stage, tmp_path:
     finding = (await diagnosed(stage))["mtu"]
     assert (finding["verdict"], finding["advice"]) == ("bad", "Call Reconnect."), "it was dialed before"
     stage.units.say(LINK, "anon warn[x]: transmitted GRE packet triggered an ICMP error, it exceeds the MTU")
-    await stage.until(lambda: "exceeds" in stage.links.get(LINK).dialer.log_lines(1)[0])
+    await stage.until(lambda: "exceeds" in stage.links.get(LINK).calls.log_lines(1)[0])
     assert (await diagnosed(stage))["mtu"]["advice"] == reasons.MTU_TOO_LARGE.sentence
 
 

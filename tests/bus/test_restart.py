@@ -36,7 +36,7 @@ async def another(stage: Stage, at_boot: bool = False) -> AsyncIterator[ManagedL
     link = links.get(LINK)
     yield link
     link.wake_after(None)
-    link.dialer.hang_up()
+    link.calls.hang_up()
 
 
 async def call_that_fails(stage: Stage, code: int, *words: str) -> None:
@@ -54,9 +54,9 @@ async def test_a_call_that_goes_on_is_as_old_as_it_was(stage: Stage) -> None:
     old = stage.links.get(LINK)
     async with another(stage) as link:
         assert link.status == old.status._replace(attempt=0)
-        assert link.dialer.call is not None
-        assert old.dialer.call is not None
-        assert link.dialer.call.dialed == old.dialer.call.dialed
+        assert link.calls.call is not None
+        assert old.calls.call is not None
+        assert link.calls.call.dialed == old.calls.call.dialed
         stage.units.end(LINK, Exit(code=16))
         await stage.until(lambda: link.status.state != "up")
     (record, *_) = stage.machinery.history.read(LINK, 9)[-1:]
@@ -128,7 +128,7 @@ async def test_a_refused_password_is_still_known(stage: Stage) -> None:
     async with another(stage) as link:
         assert link.status == stage.links.get(LINK).status
         assert (link.status.state, link.status.reason) == ("failed", reasons.AUTHENTICATION_FAILED)
-        assert link.dialer.log_lines(9) == ["Using interface ppp0", "PAP authentication failed"]
+        assert link.calls.log_lines(9) == ["Using interface ppp0", "PAP authentication failed"]
         assert stage.units.started == 1
 
 

@@ -102,7 +102,7 @@ async def test_a_call_whose_packets_are_led_into_its_tunnel_falls_by_a_loop(stag
         stage.links._repairs = [clock()] * REPAIRS
     stage.routes.in_circles = True
     stage.links.network_changed()
-    call = stage.links.get(LINK).dialer.call
+    call = stage.links.get(LINK).calls.call
     await stage.until(lambda: call is not None and call._loops)
     assert await lose_path(stage) == "loop"
 
@@ -111,7 +111,7 @@ async def seen_in_circles(stage: Stage) -> call.Call:
     """Return a call that is up and was led into its own tunnel at the last look, and is no longer."""
     await added(stage)
     await come_up(stage)
-    found = stage.links.get(LINK).dialer.call
+    found = stage.links.get(LINK).calls.call
     assert found is not None
     stage.routes.in_circles = True
     await found.look()
@@ -145,9 +145,9 @@ async def test_who_ends_it_is_not_forgotten_while_its_scripts_take_their_time(
     await come_up(stage)
     stage.units.say(LINK, word, "Connect time 1.0 minutes.")
     managed = stage.links.get(LINK)
-    await stage.until(lambda: managed.dialer.call is not None and pppd.takes_down(managed.dialer.call.log.lines[-1]))
+    await stage.until(lambda: managed.calls.call is not None and pppd.takes_down(managed.calls.call.log.lines[-1]))
     stage.links.interface_gone("ppp0")
-    await stage.until(lambda: managed.dialer.call is not None and managed.dialer.call._stopping)
+    await stage.until(lambda: managed.calls.call is not None and managed.calls.call._stopping)
     stage.units.say(LINK, "Terminating on signal 15")  # which is ours
     stage.units.end(LINK, Exit(code=5))
     await stage.until(lambda: stage.machinery.history.read(LINK, 1))
@@ -290,7 +290,7 @@ async def test_running_calls_are_adopted_before_anything_is_swept(stage: Stage) 
     assert {wanted.tunnel for wanted in stage.routes.wanted.values()} == {"ppp0"}
     for link in restarted.by_name.values():
         assert link.status.state == "up"
-        link.dialer.hang_up()
+        link.calls.hang_up()
         await stage.until(lambda link=link: link.status.state == "failed")  # type: ignore[misc]
     assert stage.units.started == 0
 
