@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from cablecar.helper import __version__, providers
 from cablecar.helper.authority import Authority
 from cablecar.helper.bus import Bus, CallError
-from cablecar.helper.cable import Leases
 from cablecar.helper.calllog import FOLDER
+from cablecar.helper.dhcpclients import Leases
 from cablecar.helper.errors import StorageFailed
 from cablecar.helper.firewalld import Firewalld
 from cablecar.helper.history import History

@@ -12,7 +12,7 @@ import pytest
 from dbus_next.signature import Variant
 
 from cablecar.helper.bus import Bus, CallError
-from cablecar.helper.cable import Leases
+from cablecar.helper.dhcpclients import Leases
 from cablecar.helper.plan import Interface
 
 ETH0 = Interface(7, "eth0", True, (IPv4Address("10.20.30.145"),))
