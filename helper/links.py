@@ -127,7 +127,7 @@ class Links:
             wanted = True
             link.remember_wish(AUTOMATIC)
         try:
-            await link.keep_in()
+            await link.hold_strict()
         except Failed as error:
             log.error("link %s is not dialed: %s", link.name, error)
             return
@@ -324,7 +324,7 @@ class Links:
             self._machinery.store.save_link(name, settings)
             self._use(link, settings)
             self._renew_peer_file(link)
-            await link.keep_in()
+            await link.hold_strict()
 
     async def reload(self, changes: Changes) -> None:
         """Read all files again: new links appear, changed ones take their new settings, removed ones are taken down.
@@ -345,7 +345,7 @@ class Links:
                 if (link := self.by_name.get(name)) is not None:
                     self._use(link, settings)
                     self._renew_peer_file(link)
-                    await link.keep_in()
+                    await link.hold_strict()
                 elif len(self.by_name) >= MAX_LINKS:
                     changes.broken.append(f"{name}: {_TOO_MANY}")
                 else:

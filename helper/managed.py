@@ -125,7 +125,7 @@ class ManagedLink:
             self.machine.disconnect()
             await self._settle()
             if self.wanted_by is None:
-                await self._machinery.routes.keep_in(self.name, None)
+                await self._machinery.routes.set_strict(self.name, None)
 
     async def details(self) -> Details:
         """Return what only those who may view details are told."""
@@ -142,13 +142,13 @@ class ManagedLink:
             *await self._machinery.routes.counters(facts.interface),
         )
 
-    async def keep_in(self) -> None:
+    async def hold_strict(self) -> None:
         """Have strict mode hold from the first wish for the link until a person ends it, if the settings ask for it.
 
         Raises:
             Failed: The firewall cannot be made so: the link must not be dialed.
         """
-        await self._machinery.routes.keep_in(self.name, self._local_networks())
+        await self._machinery.routes.set_strict(self.name, self._local_networks())
 
     def expect_strict(self) -> None:
         """Likewise, by the next `reconcile`."""
@@ -170,7 +170,7 @@ class ManagedLink:
             self.remember_wish(uid)
         if self.settings.strict is not False:
             try:
-                await self.keep_in()
+                await self.hold_strict()
             except Failed:
                 await self.disconnect()
                 raise

@@ -127,7 +127,7 @@ class Routes:
             self._wanted[link] = wanted._replace(line=found.name)
             return found
 
-    async def keep_in(self, link: str, local: tuple[IPv4Network, ...] | None) -> None:
+    async def set_strict(self, link: str, local: tuple[IPv4Network, ...] | None) -> None:
         """Have strict mode hold for a link from now on, but for these networks; with None end it for that link.
 
         Raises:

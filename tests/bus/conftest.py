@@ -203,7 +203,7 @@ class FakeRoutes:
         else:
             self.strict[link] = local
 
-    async def keep_in(self, link: str, local: tuple[IPv4Network, ...] | None) -> None:
+    async def set_strict(self, link: str, local: tuple[IPv4Network, ...] | None) -> None:
         if local is not None and self.refusal is not None:
             raise self.refusal
         self.expect_strict(link, local)

@@ -103,7 +103,7 @@ async def stages(home: Network, provider: Network, internet: Network, folder: Pa
     up = Wanted((IPv4Address(SERVER),), "", "ppp0", (ANYWHERE,), passages=PPTP.passages, share=("eth1",))
     await routes.want("home", up)
     found["up"] = look()
-    await routes.keep_in("home", ())
+    await routes.set_strict("home", ())
     found["up, strict"] = look()
     after = make()  # a crash, and nobody wants the link any more
     await after.begin()
