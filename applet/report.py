@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from cablecar.applet import figures, logview, words
 from cablecar.applet.i18n import _
 from cablecar.applet.model import Details, Link
-from cablecar.applet.strip import Story
+from cablecar.applet.strip import Past
 from cablecar.helper import names
 
 
@@ -30,7 +30,7 @@ class Known:
     link: Link
     trouble: str = ""
     details: Details = field(default_factory=Details)
-    past: Story = field(default_factory=Story)
+    past: Past = field(default_factory=Past)
     lines: tuple[str, ...] = ()
     now: float = 0
 

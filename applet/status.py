@@ -213,7 +213,7 @@ class StatusWindow(QDialog):
     def _show_past(self) -> None:
         known = self._known()
         self._past_shown = known.now
-        self._strip.show_story(known.past, known.now)
+        self._strip.show_past(known.past, known.now)
         self._summary.setText(known.past.summary(known.now))
 
     def _rebuild_facts(self, facts: list[str]) -> None:

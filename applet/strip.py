@@ -41,7 +41,7 @@ _WISHED: Final = frozenset({reasons.REQUESTED.id, reasons.HUNG_UP_HERE.id, reaso
 _TRYING: Final = (names.WAITING, names.DIALING, names.FAILED)
 
 
-class Kind(Enum):
+class Course(Enum):
     """What a link did for some time."""
 
     UP = "up"
@@ -55,7 +55,7 @@ class Span:
 
     begin: float
     end: float
-    kind: Kind
+    course: Course
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Past:
     """What is known of the past, the oldest first."""
 
     spans: tuple[Span, ...] = ()
@@ -94,15 +94,15 @@ class Story:
 
     def share(self, begin: float, end: float) -> float | None:
         """Return how much of the time that the link was wanted between these it was up; None when it never was."""
-        total = {Kind.UP: 0.0, Kind.DOWN: 0.0, Kind.OFF: 0.0}
+        total = {Course.UP: 0.0, Course.DOWN: 0.0, Course.OFF: 0.0}
         for span in self.spans:
-            total[span.kind] += max(0.0, min(span.end, end) - max(span.begin, begin))
-        wanted = total[Kind.UP] + total[Kind.DOWN]
-        return total[Kind.UP] / wanted if wanted else None
+            total[span.course] += max(0.0, min(span.end, end) - max(span.begin, begin))
+        wanted = total[Course.UP] + total[Course.DOWN]
+        return total[Course.UP] / wanted if wanted else None
 
-    def since(self, begin: float) -> "Story":
+    def since(self, begin: float) -> "Past":
         """Return the part that has not ended before `begin`."""
-        return Story(
+        return Past(
             tuple(span for span in self.spans if span.end > begin),
             tuple(drop for drop in self.drops if drop.moment >= begin),
         )
@@ -118,7 +118,7 @@ class Story:
         return f"{said} {count.format(number=QLocale().toString(number))}"
 
 
-def tell(records: Sequence[Record], link: Link | None, now: float) -> Story:
+def tell(records: Sequence[Record], link: Link | None, now: float) -> Past:
     """Make stretches and drops of the calls that are over and of what the link does at present."""
     teller = _Teller()
     for record in sorted(records, key=lambda record: record.ended):
@@ -126,10 +126,10 @@ def tell(records: Sequence[Record], link: Link | None, now: float) -> Story:
             teller.call(record)
     if link is not None and link.state == names.UP and 0 < link.since <= now:
         teller.came_up(link.since)
-        teller.stretch(now, Kind.UP)
+        teller.stretch(now, Course.UP)
     elif link is not None and link.state in (*_TRYING, names.DOWN):
-        teller.stretch(now, Kind.DOWN if link.state in _TRYING else Kind.OFF)
-    return Story(tuple(teller.spans), tuple(teller.drops))
+        teller.stretch(now, Course.DOWN if link.state in _TRYING else Course.OFF)
+    return Past(tuple(teller.spans), tuple(teller.drops))
 
 
 class _Teller:
@@ -139,29 +139,29 @@ class _Teller:
         self.spans: list[Span] = []
         self.drops: list[Drop] = []
         self._end = 0.0
-        self._after = Kind.OFF  # what the link has done after that
+        self._after = Course.OFF  # what the link has done after that
 
     def call(self, record: Record) -> None:
         if record.connected:
             self.came_up(record.connected)
         else:
             self.stretch(record.dialed or record.ended, self._after)
-        self.stretch(record.ended, Kind.UP if record.connected else Kind.DOWN)
-        after = Kind.OFF if record.reason in _WISHED else Kind.DOWN
+        self.stretch(record.ended, Course.UP if record.connected else Course.DOWN)
+        after = Course.OFF if record.reason in _WISHED else Course.DOWN
         # Of tries that fail one after the other the first is told, or the drop before them.
-        if after is Kind.DOWN and (record.connected or self._after is Kind.OFF):
+        if after is Course.DOWN and (record.connected or self._after is Course.OFF):
             self.drops.append(Drop(record.ended, record.reason, bool(record.connected)))
         self._after = after
 
     def came_up(self, moment: float) -> None:
         self.stretch(moment, self._after)
-        if self._after is Kind.DOWN and self.drops and not self.drops[-1].back:
+        if self._after is Course.DOWN and self.drops and not self.drops[-1].back:
             self.drops[-1] = replace(self.drops[-1], back=max(moment, self.drops[-1].moment))
 
-    def stretch(self, until: float, kind: Kind) -> None:
+    def stretch(self, until: float, course: Course) -> None:
         begin = self._end or until
         if until > begin:
-            self.spans.append(Span(begin, until, kind))
+            self.spans.append(Span(begin, until, course))
         self._end = max(self._end, until)
 
 
@@ -186,7 +186,7 @@ def _local(day: date, hour: int = 0) -> float:
 
 
 class Strip(QWidget):
-    """Draws a story.
+    """Draws the past.
 
     Signals:
         told: The drop that was chosen, in words; empty when none is.
@@ -198,7 +198,7 @@ class Strip(QWidget):
         super().__init__(parent)
         self._now = 0.0
         self._days: list[Day] = []
-        self._story = Story()
+        self._past = Past()
         self._chosen: Drop | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -212,22 +212,22 @@ class Strip(QWidget):
     @property
     def drops(self) -> tuple[Drop, ...]:
         """What the keyboard can reach, the oldest first."""
-        return self._story.drops
+        return self._past.drops
 
-    def show_story(self, story: Story, now: float) -> None:
+    def show_past(self, past: Past, now: float) -> None:
         """Show what has happened until now."""
         self._now, self._days = now, last_days(now)
-        self._story = story.since(self._days[0].begin)
+        self._past = past.since(self._days[0].begin)
         # The same drop may have ended by now.
         moment = self._chosen.moment if self._chosen else 0.0
-        self._choose(next((drop for drop in self._story.drops if drop.moment == moment), None))
+        self._choose(next((drop for drop in self._past.drops if drop.moment == moment), None))
         self.updateGeometry()
         self.update()
 
     def _choose(self, drop: Drop | None) -> None:
         self._chosen = drop
         said = drop.sentence() if drop else ""
-        summary = self._story.summary(self._now)
+        summary = self._past.summary(self._now)
         self.setAccessibleDescription(f"{said} {summary}".strip())
         self.told.emit(said)
         self.update()
@@ -244,7 +244,7 @@ class Strip(QWidget):
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Go from drop to drop: with the arrows to the one before and after, Home and End to the first and last."""
         assert event is not None
-        drops = self._story.drops
+        drops = self._past.drops
         steps = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Home: -len(drops), Qt.Key.Key_End: len(drops)}
         step = steps.get(Qt.Key(event.key()))
         if step is None or not drops:
@@ -255,8 +255,8 @@ class Strip(QWidget):
 
     def focusInEvent(self, event: QFocusEvent | None) -> None:
         """Begin with the last drop, which is the one that people ask about."""
-        if self._chosen is None and self._story.drops:
-            self._choose(self._story.drops[-1])
+        if self._chosen is None and self._past.drops:
+            self._choose(self._past.drops[-1])
         super().focusInEvent(event)
         self.update()
 
@@ -283,12 +283,12 @@ class Strip(QWidget):
         if (drop := self._drop_at(place)) is not None:
             return drop.sentence()
         moment = self._moment_at(place)
-        span = next((span for span in self._story.spans if span.begin <= moment < span.end), None)
+        span = next((span for span in self._past.spans if span.begin <= moment < span.end), None)
         if span is None:
             return ""
         text = _("{state} from {begin} to {end}")
         until = _("now") if span.end >= self._now else figures.date_and_clock(span.end)
-        return text.format(state=_kinds()[span.kind], begin=figures.date_and_clock(span.begin), end=until)
+        return text.format(state=_courses()[span.course], begin=figures.date_and_clock(span.begin), end=until)
 
     def place_of(self, drop: Drop) -> QPointF:
         """Return where a drop's mark is."""
@@ -299,7 +299,7 @@ class Strip(QWidget):
     def _drop_at(self, place: QPointF) -> Drop | None:
         reach = self.fontMetrics().height() / 2
         near = [
-            (abs(self.place_of(drop).x() - place.x()), drop) for drop in self._story.drops if self._in_row(drop, place)
+            (abs(self.place_of(drop).x() - place.x()), drop) for drop in self._past.drops if self._in_row(drop, place)
         ]
         distance, drop = min(near, key=lambda one: one[0], default=(reach + 1, None))
         return drop if distance <= reach else None
@@ -334,7 +334,7 @@ class Strip(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for row, day in enumerate(self._days):
             self._draw_day(painter, self._area(row), day)
-        for drop in self._story.drops:
+        for drop in self._past.drops:
             self._draw_drop(painter, drop)
         self._draw_hours(painter)
         self._draw_legend(painter)
@@ -348,29 +348,29 @@ class Strip(QWidget):
             name, share = share, name
         painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
         painter.drawText(name, int(Qt.AlignmentFlag.AlignLeft | _MIDDLE), _name(day, self._now))
-        if (part := self._story.share(day.begin, day.end)) is not None:
+        if (part := self._past.share(day.begin, day.end)) is not None:
             painter.drawText(share, int(Qt.AlignmentFlag.AlignRight | _MIDDLE), figures.percent(part))
         painter.fillRect(area, self.palette().color(QPalette.ColorRole.Base))
-        for span in self._story.spans:
+        for span in self._past.spans:
             if span.begin < day.end and span.end > day.begin:
                 left = self._x(area, day, span.begin)
                 right = self._x(area, day, span.end)
-                self._draw_span(painter, QRectF(left, area.top(), max(right - left, 1.0), area.height()), span.kind)
+                self._draw_span(painter, QRectF(left, area.top(), max(right - left, 1.0), area.height()), span.course)
         painter.setPen(QPen(colours.faint(self.palette()), 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRect(area)
 
-    def _draw_span(self, painter: QPainter, room: QRectF, kind: Kind) -> None:
+    def _draw_span(self, painter: QPainter, room: QRectF, course: Course) -> None:
         """Up is a block, down a low one with hatching above it, off a thin line."""
-        match kind:
-            case Kind.UP:
+        match course:
+            case Course.UP:
                 painter.fillRect(room, colours.good(self.palette()))
-            case Kind.DOWN:
+            case Course.DOWN:
                 colour = colours.bad(self.palette())
                 painter.fillRect(room, QBrush(colour, Qt.BrushStyle.BDiagPattern))
                 low = room.height() * 0.4
                 painter.fillRect(QRectF(room.left(), room.bottom() - low, room.width(), low), colour)
-            case Kind.OFF:
+            case Course.OFF:
                 painter.setPen(QPen(colours.faint(self.palette()), 2))
                 y = room.center().y()
                 painter.drawLine(QPointF(room.left(), y), QPointF(room.right(), y))
@@ -410,23 +410,23 @@ class Strip(QWidget):
         line = self.fontMetrics().height()
         mirrored = self.layoutDirection() == Qt.LayoutDirection.RightToLeft
         top = (DAYS * _ROW + 1.6) * line
-        entries: list[tuple[Kind | None, str]] = [*_kinds().items(), (None, _("Interruption"))]
+        entries: list[tuple[Course | None, str]] = [*_courses().items(), (None, _("Interruption"))]
         x = 0.0
-        for kind, text in entries:
+        for course, text in entries:
             wide = 1.8 * line + self.fontMetrics().horizontalAdvance(text)
             left = self.width() - x - wide if mirrored else x
             sign = QRectF(left + wide - 1.4 * line if mirrored else left, top, 1.4 * line, line)
-            if kind is None:
+            if course is None:
                 self._draw_mark(painter, sign.center(), line)
             else:
-                self._draw_span(painter, sign, kind)
+                self._draw_span(painter, sign, course)
             painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
             painter.drawText(QPointF(left if mirrored else left + 1.8 * line, top + self.fontMetrics().ascent()), text)
             x += wide + line
 
 
-def _kinds() -> dict[Kind, str]:
-    return {Kind.UP: _("Connected"), Kind.DOWN: _("Not connected"), Kind.OFF: _("Not wanted")}
+def _courses() -> dict[Course, str]:
+    return {Course.UP: _("Connected"), Course.DOWN: _("Not connected"), Course.OFF: _("Not wanted")}
 
 
 def _name(day: Day, now: float) -> str:

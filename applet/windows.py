@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cablecar.applet.editor import Editor
     from cablecar.applet.status import StatusWindow
 
-Kind = TypeVar("Kind", bound=QWidget)
+AnyWindow = TypeVar("AnyWindow", bound=QWidget)
 
 
 class Windows(QObject):
@@ -131,8 +131,8 @@ class Windows(QObject):
         dialog.stored.connect(self.stored)
         return dialog
 
-    def _show(self, key: str, make: Callable[[], Kind]) -> Kind:
-        window = cast("Kind | None", self._open.get(key))
+    def _show(self, key: str, make: Callable[[], AnyWindow]) -> AnyWindow:
+        window = cast("AnyWindow | None", self._open.get(key))
         if window is None:
             window = self._open[key] = make()
             window.setWindowIcon(pictures.app())

@@ -9,7 +9,7 @@ from PyQt6.QtCore import QLocale
 
 from cablecar.applet.model import Details, Link
 from cablecar.applet.report import Known, without
-from cablecar.applet.strip import Drop, Kind, Span, Story
+from cablecar.applet.strip import Course, Drop, Past, Span
 from cablecar.helper import names
 
 NOW = time.mktime((2026, 11, 18, 12, 0, 0, 0, 0, -1))
@@ -18,7 +18,7 @@ DETAILS = Details(
     "pptp.example.net", "me@C012", "ppp0", "10.64.12.3", "10.64.0.1", ("192.0.2.1", "192.0.2.2"), 1_500_000, 0,
     (("weather", "fine"),),
 )  # fmt: skip
-PAST = Story((Span(NOW - 9000, NOW - 8000, Kind.UP),), (Drop(NOW - 8000, "hangup", True, NOW - 7500),))
+PAST = Past((Span(NOW - 9000, NOW - 8000, Course.UP),), (Drop(NOW - 8000, "hangup", True, NOW - 7500),))
 LINES = ("PAP authentication succeeded", 'rcvd [PAP AuthReq id=0x1 user="ME@C012" password=<hidden>]')
 
 

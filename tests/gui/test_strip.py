@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QApplication, QToolTip
 
 from cablecar.applet import figures
 from cablecar.applet.model import Link, Record
-from cablecar.applet.strip import DAYS, Drop, Kind, Span, Story, Strip, last_days, tell
+from cablecar.applet.strip import DAYS, Course, Drop, Past, Span, Strip, last_days, tell
 from cablecar.helper import names, reasons
 
 hand: Any = QTest  # whose stub takes its functions for methods
@@ -26,33 +26,33 @@ def link(state: str, since: float = 0) -> Link:
     return Link("/org/cablecar1/link/home", "home", "Home", state, since=since)
 
 
-def kinds(story: Story) -> list[tuple[float, float, Kind]]:
+def courses(past: Past) -> list[tuple[float, float, Course]]:
     """Return the stretches, in hours before noon."""
-    return [((span.begin - NOON) / HOUR, (span.end - NOON) / HOUR, span.kind) for span in story.spans]
+    return [((span.begin - NOON) / HOUR, (span.end - NOON) / HOUR, span.course) for span in past.spans]
 
 
 def test_nothing_is_known() -> None:
-    assert tell((), None, NOON) == Story()
-    assert tell((), link(names.DOWN), NOON) == Story()
-    assert Story().share(0, NOON) is None
-    assert "Nothing" in Story().summary(NOON)
+    assert tell((), None, NOON) == Past()
+    assert tell((), link(names.DOWN), NOON) == Past()
+    assert Past().share(0, NOON) is None
+    assert "Nothing" in Past().summary(NOON)
 
 
 def test_a_drop_and_what_came_after() -> None:
     records = (Record(NOON - 5 * HOUR, NOON - 5 * HOUR, NOON - 3 * HOUR, "hangup"),)
-    story = tell(records, link(names.UP, NOON - 2 * HOUR), NOON)
-    assert kinds(story) == [(-5, -3, Kind.UP), (-3, -2, Kind.DOWN), (-2, 0, Kind.UP)]
-    assert story.drops == (Drop(NOON - 3 * HOUR, "hangup", True, NOON - 2 * HOUR),)
-    assert story.share(0, NOON) == pytest.approx(0.8)
-    assert story.summary(NOON) == "Connected for 80 % of the time that it should have been. 1 interruption."
+    past = tell(records, link(names.UP, NOON - 2 * HOUR), NOON)
+    assert courses(past) == [(-5, -3, Course.UP), (-3, -2, Course.DOWN), (-2, 0, Course.UP)]
+    assert past.drops == (Drop(NOON - 3 * HOUR, "hangup", True, NOON - 2 * HOUR),)
+    assert past.share(0, NOON) == pytest.approx(0.8)
+    assert past.summary(NOON) == "Connected for 80 % of the time that it should have been. 1 interruption."
 
 
 @pytest.mark.parametrize("reason", ["requested", "hung-up-here", "idle", "traffic-limit"])
 def test_what_was_wished_is_no_drop(reason: str) -> None:
     records = (Record(0, NOON - 5 * HOUR, NOON - 3 * HOUR, reason),)
-    story = tell(records, link(names.DOWN), NOON)
-    assert kinds(story) == [(-5, -3, Kind.UP), (-3, 0, Kind.OFF)]
-    assert not story.drops
+    past = tell(records, link(names.DOWN), NOON)
+    assert courses(past) == [(-5, -3, Course.UP), (-3, 0, Course.OFF)]
+    assert not past.drops
     assert reason in reasons.BY_ID
 
 
@@ -63,9 +63,9 @@ def test_failed_tries_after_a_drop_are_one_interruption() -> None:
         Record(NOON - 2.4 * HOUR, 0, NOON - 2.2 * HOUR, "server-unreachable"),
         Record(NOON - 2.1 * HOUR, NOON - 2 * HOUR, NOON - HOUR, "requested"),
     )
-    story = tell(records, link(names.DOWN), NOON)
-    assert {span.kind for span in story.spans if NOON - 3 * HOUR <= span.begin < NOON - 2 * HOUR} == {Kind.DOWN}
-    assert story.drops == (Drop(NOON - 3 * HOUR, "path-lost", True, NOON - 2 * HOUR),)
+    past = tell(records, link(names.DOWN), NOON)
+    assert {span.course for span in past.spans if NOON - 3 * HOUR <= span.begin < NOON - 2 * HOUR} == {Course.DOWN}
+    assert past.drops == (Drop(NOON - 3 * HOUR, "path-lost", True, NOON - 2 * HOUR),)
 
 
 def test_a_link_that_could_not_be_connected() -> None:
@@ -73,9 +73,9 @@ def test_a_link_that_could_not_be_connected() -> None:
         Record(NOON - 3 * HOUR, 0, NOON - 2 * HOUR, "authentication-failed"),
         Record(NOON - 2 * HOUR, 0, NOON - HOUR, "authentication-failed"),
     )
-    story = tell(records, link(names.FAILED), NOON)
-    assert [(drop.was_up, drop.back) for drop in story.drops] == [(False, 0)]
-    assert "not connected: The provider refused" in story.drops[0].sentence()
+    past = tell(records, link(names.FAILED), NOON)
+    assert [(drop.was_up, drop.back) for drop in past.drops] == [(False, 0)]
+    assert "not connected: The provider refused" in past.drops[0].sentence()
 
 
 def test_a_clock_that_was_put_back_and_records_that_overlap() -> None:
@@ -84,9 +84,9 @@ def test_a_clock_that_was_put_back_and_records_that_overlap() -> None:
         Record(0, NOON - 4 * HOUR, NOON - 2 * HOUR, "hangup"),
         Record(0, NOON + HOUR, NOON + 2 * HOUR, "hangup"),
     )
-    story = tell(records, link(names.UP, NOON + HOUR), NOON)
-    assert all(span.begin < span.end <= NOON for span in story.spans)
-    assert all(one.end == other.begin for one, other in zip(story.spans, story.spans[1:], strict=False))
+    past = tell(records, link(names.UP, NOON + HOUR), NOON)
+    assert all(span.begin < span.end <= NOON for span in past.spans)
+    assert all(one.end == other.begin for one, other in zip(past.spans, past.spans[1:], strict=False))
 
 
 def test_a_hostile_reason_is_only_text() -> None:
@@ -109,7 +109,7 @@ def test_days_are_those_of_the_calendar(monkeypatch: pytest.MonkeyPatch) -> None
         time.tzset()
 
 
-STORY = tell(
+PAST = tell(
     (
         Record(0, NOON - 60 * HOUR, NOON - 50 * HOUR, "hangup"),
         Record(0, NOON - 49 * HOUR, NOON - 30 * HOUR, "path-lost"),
@@ -125,7 +125,7 @@ STORY = tell(
 def strip(application: QApplication) -> Iterator[Strip]:
     QLocale.setDefault(QLocale.c())
     made = Strip()
-    made.show_story(STORY, NOON)
+    made.show_past(PAST, NOON)
     made.resize(1000, made.sizeHint().height())
     made.show()
     yield made
@@ -140,7 +140,7 @@ def press(strip: Strip, key: Qt.Key) -> Drop | None:
 def test_the_keyboard_reaches_every_drop(strip: Strip, eventually: object) -> None:
     said: list[str] = []
     strip.told.connect(said.append)
-    first, second, third = STORY.drops
+    first, second, third = PAST.drops
     assert strip.focusPolicy() == Qt.FocusPolicy.StrongFocus
     strip.setFocus(Qt.FocusReason.TabFocusReason)
     assert press(strip, Qt.Key.Key_Home) == first
@@ -155,17 +155,17 @@ def test_the_keyboard_reaches_every_drop(strip: Strip, eventually: object) -> No
 
 
 def test_a_chosen_drop_stays_chosen_when_it_is_over(strip: Strip) -> None:
-    assert press(strip, Qt.Key.Key_End) == STORY.drops[-1]
-    later = Story(STORY.spans, (*STORY.drops[:-1], Drop(STORY.drops[-1].moment, "terminated-by-peer", True, NOON)))
-    strip.show_story(later, NOON)
+    assert press(strip, Qt.Key.Key_End) == PAST.drops[-1]
+    later = Past(PAST.spans, (*PAST.drops[:-1], Drop(PAST.drops[-1].moment, "terminated-by-peer", True, NOON)))
+    strip.show_past(later, NOON)
     assert strip.chosen == later.drops[-1]
-    strip.show_story(Story(), NOON)
+    strip.show_past(Past(), NOON)
     assert strip.chosen is None
     assert press(strip, Qt.Key.Key_Left) is None
 
 
 def test_pointing_tells_drops_and_stretches(strip: Strip) -> None:
-    drop = STORY.drops[-1]
+    drop = PAST.drops[-1]
     place = strip.place_of(drop)
     assert strip.text_at(place) == drop.sentence()
     assert strip.text_at(place + QPointF(60, 0)).startswith("Not connected from")
@@ -192,8 +192,8 @@ def test_time_runs_from_left_to_right_in_every_language(strip: Strip, direction:
 def test_up_down_and_off_differ_without_colour(strip: Strip) -> None:
     """Of a stretch that is up everything is painted, of one that is down half, of one that is off a line."""
     begin = NOON - 12 * HOUR
-    spans = [Span(begin + n * HOUR, begin + (n + 1) * HOUR, kind) for n, kind in enumerate(Kind)]
-    strip.show_story(Story(tuple(spans)), NOON)
+    spans = [Span(begin + n * HOUR, begin + (n + 1) * HOUR, course) for n, course in enumerate(Course)]
+    strip.show_past(Past(tuple(spans)), NOON)
     image = strip.grab().toImage()
     ground = strip.palette().base().color()
     painted = []
@@ -213,6 +213,6 @@ def test_is_drawn_when_there_is_no_room_and_nothing_to_draw(strip: Strip) -> Non
     strip.grab()
     empty = Strip()
     empty.grab()
-    empty.show_story(Story(), NOON)
+    empty.show_past(Past(), NOON)
     empty.grab()
     assert empty.text_at(QPointF(QPoint(10, 10))) == ""
