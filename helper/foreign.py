@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from cablecar.helper.errors import InvalidPassword, PeerNotUsable
-from cablecar.helper.settings import MTU_RANGE, check_password
+from cablecar.helper.settings import MTU_RANGE, OFFERED_BY_DEFAULT, check_password
 
 log = logging.getLogger(__name__)
 
 MAX_FILE: Final = 1 << 16  # bytes
 MAX_FILES: Final = 256  # of one folder
 HOST: Final = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-METHODS: Final = ("pap", "chap", "mschapv2")
 
 
 @dataclass(slots=True)
@@ -66,7 +65,7 @@ def one_line(text: str, what: str) -> str:
     return text
 
 
-def pin(line: Line, methods: list[str]) -> None:
+def take_methods(line: Line, methods: list[str]) -> None:
     """Note the methods by which the line may log in, where some of ours are refused.
 
     Raises:
@@ -74,7 +73,7 @@ def pin(line: Line, methods: list[str]) -> None:
     """
     if not methods:
         raise PeerNotUsable("It refuses PAP, CHAP and MS-CHAPv2, so there is no way to log in.")
-    if len(methods) < len(METHODS):
+    if len(methods) < len(OFFERED_BY_DEFAULT):
         line.settings["authentication"] = methods
 
 

@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import Final
 
 from cablecar.helper.errors import PeerNotUsable
-from cablecar.helper.foreign import HOST, Line, files, names, one_line, pin, read, shown, take_mtu, take_password
+from cablecar.helper.foreign import (
+    HOST,
+    Line,
+    files,
+    names,
+    one_line,
+    read,
+    shown,
+    take_methods,
+    take_mtu,
+    take_password,
+)
 
 MAX_LINE: Final = 1024  # bytes of a keyfile: configparser takes quadratic time for a long line
 PROFILE: Final = "nm:"  # begins the id of a profile of NetworkManager
@@ -85,7 +96,7 @@ def _pppoe_line(peer: str, keyfile: configparser.RawConfigParser) -> Line:
 
 def _take_ppp(line: Line, keyfile: configparser.RawConfigParser, section: str) -> None:
     """Take what a section of a profile says about PPP itself."""
-    pin(line, [method for key, method in _METHODS.items() if not _is_on(keyfile, section, key)])
+    take_methods(line, [method for key, method in _METHODS.items() if not _is_on(keyfile, section, key)])
     if any(_is_on(keyfile, section, f"require-mppe{bits}") for bits in ("", "-40", "-128")):
         line.settings["encryption"] = "required"
     take_mtu(line, _text(keyfile, section, "mtu"))

@@ -18,9 +18,9 @@ from cablecar.helper.foreign import (
     entries,
     files,
     names,
-    pin,
     read,
     shown,
+    take_methods,
     take_mtu,
     take_password,
 )
@@ -133,7 +133,7 @@ def options_line(name: str, server: Mapping[str, object], options: dict[str, lis
     settings = {**server, "user": _user(options), "route": "none", "dns": "none"}
     settings |= dict(_MEANINGS[option] for option in options if option in _MEANINGS)
     line = Line(name, settings, options=options, link=_last(options, "linkname").decode("ascii", "replace"))
-    pin(line, _methods(options))
+    take_methods(line, _methods(options))
     take_mtu(line, _last(options, "mtu").decode("ascii", "replace"))
     line.left_out += _left_out(options, unknown)
     return line
@@ -198,7 +198,7 @@ def _methods(options: Mapping[str, list[bytes]]) -> list[str]:
 
 
 def take_secret(root: Path, line: Line) -> None:
-    """Find the password as pppd does, and pin the methods that are not refused and that pppd has a secret for."""
+    """Find the password as pppd does, and take the methods that are not refused and that pppd has a secret for."""
     methods = _methods(line.options)
     if "password" in line.options:
         secrets = dict.fromkeys(methods, _Secret(_last(line.options, "password"), False))
@@ -209,7 +209,7 @@ def take_secret(root: Path, line: Line) -> None:
         found = {file: _secret(root, file, client, server) for file in set(kept.values())}
         secrets = {method: secret for method in methods if (secret := found[kept[method]]) is not None}
     if secrets:
-        pin(line, [*secrets])
+        take_methods(line, [*secrets])
     if any(secret.one_of_several for secret in secrets.values()) or len({*secrets.values()}) > 1:
         line.left_out.append(
             "The secrets files have other passwords for this user as well; the one that pppd would take first was"
