@@ -62,7 +62,7 @@ class Call:
     ) -> None:
         self.facts = Facts()
         self.dialed = dialed
-        log_name = link if by_hand is None else pppfiles.by_hand(link)
+        log_name = link if by_hand is None else pppfiles.log_by_hand(link)
         self.log = CallLog(log_name, self._on_line, lambda: self.facts.lines, machinery.logs)
         self._link = link
         self._settings = dialed.settings
@@ -111,7 +111,7 @@ class Call:
         if self._by_hand is not None:
             self._by_hand.follow(lambda: self.unit_ended(None))
         try:
-            target = pppfiles.dialled(self._link, self._machinery.peers)
+            target = pppfiles.target_of(self._link, self._machinery.peers)
             if self._carrier.over_ip:
                 self._pins = _addresses(target)
             else:

@@ -60,7 +60,7 @@ _FIXED: Final = (
 )
 
 
-def by_hand(name: str) -> str:
+def log_by_hand(name: str) -> str:
     """Return the name of the log of calls that are dialed by hand: they must not speak for a call of ours."""
     return f"{name}.byhand"
 
@@ -86,7 +86,7 @@ def render(name: str, settings: Settings, target: str, password: bytes, pppd: Ve
         f"linkname {name}",
         f"ipparam {name}",
         f"remotename {name}",
-        f"logfile {FOLDER / by_hand(name)}.log",  # of `pon`; the unit has one of its own
+        f"logfile {FOLDER / log_by_hand(name)}.log",  # of `pon`; the unit has one of its own
         *carrier.options(settings, target),
         f"user {quote(settings.user.encode())}",
         f"password {quote(password)}",
@@ -141,7 +141,7 @@ def renew(name: str, settings: Settings, password: bytes, pppd: Version, folder:
     Raises:
         StorageFailed: It could not be written; the old one is intact.
     """
-    target = dialled(name, folder)
+    target = target_of(name, folder)
     if not target or _found_for(settings).encode() not in safefile.read(folder / name).split(b"\n"):
         return False
     write(name, settings, target, password, pppd, folder)
@@ -176,7 +176,7 @@ def names(folder: Path = PEERS) -> list[str]:
         return []
 
 
-def dialled(name: str, folder: Path = PEERS) -> str:
+def target_of(name: str, folder: Path = PEERS) -> str:
     """Return what our peer file dials, an address or an interface: how a restarted helper knows what a running call
     has to keep. Empty when there is none.
     """
