@@ -23,8 +23,6 @@ from cablecar.helper.errors import NoSuchPeer, PeerNotUsable
 from cablecar.helper.foreign import Line, entries, shown
 from cablecar.helper.settings import MAX_TITLE, Settings
 
-Ids = list[str]
-
 
 @dataclass(frozen=True, slots=True)
 class Imported:
@@ -55,12 +53,12 @@ class Foreign:
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
 
-    def list(self) -> Ids:
+    def ids(self) -> list[str]:
         """Return the ids of what `read` can use: names of peer files, `nm:NAME` of profiles, `l2tp:NAME` of LACs."""
         return [*_usable(self._sources())]
 
     def read(self, peer: str) -> Imported:
-        """Return what `peer`, one of `list()`, says.
+        """Return what `peer`, one of `ids()`, says.
 
         Raises:
             NoSuchPeer: There is nothing of this name.

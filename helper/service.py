@@ -145,7 +145,7 @@ class Manager(ServiceInterface):
     @dbus_method("ListPeers", names.ACTION_VIEW_DETAILS)
     async def list_peers(self) -> DBusStrings:
         """Return what could be imported."""
-        return await asyncio.to_thread(self._machinery.foreign().list)
+        return await asyncio.to_thread(self._machinery.foreign().ids)
 
     @dbus_method("ImportPeer", names.ACTION_MODIFY, _check_peer)
     async def import_peer(self, peer: DBusStr) -> DBusPath:

@@ -15,7 +15,7 @@ from cablecar.helper.settings import Settings, parse
 def test_the_howtos_peer_becomes_a_link(foreign: Foreign, put: Put) -> None:
     howto(put)
     profile(put, "[connection]\nid=wired\ntype=ethernet\n", "wired")
-    assert foreign.list() == ["yosefcom"]
+    assert foreign.ids() == ["yosefcom"]
     assert foreign.read("yosefcom") == Imported(
         name="yosefcom_2",
         settings={
@@ -98,7 +98,7 @@ def test_a_name_is_compared_and_never_followed(foreign: Foreign, put: Put, name:
     peer(put, plain())
     for path in ("etc/ppp/peers/p~", "etc/ppp/peers/.p", "etc/ppp/peers/sub/p", "etc/ppp/pap-secrets", "etc/shadow"):
         put(path, plain())
-    assert foreign.list() == ["p"]
+    assert foreign.ids() == ["p"]
     with pytest.raises(NoSuchPeer):
         foreign.read(name)
 
@@ -106,7 +106,7 @@ def test_a_name_is_compared_and_never_followed(foreign: Foreign, put: Put, name:
 @pytest.mark.parametrize("name", ["$(touch x)", "a b", "-v", "`x`", "%n", "a" * 255, "nm"])
 def test_a_strange_name_of_a_file_stays_a_name(foreign: Foreign, put: Put, name: str) -> None:
     peer(put, plain(), name)
-    assert foreign.list() == [name]
+    assert foreign.ids() == [name]
     assert parse(foreign.read(name).settings).server == SERVER
 
 
@@ -115,7 +115,7 @@ def test_a_name_that_cannot_be_shown_is_left_out(foreign: Foreign, tmp_path: Pat
     folder = tmp_path / "etc/ppp/peers"
     folder.mkdir(parents=True)
     Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_text(plain())
-    assert foreign.list() == []
+    assert foreign.ids() == []
 
 
 def test_what_is_no_plain_file_does_not_hold_us(
@@ -135,12 +135,12 @@ def test_what_is_no_plain_file_does_not_hold_us(
     (tmp_path / "etc/ppp/ip-up.d").symlink_to("nowhere")
     (tmp_path / "etc/ppp/chap-secrets").symlink_to(put("etc/elsewhere", "u * one\n"))
     with caplog.at_level(logging.WARNING):
-        assert foreign.list() == ["good"]
+        assert foreign.ids() == ["good"]
         assert foreign.read("good").password is None
     assert "large" in caplog.text
     assert "pap-secrets" in caplog.text
 
 
 def test_an_empty_machine_has_nothing(foreign: Foreign) -> None:
-    assert foreign.list() == []
+    assert foreign.ids() == []
     assert foreign.dialers("a", Settings(SERVER, "u")) == ()

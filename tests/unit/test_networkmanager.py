@@ -47,7 +47,7 @@ method=auto
 
 def test_a_pppoe_profile_of_network_manager_becomes_a_link(foreign: Foreign, put: Put) -> None:
     profile(put, PPPOE_PROFILE)
-    assert foreign.list() == ["nm:p"]
+    assert foreign.ids() == ["nm:p"]
     found = foreign.read("nm:p")
     assert found.settings == {
         "protocol": "pppoe", "server": "", "service": "my isp", "user": "u@isp", "interface": "eth1", "mtu": 1480,
@@ -91,7 +91,7 @@ def test_network_manager_dials_pppoe_unasked_unless_told_not_to(
 @pytest.mark.parametrize("value", ["autoconnect=tr\\nue", "autoconnect=a\x1bb", "autoconnect=" + "x" * 2000])
 def test_a_profile_with_control_characters_in_autoconnect_is_refused(foreign: Foreign, put: Put, value: str) -> None:
     profile(put, PPPOE_PROFILE.replace("type=pppoe\n", f"type=pppoe\n{value}\n"))
-    assert foreign.list() == []
+    assert foreign.ids() == []
 
 
 def test_a_vpn_profile_is_not_dialed_unasked(foreign: Foreign, put: Put) -> None:
@@ -103,7 +103,7 @@ def test_a_vpn_profile_is_not_dialed_unasked(foreign: Foreign, put: Put) -> None
 
 def test_a_pptp_profile_becomes_a_link(foreign: Foreign, put: Put) -> None:
     profile(put, PPTP_PROFILE, "Office (old)")
-    assert foreign.list() == ["nm:Office (old)"]
+    assert foreign.ids() == ["nm:Office (old)"]
     found = foreign.read("nm:Office (old)")
     assert found.name == "office_old"
     assert found.settings == {
@@ -163,7 +163,7 @@ def test_a_profile_that_cannot_be_used_is_refused(
 ) -> None:
     profile(put, content)
     with caplog.at_level(logging.DEBUG):
-        assert foreign.list() == []
+        assert foreign.ids() == []
         with pytest.raises(PeerNotUsable) as refusal:
             foreign.read("nm:p")
     assert "hunter2" not in str(refusal.value) + str(refusal.value.__cause__) + caplog.text
@@ -171,7 +171,7 @@ def test_a_profile_that_cannot_be_used_is_refused(
 
 def test_a_profiles_sections_do_not_leak_into_each_other(foreign: Foreign, put: Put) -> None:
     profile(put, "[DEFAULT]\nuser=other\nmtu=1300\n" + L2TP_PROFILE.replace("user=", "nobody="))
-    assert foreign.list() == []
+    assert foreign.ids() == []
 
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -123,7 +123,7 @@ def test_crlf_and_latin_1_comments_change_nothing(foreign: Foreign, put: Put, te
 )
 def test_only_a_plain_call_of_pptp_names_a_server(foreign: Foreign, put: Put, pty: str) -> None:
     peer(put, f'pty "{pty}"\nuser u\n')
-    assert foreign.list() == []
+    assert foreign.ids() == []
     with pytest.raises(PeerNotUsable, match="pptp"):
         foreign.read("p")
 
@@ -192,7 +192,7 @@ def test_other_options_are_named_and_words_that_are_none_are_not(foreign: Foreig
 )
 def test_what_does_not_say_enough_is_refused(foreign: Foreign, put: Put, content: str | bytes) -> None:
     peer(put, content)
-    assert foreign.list() == []
+    assert foreign.ids() == []
     with pytest.raises(PeerNotUsable, match=r"^[A-Z].*\.$"):
         foreign.read("p")
 
@@ -200,7 +200,7 @@ def test_what_does_not_say_enough_is_refused(foreign: Foreign, put: Put, content
 def test_our_own_peer_files_are_not_foreign(foreign: Foreign, put: Put) -> None:
     peer(put, pppfiles.header("ours") + "\n" + plain(), "ours")
     peer(put, pppfiles.header("ours") + "\n" + plain(), "copy")
-    assert foreign.list() == ["copy"]
+    assert foreign.ids() == ["copy"]
     with pytest.raises(PeerNotUsable, match="own"):
         foreign.read("ours")
 

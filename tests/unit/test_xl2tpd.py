@@ -39,7 +39,7 @@ def test_the_lacs_of_xl2tpd_become_links(foreign: Foreign, put: Put) -> None:
     put("etc/passwd", "user evil\n")
     put("etc/ppp/options.l2tp", "user u@isp\ndefaultroute\nusepeerdns\nrefuse-chap\nmtu 1410\n")
     put("etc/ppp/pap-secrets", '"u@isp" * "geheim"\n')
-    assert foreign.list() == ["l2tp:isp", "l2tp:elsewhere"]
+    assert foreign.ids() == ["l2tp:isp", "l2tp:elsewhere"]
     found = foreign.read("l2tp:isp")
     assert found.settings == {
         "protocol": "l2tp", "server": "lns.isp.example", "user": "u@isp", "route": "all", "dns": "peer", "mtu": 1410,
@@ -150,7 +150,7 @@ def test_options_that_are_not_read_are_named_in_one_line(foreign: Foreign, put: 
     assert said.isprintable() and len(said) < 500
     assert not mentions(found.left_out, "no `defaultroute`"), "which nobody knows"
     put("etc/xl2tpd/xl2tpd.conf", conf.replace("name = u\n", "").encode("utf-8", "surrogateescape"))
-    assert foreign.list() == []
+    assert foreign.ids() == []
     with pytest.raises(PeerNotUsable, match="pppoptfile"):
         foreign.read("l2tp:isp")
 
@@ -240,7 +240,7 @@ def test_secrets_kept_elsewhere_are_not_followed(foreign: Foreign, put: Put, tmp
 def test_a_file_of_strange_lines_stays_one_of_lines(foreign: Foreign, put: Put) -> None:
     text = f"[LAC isp] x\r\nlns = {SERVER}\0evil\r\nname = u\x0bname = v\r\n[lac isp]\nautodial = yes\n"
     put("etc/xl2tpd/xl2tpd.conf", text + "\0user evil\n[lac a\x1bb]\nlns = x\nname = u\n")
-    assert foreign.list() == []  # a name with a control character is none
+    assert foreign.ids() == []  # a name with a control character is none
     put("etc/xl2tpd/xl2tpd.conf", text.replace("\x0bname = v", "") + "\0user evil\n")
     found = foreign.read("l2tp:isp").settings
     assert [found[key] for key in ("server", "user", "autoconnect")] == [SERVER, "u", True]
@@ -276,7 +276,7 @@ def test_nothing_but_settings_comes_out_of_a_lac(
     put("etc/xl2tpd/xl2tpd.conf", text.encode("utf-8", "surrogatepass"))
     put("etc/xl2tpd/l2tp-secrets", f"* * {secrets}\n".encode("utf-8", "surrogatepass"))
     put("etc/ppp/o", options)
-    for peer in foreign.list():
+    for peer in foreign.ids():
         try:
             found = foreign.read(peer)
         except PeerNotUsable:
