@@ -60,7 +60,7 @@ class Diagnosis:
 
     def __init__(self, link: ManagedLink, links: Links, machinery: Machinery) -> None:
         self._link = link
-        self._by = BY_PROTOCOL[link.settings.protocol]
+        self._carrier = BY_PROTOCOL[link.settings.protocol]
         self._links = links
         self._machinery = machinery
         self._servers: list[IPv4Address] = []
@@ -74,8 +74,8 @@ class Diagnosis:
             "settings": self._settings,
             "password": self._password,
             "peer-file": self._peer_file,
-            "cable": self._carrier,
-            **(self._checks_over_ip() if self._by.over_ip else {}),
+            "cable": self._cable_is_live,
+            **(self._checks_over_ip() if self._carrier.over_ip else {}),
             "default-route": self._default_route,
             "last-call": self._last_call,
             "double-dialers": self._double_dialers,
@@ -92,20 +92,20 @@ class Diagnosis:
             "server-name": self._server_name,
             "server": self._server,
             "firewall": self._firewall,
-            **({"gre": self._gre} if self._by.silence is reasons.GRE_BLOCKED else {}),
+            **({"gre": self._gre} if self._carrier.silence is reasons.GRE_BLOCKED else {}),
             "mtu": self._mtu,
             "pins": self._pins,
         }
 
     async def _programs(self) -> Finding:
-        needed = (str(PPPD), *self._by.programs)
+        needed = (str(PPPD), *self._carrier.programs)
         missing = [path for path in needed if not os.access(path, os.X_OK)]
         if missing:
             return Finding(BAD, f"Not installed: {', '.join(missing)}.", reasons.PROGRAM_MISSING.sentence)
         return Finding(GOOD, f"Installed: {', '.join(path.rpartition('/')[2] for path in needed)}.")
 
     async def _kernel(self) -> Finding:
-        if PPP.exists() and (not self._by.kernel or (MODULES / self._by.kernel).exists()):
+        if PPP.exists() and (not self._carrier.kernel or (MODULES / self._carrier.kernel).exists()):
             return Finding(GOOD, "The kernel's PPP is loaded.")
         if any(record.reason == reasons.NO_KERNEL_SUPPORT.id for record in self._records()[-1:]):
             return Finding(BAD, "The kernel's PPP could not be loaded.", reasons.NO_KERNEL_SUPPORT.sentence)
@@ -143,7 +143,7 @@ class Diagnosis:
             )
         return Finding(GOOD, f"{path} is Cablecar's, and only root reads it.")
 
-    async def _carrier(self) -> Finding:
+    async def _cable_is_live(self) -> Finding:
         named = self._link.settings.interface
         self._cable = await self._machinery.routes.cable(named, _address(self._link.settings.server))
         if self._cable is None:
@@ -232,8 +232,8 @@ class Diagnosis:
         way = await self._machinery.routes.way(server, self._link.settings.interface)
         if not way.interface:
             return Finding(BAD, f"No interface with a carrier has a route to {server}.", reasons.NO_CABLE.sentence)
-        if (port := self._by.control_port) == 0:
-            return Finding(UNKNOWN, f"Only a call shows whether {server} answers over {self._by.title}.")
+        if (port := self._carrier.control_port) == 0:
+            return Finding(UNKNOWN, f"Only a call shows whether {server} answers over {self._carrier.title}.")
         match await self._machinery.lookup.probe(self._link.name, server, port):
             case "open":
                 return Finding(GOOD, f"{server} takes connections to TCP port {port}.")
@@ -254,7 +254,7 @@ class Diagnosis:
         cable = self._cable.interface.name if self._cable is not None else ""
         try:
             rules = await firewall.ruleset()
-            wanted = firewall.packets(cable, str(next(iter(self._servers), "")), self._by.passages)
+            wanted = firewall.packets(cable, str(next(iter(self._servers), "")), self._carrier.passages)
             found = firewall.outcomes(rules, wanted)
         except FileNotFoundError:
             return Finding(
@@ -269,7 +269,7 @@ class Diagnosis:
             for one in found:
                 if one.verdict == verdict:
                     return _hindrance(one, self._link.settings.firewall == "open")
-        passages = " and ".join(passage.what for passage in self._by.passages)
+        passages = " and ".join(passage.what for passage in self._carrier.passages)
         if tables := _list(firewall.legacy()):
             return Finding(
                 UNKNOWN,
@@ -297,7 +297,7 @@ class Diagnosis:
         cable = _size(self._cable.interface.name if self._cable is not None else "")
         if not cable:
             return Finding(UNKNOWN, "How large the cable's packets may be is not known.")
-        chosen, room = self._link.settings.mtu, self._by.room(cable)
+        chosen, room = self._link.settings.mtu, self._carrier.room(cable)
         # The cable may have changed since the call was dialed.
         size = chosen or (_size(self._link.status.interface) if self._is_up else 0) or room
         if cable < ETHERNET and room < size:
@@ -322,7 +322,7 @@ class Diagnosis:
                 return Finding(
                     BAD,
                     f"Packets of {outside} bytes, as the tunnel's are, do not get through to {server}; those of {found} do.",
-                    f"Set the link's `mtu` to {self._by.room(found)}, then call Reconnect.",
+                    f"Set the link's `mtu` to {self._carrier.room(found)}, then call Reconnect.",
                 )
 
     async def _pins(self) -> Finding:
