@@ -38,7 +38,7 @@ class Sleep:
         before: Makes everything ready for the sleep.
         after: Called when the machine is awake again.
         on_missed: Called by `look` after a sleep that was not told.
-        clock: Tells the seconds slept so far.
+        seconds_slept: Tells how many so far.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class Sleep:
         before: Callable[[], Awaitable[None]],
         after: Callable[[], None],
         on_missed: Callable[[], None],
-        clock: Callable[[], float] = slept,
+        seconds_slept: Callable[[], float] = slept,
     ) -> None:
         self._bus = bus
         self._before = before
         self._after = after
         self._on_missed = on_missed
-        self._clock = clock
-        self._slept = clock()
+        self._seconds_slept = seconds_slept
+        self._slept = seconds_slept()
         self._inhibitor = -1
         self._turn = asyncio.Lock()  # one word of logind's after the other
 
@@ -66,8 +66,8 @@ class Sleep:
 
     def look(self) -> None:
         """See by the clocks whether the machine has slept since the last look, or since a sleep that was told."""
-        if self._clock() - self._slept > NOTICEABLE:
-            self._slept = self._clock()
+        if self._seconds_slept() - self._slept > NOTICEABLE:
+            self._slept = self._seconds_slept()
             log.info("the machine has slept, and nobody told before")
             self._on_missed()
 
@@ -75,7 +75,7 @@ class Sleep:
         if body == [True]:
             self._bus.spawn(self._fall_asleep())
         elif body == [False]:
-            self._slept = self._clock()
+            self._slept = self._seconds_slept()
             self._after()
             self._bus.spawn(self._hold())
 

@@ -83,9 +83,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cablecar.helper.link.LEASE_LIMIT", 0.05)
 
 
-def followed(stage: Stage, clock: Any = lambda: 0.0) -> Sleep:
+def followed(stage: Stage, seconds_slept: Any = lambda: 0.0) -> Sleep:
     links = stage.links
-    return Sleep(stage.bus, links.fall_asleep, links.wake_up, links.slept_unawares, clock)
+    return Sleep(stage.bus, links.fall_asleep, links.wake_up, links.slept_unawares, seconds_slept)
 
 
 async def test_a_logind_that_does_not_answer_holds_nobody_up(stage: Stage, logind: FakeLogind) -> None:
