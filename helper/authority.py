@@ -100,7 +100,7 @@ class Authority:
     ) -> None:
         cancel_id = os.urandom(16).hex()
         answer = asyncio.ensure_future(self._ask(caller, action, details, of_people, cancel_id))
-        gone = asyncio.ensure_future(self._bus.owned_by_nobody(caller.sender))
+        gone = asyncio.ensure_future(self._bus.until_gone(caller.sender))
         try:
             await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
             if answer.done():

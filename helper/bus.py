@@ -198,10 +198,10 @@ class Bus(MessageBus):
         if self._signal_handlers.pop((path, interface, member), None) is not None:
             await self.ask(DBUS, "RemoveMatch", "s", [_rule(sender, path, interface, member)])
 
-    async def owned_by_nobody(self, name: str) -> None:
+    async def until_gone(self, name: str) -> None:
         """Return when the unique name `name` has left the bus."""
         gone = asyncio.Event()
-        rule = f"{_rule(DBUS[0], DBUS[1], DBUS[2], 'NameOwnerChanged')},arg0='{name}'"
+        rule = f"{_rule(*DBUS, 'NameOwnerChanged')},arg0='{name}'"
 
         def on_message(message: Message) -> None:
             if message.sender == DBUS[0] and message.member == "NameOwnerChanged" and message.body[::2] == [name, ""]:
