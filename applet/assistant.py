@@ -13,9 +13,9 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QCloseEvent
 from PyQt6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
-from cablecar.applet import pictures, room, words
+from cablecar.applet import pictures, windowsize, words
 from cablecar.applet.account import Account
-from cablecar.applet.attempt import Try
+from cablecar.applet.attempt import Attempt
 from cablecar.applet.client import BAD_REPLY, Client
 from cablecar.applet.fields import SECRETS, plain_label, question
 from cablecar.applet.i18n import _, said
@@ -84,7 +84,7 @@ class Assistant(QDialog):
         self._error: CallError | None = None
         offers = Offers(client, self)
         self.providers, self.account = Providers(offers), Account(offers)
-        self.attempt = Try(self.account.asks_for)
+        self.attempt = Attempt(self.account.asks_for)
         self._build()
         self._checker = Checker(client, self.account.values, self)
         self._checker.checked.connect(self._checked)
@@ -174,7 +174,7 @@ class Assistant(QDialog):
         rows.addWidget(self._pages, 1)
         rows.addLayout(buttons)
         self.next_button.setDefault(True)  # only in its window does a button become that window's
-        room.fit(self, 42, 38)
+        windowsize.fit(self, 42, 38)
 
     def _turn_to(self, page: QWidget) -> None:
         self._pages.setCurrentWidget(page)

@@ -42,7 +42,7 @@ _MEND: Final = {
 }
 
 
-class Try(QWidget):
+class Attempt(QWidget):
     """The third page: how the first call goes.
 
     Args:

@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from cablecar.applet import colours, figures, labels, model, pictures, room, words
+from cablecar.applet import colours, figures, labels, model, pictures, windowsize, words
 from cablecar.applet.client import Client
 from cablecar.applet.i18n import _, said
 from cablecar.applet.model import BAD, GOOD, UNKNOWN, CallError, Finding, Helper, Snapshot
@@ -124,7 +124,7 @@ class DiagnosisWindow(QDialog):
             layout.addWidget(part)
         layout.setStretchFactor(self._area, 1)
         close.setDefault(True)  # only now: a button outside a dialog is the default of none
-        room.fit(self, 38, 30)
+        windowsize.fit(self, 38, 30)
 
     def run(self) -> None:
         """Ask the helper to look."""

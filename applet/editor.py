@@ -17,7 +17,7 @@ from PyQt6.QtWidgets import (
     QVBoxLayout,
 )
 
-from cablecar.applet import figures, pictures, room, words
+from cablecar.applet import figures, pictures, windowsize, words
 from cablecar.applet.client import Client
 from cablecar.applet.fields import (
     METHODS,
@@ -102,7 +102,7 @@ class Editor(QDialog):
         self._goal = "title"  # where the cursor goes when the settings are there
         self.fields = _fields()
         self._build()
-        self._checker = Checker(client, self._question, self)
+        self._checker = Checker(client, self._to_check, self)
         self._checker.checked.connect(self._show_faults)
         self._offers = Offers(client, self)
         self._offers.changed.connect(self._offer)
@@ -157,7 +157,7 @@ class Editor(QDialog):
         for part in (self._note, self._tabs, self._whole, self._said, buttons):
             layout.addWidget(part)
         self._save_button.setDefault(True)  # only in its window does a button become that window's
-        room.fit(self, 46, 46)
+        windowsize.fit(self, 46, 46)
 
     def reject(self) -> None:
         """Close; what was typed and not saved is asked about first."""
@@ -283,7 +283,7 @@ class Editor(QDialog):
             }
         return shown
 
-    def _question(self) -> dict[str, Any]:
+    def _to_check(self) -> dict[str, Any]:
         values = self._values()
         return {key: value for key, value in self._loaded.items() if key not in _FILLED} | values
 

@@ -15,8 +15,8 @@ from cablecar.helper import names
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """Everything that is known of a link at one moment.
+class Report:
+    """What is known of a link at one moment.
 
     Attributes:
         link: What was last heard of its state.

@@ -27,7 +27,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from cablecar.applet import labels, logview, model, pictures, room, strip, words
+from cablecar.applet import labels, logview, model, pictures, strip, windowsize, words
 from cablecar.applet.client import Client
 from cablecar.applet.i18n import _
 from cablecar.applet.logview import LogView
@@ -35,7 +35,7 @@ from cablecar.applet.menu import describe
 from cablecar.applet.mnemonics import literal
 from cablecar.applet.model import CallError, Details, Helper, Link, Record, Snapshot, Verb, View
 from cablecar.applet.plot import Meter, Plot
-from cablecar.applet.report import Known
+from cablecar.applet.report import Report
 from cablecar.applet.strip import Strip
 from cablecar.applet.wire import uint32
 from cablecar.helper import names
@@ -106,7 +106,7 @@ class StatusWindow(QDialog):
         layout.addWidget(self._done)
         layout.addWidget(self._build_foot())
         self._close.setDefault(True)  # only now: a button outside a dialog is the default of none
-        room.fit(self, 44, 38)
+        windowsize.fit(self, 44, 38)
         self._pages.setFocus()  # and not a button: Enter or Space must not hang up
 
     def _build_head(self) -> QLayout:
@@ -203,7 +203,7 @@ class StatusWindow(QDialog):
         self._diagnose.setEnabled(self._askable())
 
     def _show_facts(self) -> None:
-        rows = Known(self._link, details=self._details, now=time.time()).facts()
+        rows = Report(self._link, details=self._details, now=time.time()).facts()
         if [name for name, _value in rows] != [name for name, _label in self._rows]:
             self._rebuild_facts([name for name, _value in rows])
         for (name, value), (_name, shown) in zip(rows, self._rows, strict=True):
@@ -211,10 +211,10 @@ class StatusWindow(QDialog):
             shown.setAccessibleName(_("{name}: {value}").format(name=name, value=value))
 
     def _show_past(self) -> None:
-        known = self._known()
-        self._past_shown = known.now
-        self._strip.show_past(known.past, known.now)
-        self._summary.setText(known.past.summary(known.now))
+        report = self._report()
+        self._past_shown = report.now
+        self._strip.show_past(report.past, report.now)
+        self._summary.setText(report.past.summary(report.now))
 
     def _rebuild_facts(self, facts: list[str]) -> None:
         while self._facts.rowCount():
@@ -229,12 +229,12 @@ class StatusWindow(QDialog):
     def _trouble_with(self, snapshot: Snapshot) -> str:
         return words.helper(snapshot) or ("" if snapshot.link(self._path) else _GONE)
 
-    def _known(self) -> Known:
+    def _report(self) -> Report:
         now = time.time()
         snapshot = self._client.snapshot
         present = snapshot.link(self._path) if snapshot.helper is Helper.RUNNING else None
         past = strip.tell(self._records, present, now).since(strip.last_days(now)[0].begin)
-        return Known(self._link, self._trouble_with(snapshot), self._details, past, self._lines, now)
+        return Report(self._link, self._trouble_with(snapshot), self._details, past, self._lines, now)
 
     def _tell_drop(self, text: str) -> None:
         hint = _("Point at an interruption, or go from one to the next with the arrow keys.")
@@ -344,7 +344,7 @@ class StatusWindow(QDialog):
             _say(self._done, words.error(error))
 
     def _text(self) -> str:
-        return self._known().text(with_user=not self._without_user.isChecked())
+        return self._report().text(with_user=not self._without_user.isChecked())
 
     def _copy(self) -> None:
         if (clipboard := QGuiApplication.clipboard()) is not None:

@@ -8,7 +8,7 @@ import pytest
 from PyQt6.QtCore import QLocale
 
 from cablecar.applet.model import Details, Link
-from cablecar.applet.report import Known, without
+from cablecar.applet.report import Report, without
 from cablecar.applet.strip import Course, Drop, Past, Span
 from cablecar.helper import names
 
@@ -30,7 +30,7 @@ def c_locale() -> Iterator[None]:
 
 
 def test_has_everything_that_is_shown() -> None:
-    text = Known(LINK, "", DETAILS, PAST, LINES, NOW).text()
+    text = Report(LINK, "", DETAILS, PAST, LINES, NOW).text()
     for part in (
         "Home & <b>", "(2 h 5 min)", "Server: pptp.example.net", "User name: me@C012", "Address: 10.64.12.3",
         "DNS servers: 192.0.2.1, 192.0.2.2", "Received: 1.5 MB", "Sent: 0 B", "weather: fine", "1 interruption",
@@ -40,7 +40,7 @@ def test_has_everything_that_is_shown() -> None:
 
 
 def test_leaves_the_user_name_out_wherever_it_stands() -> None:
-    text = Known(LINK, "", DETAILS, PAST, (*LINES, "peer said: welcome me@c012"), NOW).text(with_user=False)
+    text = Report(LINK, "", DETAILS, PAST, (*LINES, "peer said: welcome me@c012"), NOW).text(with_user=False)
     assert "C012" not in text.upper().replace("[LEFT OUT]", "")
     assert "User name: [left out]" in text
     assert "welcome [left out]" in text
@@ -68,17 +68,17 @@ def test_nothing_is_left_out_of_a_text_without_a_user_name() -> None:
 
 
 def test_only_what_is_known_is_told() -> None:
-    known = Known(Link(LINK.path, "home", "Home", names.DOWN), details=Details("pptp.example.net", "me"), now=NOW)
-    assert [name for name, _value in known.facts()] == ["Server", "User name"]
-    assert "Disconnected" in known.text()
+    report = Report(Link(LINK.path, "home", "Home", names.DOWN), details=Details("pptp.example.net", "me"), now=NOW)
+    assert [name for name, _value in report.facts()] == ["Server", "User name"]
+    assert "Disconnected" in report.text()
 
 
 @pytest.mark.parametrize(("country", "number"), [("ru_RU", "1,5 MB"), ("he_IL", "1.5 MB"), ("de_DE", "1,5 MB")])
 def test_numbers_follow_the_country(country: str, number: str) -> None:
     QLocale.setDefault(QLocale(country))
-    assert ("Received", number) in Known(LINK, "", DETAILS, PAST, LINES, NOW).facts()
+    assert ("Received", number) in Report(LINK, "", DETAILS, PAST, LINES, NOW).facts()
 
 
 def test_what_may_not_be_so_any_more_is_not_told_as_if_it_were() -> None:
-    text = Known(LINK, "The helper is gone.", DETAILS, PAST, LINES, NOW).text()
+    text = Report(LINK, "The helper is gone.", DETAILS, PAST, LINES, NOW).text()
     assert text.split("\n\n")[1] == "The helper is gone."

@@ -2,12 +2,12 @@
 
 from PyQt6.QtWidgets import QApplication, QWidget
 
-from cablecar.applet import room
+from cablecar.applet import windowsize
 
 
 def test_window_is_as_large_as_its_text_asks_for(application: QApplication) -> None:
     window = QWidget()
-    room.fit(window, 20, 10)
+    windowsize.fit(window, 20, 10)
     line = window.fontMetrics().height()
     assert (window.width(), window.height()) == (20 * line, 10 * line)
 
@@ -18,7 +18,7 @@ def test_no_window_is_larger_than_the_screen(application: QApplication) -> None:
     font = window.font()
     font.setPointSize(40)
     window.setFont(font)
-    room.fit(window, 46, 46)
+    windowsize.fit(window, 46, 46)
     screen = window.screen()
     assert screen is not None
     there = screen.availableGeometry()
