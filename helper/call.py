@@ -63,7 +63,7 @@ class Call:
         self.facts = Facts()
         self.dialed = dialed
         log_name = link if by_hand is None else pppfiles.log_by_hand(link)
-        self.log = CallLog(log_name, self._on_line, lambda: self.facts.lines, machinery.logs)
+        self.log = CallLog(log_name, self._on_line, lambda: self.facts.lines, machinery.run)
         self._link = link
         self._settings = dialed.settings
         self._carrier = BY_PROTOCOL[dialed.settings.protocol]
@@ -379,7 +379,7 @@ class Call:
         cable = await self._machinery.routes.size(self._footing.interface) if self._footing is not None else ETHERNET
         pppfiles.write(self._link, self._settings, target, password, version, self._machinery.peers, cable)
         for ending, content in self._carrier.files(self._link, self._settings, target).items():
-            safefile.replace(self._machinery.logs / f"{self._link}.{ending}", content)
+            safefile.replace(self._machinery.run / f"{self._link}.{ending}", content)
 
     async def _pinned_server(self, turn: int) -> str:
         """Return the address to call, once it is pinned to the cable and stands first among the pins."""
@@ -447,7 +447,7 @@ class Call:
             self.log.read()
         if self._by_hand is None:
             killed = ended is not None and ended.signal != 0
-            self._was_killed = killed or remains.found(self._link, self._machinery.logs, list(self.log.lines))
+            self._was_killed = killed or remains.found(self._link, self._machinery.run, list(self.log.lines))
         lines = list(self.log.lines) if self._said is None else self._said
         stopped_by_us = self._stopping and not self._was_told_before
         reason = self._verdict or pppd.classify(

@@ -76,7 +76,7 @@ class Calls:
     def log_lines(self, count: int) -> list[str]:
         """Return the last `count` lines of the present or last call."""
         # Of a call before this helper's time there is only the file.
-        lines = self._call.log.lines if self._call is not None else last_words(self._link, self._machinery.logs)
+        lines = self._call.log.lines if self._call is not None else last_words(self._link, self._machinery.run)
         return list(lines)[-count:]
 
     def _new_call(self, dialed: Dialed, by_hand: HandMade | None = None) -> Call:

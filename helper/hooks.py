@@ -28,10 +28,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from cablecar.helper.names import LINK_NAME
-from cablecar.helper.resolver import SERVERS, Resolver
+from cablecar.helper.resolver import SERVERS, STATE, Resolver
 
 CONFIGURATION: Final = "/etc/ppp"
-STATE: Final = "/run/cablecar"
 LIMIT: Final = 30.0  # seconds for each script
 PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 MAX_RECORD: Final = 65536  # bytes
@@ -95,7 +94,7 @@ class Hooks:
         self,
         link: str,
         configuration: str = CONFIGURATION,
-        state: str = STATE,
+        state: str = str(STATE),
         trusted: str = "/",
         limit: float = LIMIT,
         resolver: Resolver | None = None,

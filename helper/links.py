@@ -99,7 +99,7 @@ class Links:
     async def _clear_remains(self, but_for: Collection[str]) -> None:
         """See to what killed calls have left, before anything is dialed or swept."""
         machinery = self._machinery
-        left = [name for name in remains.names(machinery.logs) if name not in but_for]
+        left = [name for name in remains.names(machinery.run) if name not in but_for]
         over = [name for name in left if not byhand.is_there(name, machinery.pids)]
         await asyncio.gather(*(remains.clear(name, machinery.units) for name in over))
 
@@ -168,7 +168,7 @@ class Links:
             except CallError as error:
                 log.error("link %s: its unit could not be stopped: %s", name, error)
                 return
-            if remains.found(name, machinery.logs, last_words(name, machinery.logs)):
+            if remains.found(name, machinery.run, last_words(name, machinery.run)):
                 await remains.clear(name, machinery.units)
             await self._close_opening(name)
             self._forget_if_lost(name)

@@ -35,7 +35,7 @@ class Machinery:
         name_servers: What links want of the DNS.
         established: The local ends of the TCP connections to a server's port.
         peers: `/etc/ppp/peers`.
-        logs: `/run/cablecar`.
+        run: `/run/cablecar`.
         pids: Where pppd writes pid files.
         openings: What is open in the firewall.
     """
@@ -52,6 +52,6 @@ class Machinery:
     name_servers: NameServers
     established: Callable[[IPv4Address, int], frozenset[str]] = tcp.established
     peers: Path = pppfiles.PEERS
-    logs: Path = FOLDER
+    run: Path = FOLDER
     pids: Sequence[Path] = PID_FOLDERS
     openings: Openings = field(default_factory=Openings)

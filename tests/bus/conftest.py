@@ -79,7 +79,7 @@ def private_bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 class FakeUnits:
     """Plays systemd: a unit runs from `start` until the test or `stop` ends it."""
 
-    logs: Path
+    run: Path
     on_end: dict[str, Callable[[Exit], None]] = field(default_factory=dict)
     active: set[str] = field(default_factory=set)
     started: int = 0
@@ -123,25 +123,25 @@ class FakeUnits:
         """Plays the lookup, `answers` being the addresses of the name that was asked for, and the probe."""
         self.have_run.append(unit)
         if unit == "cablecar-discover.service":
-            self.asked = (self.logs / "discover.question").read_text()
-            (self.logs / "discover.answers").write_text(self.discovered)
+            self.asked = (self.run / "discover.question").read_text()
+            (self.run / "discover.answers").write_text(self.discovered)
             return
         if unit.startswith("cablecar-probe@"):
             link = unit.removeprefix("cablecar-probe@").removesuffix(".service")
-            size = (self.logs / f"{link}.probe").read_text().partition("SIZE=")[2].strip()
-            (self.logs / f"{link}.probed").write_text((self.echoed or size) if size else self.probed)
+            size = (self.run / f"{link}.probe").read_text().partition("SIZE=")[2].strip()
+            (self.run / f"{link}.probed").write_text((self.echoed or size) if size else self.probed)
             return
         if unit == "cablecar-resolver.service":
             return
         if unit.startswith("cablecar-killed@"):
             link = unit.removeprefix("cablecar-killed@").removesuffix(".service")
             assert link not in self.active, "the next call would be taken for the one that was killed"
-            (self.logs / f"{link}.hooks").unlink(missing_ok=True)
+            (self.run / f"{link}.hooks").unlink(missing_ok=True)
             return
         link = unit.removeprefix("cablecar-lookup@").removesuffix(".service")
-        name = (self.logs / f"{link}.lookup").read_text().removeprefix("SERVER=").strip()
+        name = (self.run / f"{link}.lookup").read_text().removeprefix("SERVER=").strip()
         lines = [f"{address} STREAM {name}\n" for address in self.answers.get(name, [])]
-        (self.logs / f"{link}.addresses").write_text("".join(lines))
+        (self.run / f"{link}.addresses").write_text("".join(lines))
 
     async def give_up(self, unit: str) -> None:
         pass
@@ -158,7 +158,7 @@ class FakeUnits:
         self.standing_still.discard(link)
 
     def say(self, link: str, *lines: str) -> None:
-        with (self.logs / f"{link}.log").open("a") as file:
+        with (self.run / f"{link}.log").open("a") as file:
             file.writelines(f"{line}\n" for line in lines)
 
     def end(self, link: str, ended: Exit) -> None:

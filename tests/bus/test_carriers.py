@@ -46,7 +46,7 @@ def ended(stage: Stage) -> list[str]:
 
 async def test_an_l2tp_call_whose_daemon_stays_is_taken_for_what_it_is(stage: Stage) -> None:
     dialing = await begin(stage, "l2tp", "203.0.113.7")
-    conf = stage.machinery.logs / f"{LINK}.l2tp"
+    conf = stage.machinery.run / f"{LINK}.l2tp"
     assert "lns = 203.0.113.7\n" in conf.read_text()
     assert conf.stat().st_mode & 0o777 == 0o600
     stage.units.say(LINK, "xl2tpd[9]: Connecting to host 203.0.113.7, port 1701", "Using interface ppp0")
@@ -101,7 +101,7 @@ async def test_a_tunnels_secret_goes_in_and_never_comes_out(stage: Stage) -> Non
     await stage.client.link("SetPassword", "s", "secret")
     dialing = asyncio.ensure_future(stage.client.link("Connect"))
     await stage.until(lambda: LINK in stage.units.active)
-    assert (stage.machinery.logs / f"{LINK}.l2tp-secrets").read_text() == "* * s3cret!\n"
+    assert (stage.machinery.run / f"{LINK}.l2tp-secrets").read_text() == "* * s3cret!\n"
     await stage.client.link("Disconnect")
     await dialing
 
@@ -246,7 +246,7 @@ async def test_who_answers_by_pppoe_is_told_as_a_link_could_name_it(stage: Stage
         {"interface": "eth0", "concentrator": "yosef-ac", "services": ["internet"], "address": "02"}
     ]
     assert stage.units.asked == "INTERFACES=eth0 eth0.35\n"
-    assert not list(stage.machinery.logs.glob("discover.*"))
+    assert not list(stage.machinery.run.glob("discover.*"))
 
 
 async def test_one_search_at_a_time(stage: Stage) -> None:
@@ -257,7 +257,7 @@ async def test_one_search_at_a_time(stage: Stage) -> None:
 
     stage.units.run_once = run_once  # type: ignore[method-assign]
     first = asyncio.ensure_future(stage.client.manager("Discover"))
-    await stage.until(lambda: (stage.machinery.logs / "discover.question").exists())
+    await stage.until(lambda: (stage.machinery.run / "discover.question").exists())
     assert (await stage.client.manager("Discover")).error_name == "org.cablecar1.Error.LimitExceeded"
     waiting.set()
     assert (await first).body == [[]]

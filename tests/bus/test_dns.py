@@ -98,13 +98,13 @@ async def test_the_peers_servers_are_told_for_every_name(stage: Stage, resolved:
     resolved.deaf = 3
     await up(stage)
     assert resolved.servers == [IPv4Address("198.51.100.53")]
-    assert (stage.units.logs / f"{LINK}.dns").read_text() == "peer\n"
+    assert (stage.units.run / f"{LINK}.dns").read_text() == "peer\n"
 
 
 async def test_servers_of_ones_own_are_told(stage: Stage, resolved: FakeResolved) -> None:
     await up(stage, dns=Variant("as", ["192.0.2.1", "192.0.2.2"]))
     assert resolved.servers == [IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")]
-    assert (stage.units.logs / f"{LINK}.dns").read_text() == "192.0.2.1 192.0.2.2\n"
+    assert (stage.units.run / f"{LINK}.dns").read_text() == "192.0.2.1 192.0.2.2\n"
 
 
 @pytest.mark.parametrize(("choice", "line"), [("cable", "10.20.30.1\n"), ("none", "none\n")])
@@ -113,7 +113,7 @@ async def test_who_wants_none_of_the_tunnels_changes_nothing(
 ) -> None:
     await up(stage, dns=Variant("s", choice))
     assert resolved.has == {}
-    assert (stage.units.logs / f"{LINK}.dns").read_text() == line
+    assert (stage.units.run / f"{LINK}.dns").read_text() == line
 
 
 async def test_systemd_resolved_is_told_again_when_it_starts_anew(stage: Stage) -> None:
@@ -152,7 +152,7 @@ async def test_a_file_that_others_write_is_repaired(stage: Stage, tmp_path: Path
     stage.machinery.name_servers.follow(stage.links.network_changed)
     await up(stage, dns=Variant("as", ["192.0.2.1"]))
     (tmp_path / "ppp0").mkdir()
-    resolver = Resolver(print, file, stage.units.logs, tmp_path, tmp_path / "resolvectl")
+    resolver = Resolver(print, file, stage.units.run, tmp_path, tmp_path / "resolvectl")
     resolver.up(LINK, {"IFNAME": "ppp0"})  # the hook
     assert "192.0.2.1" in file.read_text()
     assert not await stage.machinery.name_servers.repair(), "all is as it should be"

@@ -141,7 +141,7 @@ async def test_what_a_killed_call_has_left_is_seen_to_before_the_next_one(
     await added(stage)
     await come_up(stage)
     if left:
-        (stage.units.logs / f"{LINK}.hooks").write_text("what is up")
+        (stage.units.run / f"{LINK}.hooks").write_text("what is up")
     stage.units.say(LINK, words)
     stage.units.end(LINK, ended)
     await stage.until(lambda: stage.units.started == 2)
@@ -354,7 +354,7 @@ async def dialed_by_hand(folder: Path) -> asyncio.subprocess.Process:
 
 async def by_hand_is_up(stage: Stage, pppd: asyncio.subprocess.Process) -> None:
     """Have the helper find that call, which is up by its log."""
-    (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
+    (stage.units.run / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
     stage.units.say(f"{LINK}.byhand", *stage.up_lines)
     stage.links.network_changed()
     await stage.until(lambda: stage.links.get(LINK).status.state == "up")
@@ -366,7 +366,7 @@ async def test_a_call_by_hand_is_followed_from_its_own_first_line(stage: Stage, 
     stage.units.say(log, *stage.up_lines, "Modem hangup")  # an older call, in the same file
     pppd = await dialed_by_hand(tmp_path)
     try:
-        (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
+        (stage.units.run / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
         stage.units.say(log, "Using interface ppp0")
         stage.links.network_changed()
         await stage.until(lambda: stage.links.get(LINK).status.state == "dialing")
@@ -719,7 +719,7 @@ async def test_a_wanted_call_by_hand_is_kept_up_over_a_restart(stage: Stage, tmp
     await added(stage)
     pppd = await dialed_by_hand(tmp_path)
     try:
-        (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
+        (stage.units.run / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
         stage.units.say(f"{LINK}.byhand", *stage.up_lines)
         stage.store.save_wish(LINK, 1000)
         restarted = Links(stage.machinery)

@@ -84,7 +84,7 @@ async def test_what_calls_left_that_were_killed_with_the_helper_is_seen_to_befor
     await call_that_fails(stage, 16, "LCP terminated by peer")
     assert stage.links.get(LINK).status.state == "waiting"
     for name in (LINK, "settings_are_gone"):
-        (stage.units.logs / f"{name}.hooks").write_text("what is up")
+        (stage.units.run / f"{name}.hooks").write_text("what is up")
     stage.units.have_run.clear()
     async with another(stage):  # the fake unit demands that no call runs
         assert sorted(stage.units.have_run) == [
@@ -96,7 +96,7 @@ async def test_what_calls_left_that_were_killed_with_the_helper_is_seen_to_befor
 async def test_what_is_not_left_is_not_seen_to(stage: Stage, tmp_path: Path, why: str) -> None:
     await added(stage)
     await come_up(stage)
-    (stage.units.logs / f"{LINK}.hooks").write_text("what is up")
+    (stage.units.run / f"{LINK}.hooks").write_text("what is up")
     if why != "runs in its unit":
         stage.units.active.clear()
     if why == "its scripts run":
@@ -104,7 +104,7 @@ async def test_what_is_not_left_is_not_seen_to(stage: Stage, tmp_path: Path, why
     stage.units.have_run.clear()
     pppd = await dialed_by_hand(tmp_path)
     if why == "runs by hand":
-        (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
+        (stage.units.run / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
     try:
         async with another(stage):
             assert stage.units.have_run == []
@@ -162,8 +162,8 @@ async def test_a_call_without_settings_has_its_scripts_and_its_firewall_seen_to_
 ) -> None:
     await added(stage)
     await come_up(stage)
-    (stage.units.logs / f"{LINK}.hooks").write_text("what is up")
-    (stage.units.logs / "openings").write_text(LINK)
+    (stage.units.run / f"{LINK}.hooks").write_text("what is up")
+    (stage.units.run / "openings").write_text(LINK)
     (stage.store.configuration / f"links/{LINK}.toml").unlink()
     stage.units.ends_when_stopped = False
     stage.units.have_run.clear()
@@ -186,7 +186,7 @@ async def test_a_call_without_settings_has_its_scripts_and_its_firewall_seen_to_
     making = asyncio.ensure_future(links.add(LINK, {"server": "203.0.113.7", "user": "u"}))
     await stage.until(lambda: len(looks) > 2)
     assert not closed and not stage.units.have_run and not making.done()
-    assert (stage.peers / LINK).exists() and (stage.units.logs / f"{LINK}.hooks").exists()
+    assert (stage.peers / LINK).exists() and (stage.units.run / f"{LINK}.hooks").exists()
     stage.units.active.clear()
     await making
     assert (stage.units.have_run, closed) == ([f"cablecar-killed@{LINK}.service"], [LINK])
@@ -255,7 +255,7 @@ async def test_a_call_of_the_unit_that_somebody_else_started_comes_up(stage: Sta
     await added(stage)
     pppd = await dialed_by_hand(tmp_path)
     try:
-        (stage.units.logs / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
+        (stage.units.run / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
         stage.units.active.add(LINK)
         stage.units.say(LINK, *stage.up_lines)
         stage.links.network_changed()
@@ -268,7 +268,7 @@ async def test_a_call_of_the_unit_that_somebody_else_started_comes_up(stage: Sta
 async def test_a_call_by_hand_that_says_nothing_is_seen_by_its_interface(stage: Stage, tmp_path: Path) -> None:
     await added(stage)
     pppd = await dialed_by_hand(tmp_path)
-    pid_file = stage.units.logs / f"ppp-{LINK}.pid"
+    pid_file = stage.units.run / f"ppp-{LINK}.pid"
     ends = stage.routes.point_to_point.pop("ppp0")
     try:
         pid_file.write_text(f"{pppd.pid}\n")
