@@ -22,7 +22,7 @@ from cablecar.helper.bus import CallError
 from cablecar.helper.carrier import Passage
 from cablecar.helper.errors import CablecarError, Failed
 from cablecar.helper.firewall import COMMENT, Key, Packet
-from cablecar.helper.firewalld import TABLE, Firewalld
+from cablecar.helper.firewalld import ITS_TABLE, Firewalld
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ class Openings:
 
     async def _askable(self, found: list[tuple[Key, Packet]]) -> list[tuple[Key, Packet]]:
         """Return those that stand in the table of a firewalld that runs."""
-        of_firewalld = [one for one in found if one[0][1] == TABLE]
+        of_firewalld = [one for one in found if one[0][1] == ITS_TABLE]
         runs = bool(of_firewalld) and self._firewalld is not None and await self._firewalld.runs()
         return of_firewalld if runs else []
 
