@@ -46,7 +46,7 @@ class HandMade:
         loop.add_reader(self._descriptor, ended)
 
     def close(self) -> None:
-        """Have nothing to do with it; before `follow` only."""
+        """Let go of it; before `follow` only."""
         os.close(self._descriptor)
         self._descriptor = -1
 

@@ -46,7 +46,7 @@ class Line:
 
 
 def names(text: str) -> frozenset[str]:
-    """Return the words of a list in this source."""
+    """Return the words of a table that is written as one text."""
     return frozenset(text.split())
 
 

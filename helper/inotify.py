@@ -7,7 +7,7 @@ from typing import Final
 
 MODIFIED: Final = 0x2  # IN_MODIFY
 MOVED_IN: Final = 0x80  # IN_MOVED_TO
-REPLACED: Final = 0x4 | 0x800  # IN_ATTRIB, which a lost name is, and IN_MOVE_SELF
+REPLACED: Final = 0x4 | 0x800  # IN_ATTRIB, told also when the name is lost, and IN_MOVE_SELF
 
 
 def begin() -> int:

@@ -54,7 +54,7 @@ class _Early(NamedTuple):
 
 @dataclass(slots=True)
 class Lookup:
-    """Who asks.
+    """The questions, each put to a unit of its own.
 
     Attributes:
         units: systemd.

@@ -1,6 +1,6 @@
 """Every name that crosses the bus: well-known name, paths, interfaces, polkit actions, link grammar.
 
-Imports nothing but `re`; the applet imports this module and `cablecar.helper.reasons`, and nothing else of
+Imports nothing of the project; the applet imports this module and `cablecar.helper.reasons`, and nothing else of
 the helper. The names are the contract with scripts: they change only with the digit in `org.cablecar1`.
 """
 

@@ -34,7 +34,7 @@ RECORDS: Final = "servers"  # in /run/cablecar
 _NEW: Final = ".cablecar-new"
 _RESOLVEDS: Final = ("/run/systemd/resolve/", "/usr/lib/systemd/", "/lib/systemd/")
 _STUB: Final = "nameserver 127.0.0.53"
-_MOST: Final = 65536  # bytes of a file that is no resolv.conf
+_MOST: Final = 65536  # bytes; no more of a file is read
 _ADDRESS: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _WISH: Final = re.compile(rf"peer|none|{_ADDRESS.pattern}(?: {_ADDRESS.pattern})*")
 

@@ -81,7 +81,7 @@ def remove(path: Path) -> None:
 
 
 def sweep(folder: Path, pattern: str = f".*{_SUFFIX}") -> None:
-    """Remove what killed writers have left in a folder of ours, or of files of ours."""
+    """Remove from a folder of ours the files of a pattern: what killed writers have left."""
     for path in folder.glob(pattern):
         with contextlib.suppress(OSError):
             path.unlink()
