@@ -48,19 +48,19 @@ class Reading(QObject):
         self._values: Sequence[object] = ()
         self._running = False
         self._pending = False
-        self.done = False
+        self._is_answered = False
         client.changed.connect(self._helper_changed)
 
     def ask(self, *values: object) -> None:
         """Ask it, anew when there is an answer already."""
-        self.done = False
+        self._is_answered = False
         self._values = values
         self._running = self._client.snapshot.helper is Helper.RUNNING
         self._ask()
 
     def _helper_changed(self, snapshot: Snapshot) -> None:
         came, self._running = not self._running, snapshot.helper is Helper.RUNNING
-        if came and self._running and not self.done:
+        if came and self._running and not self._is_answered:
             self._ask()
 
     def _ask(self) -> None:
@@ -70,7 +70,7 @@ class Reading(QObject):
 
         def done(result: list[Any] | CallError) -> None:
             self._pending = False
-            self.done = not isinstance(result, CallError)
+            self._is_answered = not isinstance(result, CallError)
             if isinstance(result, CallError):
                 self.refused.emit(result)
             else:
@@ -96,16 +96,11 @@ class Checker(QObject):
         super().__init__(parent)
         self._client = client
         self._settings = settings
-        self._asked = self._judged = 0
+        self._asked = 0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAUSE_MS)
         self._timer.timeout.connect(self._ask)
-
-    @property
-    def waiting(self) -> bool:
-        """Whether the settings as they are now still have to be judged."""
-        return self._asked != self._judged
 
     def later(self) -> None:
         """Ask when nobody types any more; an answer that is on its way is about something else."""
@@ -117,7 +112,6 @@ class Checker(QObject):
 
         def done(result: list[Any] | CallError) -> None:
             if question == self._asked:
-                self._judged = question
                 self.checked.emit(None if isinstance(result, CallError) else _faults(result[0]))
 
         values = [variant_dict(self._settings())]

@@ -68,21 +68,14 @@ def encoded(value: Any) -> Any:
     return to_wire(value)
 
 
-def variant_dict(values: Mapping[str, object], types: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return `values` as D-Bus type `a{sv}`: numbers as `u`, lists of text as `as`, flags as `b`, text as `s`.
-
-    Args:
-        values: What to send.
-        types: The type (`u`, `as`, `b`, `s`) that some of the values must have, by key; TypeError for another.
-    """
-    wanted = types or {}
-    return {to_wire(key): _variant(key, value, wanted.get(key)) for key, value in values.items()}
+def variant_dict(values: Mapping[str, object]) -> dict[str, Any]:
+    """Return `values` as D-Bus type `a{sv}`: numbers as `u`, lists of text as `as`, flags as `b`, text as `s`."""
+    return {to_wire(key): _variant(key, value) for key, value in values.items()}
 
 
-def _variant(key: str, value: object, wanted: str | None) -> Any:
-    found = {bool: "b", int: "u", str: "s", list: "as"}.get(type(value), "")
-    if not found or wanted not in (None, found):
-        raise TypeError(f"{key}: cannot send {type(value).__name__} as {wanted or 'a setting'}")
+def _variant(key: str, value: object) -> Any:
+    if type(value) not in (bool, int, str, list):
+        raise TypeError(f"{key}: cannot send {type(value).__name__} as a setting")
     if type(value) is int:
         return uint32(value)
     if isinstance(value, list):
