@@ -60,8 +60,8 @@ class Client(QObject):
     answered = pyqtSignal(str)
     refused = pyqtSignal(str, object)
 
-    def __init__(self, open_bus: Callable[[], QDBusConnection] = system_bus, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, open_bus: Callable[[], QDBusConnection] = system_bus) -> None:
+        super().__init__()
         self._open_bus = open_bus
         self._bus: QDBusConnection | None = None
         self._watcher: QDBusServiceWatcher | None = None

@@ -33,9 +33,7 @@ _TITLES: Final = {
     "kernel": _("Kernel"),
     "settings": _("Settings file"),
     "password": _("Password"),
-    "secrets": _("Password"),
     "peer-file": _("pppd's file"),
-    "carrier": _("Cable"),
     "cable": _("Cable"),
     "lease": _("Address on the cable"),
     "dhcp-server": _("DHCP server"),
@@ -85,8 +83,8 @@ def _what_to_do(finding: Finding) -> str:
 class DiagnosisWindow(QDialog):
     """Runs the diagnosis when it is shown, and again when asked."""
 
-    def __init__(self, client: Client, path: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent, Qt.WindowType.Window)
+    def __init__(self, client: Client, path: str) -> None:
+        super().__init__(None, Qt.WindowType.Window)
         self._client = client
         self._path = path
         self._name = model.link_name(path) or ""

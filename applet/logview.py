@@ -10,7 +10,7 @@ from typing import Final
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QFontDatabase, QTextBlockFormat, QTextCharFormat, QTextCursor
-from PyQt6.QtWidgets import QTextEdit, QWidget
+from PyQt6.QtWidgets import QTextEdit
 
 from cablecar.applet.i18n import _
 from cablecar.applet.model import clean
@@ -66,8 +66,8 @@ def parse(answer: object) -> tuple[str, ...]:
 class LogView(QTextEdit):
     """Shows lines and their explanations; follows the newest for as long as it is scrolled to the end."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._lines: tuple[str, ...] = ()
         self.setReadOnly(True)
         self.setAcceptRichText(False)

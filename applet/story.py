@@ -28,7 +28,6 @@ _PASSWORD_ERRORS: Final = tuple(names.ERROR_PREFIX + reasons.BY_ID[id].error for
 class Urgency(IntEnum):
     """As in the notification specification."""
 
-    LOW = 0
     NORMAL = 1
     CRITICAL = 2  # stays until somebody has read it
 

@@ -194,8 +194,8 @@ class Strip(QWidget):
 
     told = pyqtSignal(str)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._now = 0.0
         self._days: list[Day] = []
         self._past = Past()

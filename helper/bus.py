@@ -91,10 +91,10 @@ def caller() -> Caller:
 class Bus(MessageBus):
     """The helper's connection."""
 
-    def __init__(self, guard: Guard | None = None, descriptors: "_Descriptors | None" = None) -> None:
+    def __init__(self, descriptors: "_Descriptors | None" = None) -> None:
         # DBUS_SYSTEM_BUS_ADDRESS is honoured.
         super().__init__(bus_type=BusType.SYSTEM, negotiate_unix_fd=descriptors is not None)
-        self.guard = guard
+        self.guard: Guard | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending: set[asyncio.Future[Message | None]] = set()
         self._signal_handlers: dict[tuple[str, str, str], SignalHandler] = {}

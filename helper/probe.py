@@ -26,10 +26,10 @@ _IP: Final = 20  # bytes of a header without options
 _REQUEST, _REPLY = 8, 0
 
 
-def attempt(address: str, port: int, limit: float = LIMIT) -> str:
+def attempt(address: str, port: int) -> str:
     """Return what becomes of a connection: `open`, `refused`, `silent` or `unreachable`."""
     try:
-        socket.create_connection((address, port), limit).close()
+        socket.create_connection((address, port), LIMIT).close()
     except ConnectionRefusedError:
         return "refused"
     except TimeoutError:
