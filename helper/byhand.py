@@ -61,7 +61,7 @@ class HandMade:
                 signal.pidfd_send_signal(self._descriptor, number)
 
 
-def find(link: str, folders: Sequence[Path] = PID_FOLDERS) -> HandMade | None:
+def find(link: str, folders: Sequence[Path]) -> HandMade | None:
     """Return the pppd that holds the call of `link`, None when there is none.
 
     Whether it is one of our unit's is for the caller to know.
@@ -73,14 +73,14 @@ def find(link: str, folders: Sequence[Path] = PID_FOLDERS) -> HandMade | None:
     return None
 
 
-def is_there(link: str, folders: Sequence[Path] = PID_FOLDERS) -> bool:
+def is_there(link: str, folders: Sequence[Path]) -> bool:
     """Return whether a pppd holds the call of `link`."""
     if (there := find(link, folders)) is not None:
         there.close()
     return there is not None
 
 
-def interface_of(link: str, pid: int, folders: Sequence[Path] = PID_FOLDERS) -> str:
+def interface_of(link: str, pid: int, folders: Sequence[Path]) -> str:
     """Return the interface that the pppd with this process id has by now, empty when it has none."""
     return next((interface for writer, interface in _said(link, folders) if writer == pid), "")
 

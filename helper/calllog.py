@@ -33,9 +33,7 @@ class CallLog:
         folder: Where the files are.
     """
 
-    def __init__(
-        self, link: str, on_line: Callable[[str], None], keep: Callable[[], list[str]], folder: Path = FOLDER
-    ) -> None:
+    def __init__(self, link: str, on_line: Callable[[str], None], keep: Callable[[], list[str]], folder: Path) -> None:
         self.lines: deque[str] = deque(maxlen=MAX_LINES)
         self._path = folder / f"{link}.log"
         self._on_line = on_line
@@ -97,7 +95,7 @@ class CallLog:
         self.read()
 
 
-def last_words(link: str, folder: Path = FOLDER) -> list[str]:
+def last_words(link: str, folder: Path) -> list[str]:
     """Return the last lines of a link's file, none when there is no such file."""
     try:
         with open(folder / f"{link}.log", "rb") as file:

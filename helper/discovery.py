@@ -39,7 +39,7 @@ _CONNECTED: Final = re.compile(
 )
 
 
-def packet(to: bytes, source: bytes, code: int, session: int, tags: bytes = b"") -> bytes:
+def packet(to: bytes, source: bytes, code: int, session: int, tags: bytes) -> bytes:
     """Return an Ethernet frame of the discovery stage."""
     return _HEADER.pack(to, source, ETHERTYPE, _VERSION, code, session, len(tags)) + tags
 

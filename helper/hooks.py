@@ -259,7 +259,7 @@ def accepted(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: variables[name] for name in VARIABLES if VARIABLES[name].fullmatch(variables.get(name, ""))}
 
 
-def unsafe(path: str, trusted: str = "/") -> str:
+def unsafe(path: str, trusted: str) -> str:
     """Return why `path` may be somebody else's than root's, empty when it cannot be."""
     try:
         for place in _places(path):

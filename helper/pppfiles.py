@@ -117,7 +117,7 @@ def write(
     target: str,
     password: bytes,
     pppd: Version,
-    folder: Path = PEERS,
+    folder: Path,
     cable: int = ETHERNET,
 ) -> None:
     """Write a link's peer file, readable by root only.
@@ -133,7 +133,7 @@ def write(
         safefile.replace(folder / name, text)
 
 
-def renew(name: str, settings: Settings, password: bytes, pppd: Version, folder: Path = PEERS) -> bool:
+def renew(name: str, settings: Settings, password: bytes, pppd: Version, folder: Path) -> bool:
     """Write a peer file of ours that is there anew between two dials, for `pon`; return whether it could be done.
 
     It cannot where the settings may lead to another target than the one that it has: only a dial finds that.
@@ -148,7 +148,7 @@ def renew(name: str, settings: Settings, password: bytes, pppd: Version, folder:
     return True
 
 
-def check_free(name: str, folder: Path = PEERS) -> None:
+def check_free(name: str, folder: Path) -> None:
     """Make sure that `folder`/`name` is absent or ours.
 
     Raises:
@@ -160,7 +160,7 @@ def check_free(name: str, folder: Path = PEERS) -> None:
         )
 
 
-def is_ours(name: str, folder: Path = PEERS) -> bool:
+def is_ours(name: str, folder: Path) -> bool:
     """Return whether the peer file exists and begins with our header."""
     try:
         return safefile.read(folder / name).startswith(header(name).encode() + b"\n")
@@ -168,7 +168,7 @@ def is_ours(name: str, folder: Path = PEERS) -> bool:
         return False
 
 
-def names(folder: Path = PEERS) -> list[str]:
+def names(folder: Path) -> list[str]:
     """Return the links that have a peer file of ours."""
     try:
         return sorted(path.name for path in folder.iterdir() if is_ours(path.name, folder))
@@ -176,7 +176,7 @@ def names(folder: Path = PEERS) -> list[str]:
         return []
 
 
-def target_of(name: str, folder: Path = PEERS) -> str:
+def target_of(name: str, folder: Path) -> str:
     """Return what our peer file dials, an address or an interface: how a restarted helper knows what a running call
     has to keep. Empty when there is none.
     """
@@ -186,7 +186,7 @@ def target_of(name: str, folder: Path = PEERS) -> str:
     return match[1] if match else ""
 
 
-def remove(name: str, folder: Path = PEERS) -> None:
+def remove(name: str, folder: Path) -> None:
     """Remove a link's peer file if it is ours.
 
     Raises:
