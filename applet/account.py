@@ -9,6 +9,7 @@ from typing import Any
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QVBoxLayout, QWidget
 
+from cablecar.applet import labels
 from cablecar.applet.concentrators import Concentrators, only_cable
 from cablecar.applet.fields import (
     PROTOCOLS,
@@ -26,7 +27,6 @@ from cablecar.applet.fields import (
     TunnelSecretField,
     VlanField,
     calls_an_address,
-    plain_label,
     weakness,
 )
 from cablecar.applet.i18n import _
@@ -65,7 +65,7 @@ class Account(QWidget):
         self._page = Page(self.fields.values())
         self.concentrators = Concentrators()
         self.concentrators.chosen.connect(self._concentrator_chosen)
-        self._weakness = plain_label()
+        self._weakness = labels.plain()
         self._page.add(self._weakness)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)

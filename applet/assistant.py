@@ -13,11 +13,11 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QCloseEvent
 from PyQt6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
-from cablecar.applet import pictures, windowsize, words
+from cablecar.applet import labels, pictures, windowsize, words
 from cablecar.applet.account import Account
 from cablecar.applet.attempt import Attempt
 from cablecar.applet.client import BAD_REPLY, Client
-from cablecar.applet.fields import SECRETS, plain_label, question
+from cablecar.applet.fields import SECRETS, question
 from cablecar.applet.i18n import _, said
 from cablecar.applet.model import (
     BAD,
@@ -151,7 +151,7 @@ class Assistant(QDialog):
     def _build(self) -> None:
         self.setWindowTitle(_("Cablecar: new link"))
         self.setWindowIcon(pictures.app())
-        self._heading = plain_label(bold=True)
+        self._heading = labels.plain(bold=True)
         font = self._heading.font()
         font.setPointSizeF(1.2 * font.pointSizeF())
         self._heading.setFont(font)

@@ -10,7 +10,7 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from cablecar.applet import labels, words
-from cablecar.applet.fields import Message, plain_label
+from cablecar.applet.fields import Message
 from cablecar.applet.i18n import _
 from cablecar.applet.model import Link
 from cablecar.helper import names, reasons
@@ -60,11 +60,11 @@ class Attempt(QWidget):
         super().__init__()
         self._asks_for = asks_for
         self._steps = [
-            ("", plain_label(), plain_label(_("Storing the link; an administrator's password may be asked for"))),
-            *((phase, plain_label(), plain_label(_phase(phase))) for phase in names.PHASES),
-            (names.UP, plain_label(), plain_label(_("Connected"))),
+            ("", labels.plain(), labels.plain(_("Storing the link; an administrator's password may be asked for"))),
+            *((phase, labels.plain(), labels.plain(_phase(phase))) for phase in names.PHASES),
+            (names.UP, labels.plain(), labels.plain(_("Connected"))),
         ]
-        self.result = plain_label(bold=True)
+        self.result = labels.plain(bold=True)
         self.message = Message()
         self.remarks = labels.text_box(_("What was not taken over"))
         self.remarks.hide()

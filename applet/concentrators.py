@@ -8,8 +8,7 @@ from collections.abc import Collection, Iterable
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from cablecar.applet import figures
-from cablecar.applet.fields import plain_label
+from cablecar.applet import figures, labels
 from cablecar.applet.i18n import _
 from cablecar.applet.model import Concentrator, clean
 
@@ -27,7 +26,7 @@ class Concentrators(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._text = plain_label()
+        self._text = labels.plain()
         self.box = QComboBox()
         self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.box.setAccessibleName(_("Who answers by PPPoE"))

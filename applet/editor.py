@@ -17,7 +17,7 @@ from PyQt6.QtWidgets import (
     QVBoxLayout,
 )
 
-from cablecar.applet import figures, pictures, windowsize, words
+from cablecar.applet import figures, labels, pictures, windowsize, words
 from cablecar.applet.client import Client
 from cablecar.applet.fields import (
     METHODS,
@@ -38,7 +38,6 @@ from cablecar.applet.fields import (
     TextField,
     TunnelSecretField,
     VlanField,
-    plain_label,
     question,
     weakness,
 )
@@ -134,11 +133,11 @@ class Editor(QDialog):
         self.setWindowIcon(pictures.app())
         self._note = Message()  # why nothing can be changed now, or was not stored
         self._whole = Message()  # what is wrong with the settings together
-        self._said = plain_label()
+        self._said = labels.plain()
         self._said.hide()
         usual = [self.fields[key] for key in _USUAL]
         self._pages = (Page(usual), Page(field for key, field in self.fields.items() if key not in _USUAL))
-        self._weakness = plain_label()
+        self._weakness = labels.plain()
         self._pages[0].add(self._weakness)
         self._tabs = QTabWidget()
         self._tabs.addTab(self._pages[0], _("Lin&k"))

@@ -54,16 +54,6 @@ def weakness(protocol: str) -> str:
     return _WEAKNESS.format(protocol=PROTOCOLS.get(protocol, protocol))
 
 
-def plain_label(text: str = "", *, bold: bool = False) -> QLabel:
-    """Return a label that shows any text as it is, on as many lines as it takes."""
-    made = labels.plain(text)
-    if bold:
-        font = made.font()
-        font.setBold(True)
-        made.setFont(font)
-    return made
-
-
 def icon_label(widget: QWidget, which: QStyle.StandardPixmap) -> QLabel:
     """Return a small picture of the style, as high as a line of `widget`."""
     made = QLabel()
@@ -106,7 +96,7 @@ class Message(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._text = plain_label(bold=True)
+        self._text = labels.plain(bold=True)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(icon_label(self, QStyle.StandardPixmap.SP_MessageBoxWarning), 0, Qt.AlignmentFlag.AlignTop)
@@ -141,13 +131,13 @@ class Field(QWidget):
     def __init__(self, title: str, explanation: str = "") -> None:
         super().__init__()
         self.title = bare(title)
-        self.name = plain_label(title)  # stands before the field, in a column of its own
+        self.name = labels.plain(title)  # stands before the field, in a column of its own
         self.name.setWordWrap(False)
         self.touched = False
         self._rows = QVBoxLayout(self)
         self._rows.setContentsMargins(0, 0, 0, 0)
         self._rows.setSpacing(2)
-        self._explanation = plain_label()
+        self._explanation = labels.plain()
         self._error = Message()
         self._rows.addWidget(self._explanation)
         self._rows.addWidget(self._error)
@@ -452,7 +442,7 @@ class ChoiceField(Field):
         self.edit.setPlaceholderText(example)
         self.edit.setAccessibleName(own)
         self._own = own
-        self._own_name = plain_label(own_title)
+        self._own_name = labels.plain(own_title)
         self._own_name.setWordWrap(False)
         self._own_name.setBuddy(self.edit)
         row = QHBoxLayout()

@@ -1,4 +1,4 @@
-"""Labels and boxes for what comes from the helper: plain text, to be selected and copied, on the side where reading begins."""
+"""Labels and boxes of text that is shown as it is: to be selected and copied, on the side where reading begins."""
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QFontMetrics, QGuiApplication
@@ -7,8 +7,10 @@ from PyQt6.QtWidgets import QLabel, QPlainTextEdit
 _RIGHT_TO_LEFT = Qt.LayoutDirection.RightToLeft
 
 
-def plain(text: str = "", *, keyboard: bool = False) -> QLabel:
-    """Return a label; `keyboard` makes it a stop of the Tab key."""
+def plain(text: str = "", *, keyboard: bool = False, bold: bool = False) -> QLabel:
+    """Return a label that shows any text as it is, on as many lines as it takes; `keyboard` makes it a stop of the
+    Tab key.
+    """
     label = QLabel(text)
     label.setTextFormat(Qt.TextFormat.PlainText)
     flags = Qt.TextInteractionFlag.TextSelectableByMouse
@@ -18,6 +20,10 @@ def plain(text: str = "", *, keyboard: bool = False) -> QLabel:
     mirrored = QGuiApplication.layoutDirection() == _RIGHT_TO_LEFT
     side = Qt.AlignmentFlag.AlignRight if mirrored else Qt.AlignmentFlag.AlignLeft
     label.setAlignment(side | Qt.AlignmentFlag.AlignAbsolute | Qt.AlignmentFlag.AlignVCenter)
+    if bold:
+        font = label.font()
+        font.setBold(True)
+        label.setFont(font)
     return label
 
 

@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
 )
 
 from cablecar.applet import figures, labels, presets
-from cablecar.applet.fields import PROTOCOLS, Message, plain_label
+from cablecar.applet.fields import PROTOCOLS, Message
 from cablecar.applet.i18n import _, said
 from cablecar.applet.mnemonics import bare, literal
 from cablecar.applet.model import Provider, clean
@@ -127,7 +127,7 @@ class Providers(QWidget):
         box = QWidget()
         row = QHBoxLayout(box)
         row.setContentsMargins(0, 0, 0, 0)
-        self._found_text = plain_label()
+        self._found_text = labels.plain()
         self.peers = QComboBox()
         self._found_text.setBuddy(self.peers)
         self.take_over = QPushButton(_("&Take it over"))
@@ -222,7 +222,7 @@ class Providers(QWidget):
 
 
 def _name(text: str, of: QWidget) -> QLabel:
-    label = plain_label(text)
+    label = labels.plain(text)
     label.setWordWrap(False)
     label.setBuddy(of)
     return label

@@ -223,13 +223,9 @@ class _Text(QWidget):
         super().__init__()
         self.heading = heading
         self._key = key
-        self._text = labels.plain()
+        self._text = labels.plain(bold=heading)
         self._picture = QLabel()
         self._picture.setVisible(heading)
-        if heading:
-            font = self._text.font()
-            font.setBold(True)
-            self._text.setFont(font)
         if key:
             # Not the button itself: for a label, to go to a button is to press it.
             self._text.setBuddy(self)
