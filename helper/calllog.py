@@ -53,9 +53,8 @@ class CallLog:
         self._offset, self._rest = 0, b""
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_TRUNC if fresh else 0)
         os.close(os.open(self._path, flags, 0o600))
-        self._descriptor = inotify.begin()
+        self._descriptor = inotify.follow(self.read)
         inotify.watch(self._descriptor, self._path, inotify.MODIFIED)
-        asyncio.get_running_loop().add_reader(self._descriptor, self._on_change)
         self.read()
 
     def close(self) -> None:
@@ -89,10 +88,6 @@ class CallLog:
             file.truncate(0)  # its writers append, so they go on at the new end
             file.write(kept)
         self._offset = len(kept)
-
-    def _on_change(self) -> None:
-        os.read(self._descriptor, 4096)
-        self.read()
 
 
 def last_words(link: str, folder: Path) -> list[str]:

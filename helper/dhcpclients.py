@@ -5,7 +5,6 @@ outside: of a folder's files those count that begin as the client's own do. Netw
 asked over D-Bus, if it runs. A lease whose address the interface does not have is an old one and counts for nothing.
 """
 
-import asyncio
 import logging
 import os
 import re
@@ -51,13 +50,7 @@ class Leases:
 
     def follow(self, on_change: Callable[[], None]) -> None:
         """Call `on_change` in the event loop when a client has written; call once, before the first lease is read."""
-        self._descriptor = inotify.begin()
-
-        def changed() -> None:
-            os.read(self._descriptor, 4096)
-            on_change()
-
-        asyncio.get_running_loop().add_reader(self._descriptor, changed)
+        self._descriptor = inotify.follow(on_change)
 
     async def of(self, interface: Interface) -> Lease | None:
         """Return the lease of an interface, None when nobody is known to have one for the address that it has."""

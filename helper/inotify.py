@@ -1,7 +1,9 @@
 """inotify(7): tells that files changed; the standard library has no binding for it, so two functions of libc are called."""
 
+import asyncio
 import ctypes
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -10,8 +12,8 @@ MOVED_IN: Final = 0x80  # IN_MOVED_TO
 REPLACED: Final = 0x4 | 0x800  # IN_ATTRIB, told also when the name is lost, and IN_MOVE_SELF
 
 
-def begin() -> int:
-    """Return a descriptor that is readable when something that is watched has happened.
+def follow(on_change: Callable[[], None]) -> int:
+    """Call `on_change` in the event loop when something that is watched has happened; return the descriptor for `watch`.
 
     Raises:
         OSError: There are too many.
@@ -19,6 +21,12 @@ def begin() -> int:
     descriptor: int = ctypes.CDLL(None, use_errno=True).inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     if descriptor < 0:
         raise OSError(ctypes.get_errno(), "inotify_init1")
+
+    def changed() -> None:
+        os.read(descriptor, 4096)
+        on_change()
+
+    asyncio.get_running_loop().add_reader(descriptor, changed)
     return descriptor
 
 

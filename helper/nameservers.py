@@ -52,15 +52,9 @@ class NameServers:
 
     def follow(self, on_change: Callable[[], None]) -> None:
         """Call `on_change` in the event loop when the file becomes ours, and when others then write it; call once."""
-        self._descriptor = inotify.begin()
+        self._descriptor = inotify.follow(on_change)
         (self._folder / RECORDS).mkdir(mode=0o700, exist_ok=True)
         inotify.watch(self._descriptor, self._folder / RECORDS, inotify.MODIFIED)
-
-        def changed() -> None:
-            os.read(self._descriptor, 4096)
-            on_change()
-
-        asyncio.get_running_loop().add_reader(self._descriptor, changed)
 
     def prepare(self, link: str, choice: str | Sequence[str], of_cable: Iterable[IPv4Address]) -> None:
         """Leave word what is to be done when the link comes up; `of_cable` are the servers of the cable's lease.
