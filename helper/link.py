@@ -14,17 +14,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, NamedTuple, Protocol
 
-from cablecar.helper import reasons
-from cablecar.helper.names import (
-    CONNECTING,
-    DIALING,
-    DOWN,
-    FAILED,
-    PREPARING,
-    STOPPING,
-    UP,
-    WAITING,
-)
+from cablecar.helper import names, reasons
 from cablecar.helper.reasons import Reason
 from cablecar.helper.redial import STABLE, Redial
 
@@ -54,7 +44,7 @@ AWAKE_LIMIT: Final = 60.0  # seconds awake, after which a sleep that was told ha
 class Status(NamedTuple):
     """What the world may know about a link. Times are seconds of the machine's clock; 0 means none."""
 
-    state: str = DOWN
+    state: str = names.DOWN
     phase: str = ""
     reason: Reason = reasons.NONE
     interface: str = ""
@@ -126,32 +116,32 @@ class Link:
         """The link is wanted."""
         by_hand, self._by_hand = self._by_hand, False
         match self.status.state:
-            case "down" | "failed" | "waiting":
+            case names.DOWN | names.FAILED | names.WAITING:
                 self._redial.reset()
                 self._dial(self.status.reason)
-            case "dialing" if by_hand:
+            case names.DIALING if by_hand:
                 self._port.wake_after(DIAL_LIMIT)
-            case "stopping":
+            case names.STOPPING:
                 self._after = After.DIAL
 
     def disconnect(self) -> None:
         """The link is not wanted."""
         match self.status.state:
-            case "dialing" | "up":
+            case names.DIALING | names.UP:
                 self._stop(After.DOWN, reasons.REQUESTED)
-            case "stopping":
+            case names.STOPPING:
                 self._after, self._cause = After.DOWN, reasons.REQUESTED
                 self._port.hang_up()
-            case "waiting" | "failed":
-                self._rest(DOWN, reasons.REQUESTED)
+            case names.WAITING | names.FAILED:
+                self._rest(names.DOWN, reasons.REQUESTED)
 
     def reconnect(self) -> None:
         """Hang up and dial at once, or cut the waiting short."""
         match self.status.state:
-            case "dialing" | "up":
+            case names.DIALING | names.UP:
                 self._redial.reset()
                 self._stop(After.DIAL, reasons.REQUESTED)
-            case "stopping":
+            case names.STOPPING:
                 self._after, self._cause = After.DIAL, reasons.REQUESTED
             case _:
                 self.connect()
@@ -160,27 +150,29 @@ class Link:
 
     def progress(self, phase: str) -> None:
         """The call has come as far as `phase`."""
-        if self.status.state == DIALING and phase != self.status.phase:
+        if self.status.state == names.DIALING and phase != self.status.phase:
             self._publish(self.status._replace(phase=phase))
 
     def answered(self, interface: str, since: float | None = None) -> None:
         """The call is up on `interface`, and the routes lead through it; since now, unless it was adopted."""
-        if self.status.state != DIALING:
+        if self.status.state != names.DIALING:
             return
         self._port.wake_after(None)
         self._up_since = self._clock() if since is None else since
-        self._publish(Status(UP, interface=interface, since=self._up_since))
+        self._publish(Status(names.UP, interface=interface, since=self._up_since))
         self._port.connected(interface)
 
     def lost(self) -> None:
         """The call's interface is gone; its processes may still be ending."""
-        if self.status.state == UP:
+        if self.status.state == names.UP:
             self._enter_stopping(After.DECIDE, None)
             self._port.wake_after(GONE_LIMIT)  # usually they end by themselves, and then say why
 
     def ended(self, reason: Reason) -> None:
         """The call is over, for `reason`; nothing of it is left."""
-        after, cause = (self._after, self._cause or reason) if self.status.state == STOPPING else (After.DECIDE, reason)
+        after, cause = After.DECIDE, reason
+        if self.status.state == names.STOPPING:
+            after, cause = self._after, self._cause or reason
         self._after, self._cause = After.DECIDE, None
         self._port.wake_after(None)
         seconds_up = None if self._up_since is None else self._clock() - self._up_since
@@ -201,15 +193,15 @@ class Link:
         elif again:
             self._try_again(cause, seconds_up)
         else:
-            self._rest(FAILED if after is After.DECIDE and not cause.retry and not by_hand else DOWN, cause)
+            self._rest(names.FAILED if after is After.DECIDE and not cause.retry and not by_hand else names.DOWN, cause)
 
     def wake(self) -> None:
         """The time that was asked for is over."""
-        if self.status.state == WAITING:
+        if self.status.state == names.WAITING:
             self._dial(self.status.reason)
-        elif self.status.state == DIALING:
+        elif self.status.state == names.DIALING:
             self._stop(After.DECIDE, reasons.SERVER_UNREACHABLE if self._is_early else reasons.TIMED_OUT)
-        elif self.status.state == STOPPING:
+        elif self.status.state == names.STOPPING:
             self._port.hang_up()
 
     def cable_changed(self, way_is_new: bool = False) -> None:
@@ -220,11 +212,11 @@ class Link:
         self._cable_is_new, self._way_is_new = True, way_is_new
         state, reason = self.status.state, self.status.reason
         # Without a cable there is no DNS either, or another one's.
-        if state == WAITING and reason in _CABLES_FAULT:
+        if state == names.WAITING and reason in _CABLES_FAULT:
             self._dial(reason)
-        elif state == WAITING and self._begins_anew(reason):
+        elif state == names.WAITING and self._begins_anew(reason):
             self._dial_soon()
-        elif state == DIALING and self._is_early and not self._by_hand and self._begins_anew(reasons.PATH_LOST):
+        elif state == names.DIALING and self._is_early and not self._by_hand and self._begins_anew(reasons.PATH_LOST):
             self._stop(After.DIAL, reasons.PATH_LOST)  # it would wait for answers to an address that is gone
 
     def _begins_anew(self, reason: Reason) -> bool:
@@ -253,11 +245,11 @@ class Link:
         self._sleeps = True
         if self._by_hand:
             return
-        if self.status.state in (DIALING, UP):
+        if self.status.state in (names.DIALING, names.UP):
             self._stop(After.AWAKE, reasons.SUSPENDED)
-        elif self.status.state == STOPPING and self._after is not After.DOWN:
+        elif self.status.state == names.STOPPING and self._after is not After.DOWN:
             self._after, self._cause = After.AWAKE, reasons.SUSPENDED
-        elif self.status.state == WAITING:
+        elif self.status.state == names.WAITING:
             self._port.wake_after(max(AWAKE_LIMIT, self._seconds_left))  # not while others still keep it awake
 
     def is_awake(self) -> None:
@@ -266,17 +258,17 @@ class Link:
         The cable looks as it did before the sleep until it has found its carrier and its DHCP client has asked.
         """
         self._sleeps = False
-        if self.status.state == STOPPING and self._after is After.AWAKE:
+        if self.status.state == names.STOPPING and self._after is After.AWAKE:
             self._after = After.SETTLE
-        elif self.status.state == WAITING and self._is_due():
+        elif self.status.state == names.WAITING and self._is_due():
             self._redial.reset()
             self._wait(self.status.reason, LEASE_LIMIT)
-        elif self.status.state == WAITING:
+        elif self.status.state == names.WAITING:
             self._port.wake_after(self._seconds_left)  # timers stand still in a sleep
 
     @property
     def _is_early(self) -> bool:
-        return self.status.phase in (PREPARING, CONNECTING)  # the server has not answered yet
+        return self.status.phase in (names.PREPARING, names.CONNECTING)  # the server has not answered yet
 
     @property
     def _seconds_left(self) -> float:
@@ -287,7 +279,7 @@ class Link:
 
     def has_slept(self) -> None:
         """The machine has slept, and nobody told before: what looks like a call is none any more."""
-        if self.status.state in (DIALING, UP) and not self._by_hand:
+        if self.status.state in (names.DIALING, names.UP) and not self._by_hand:
             self._stop(After.SETTLE, reasons.SUSPENDED)
         else:
             self.is_awake()
@@ -298,16 +290,16 @@ class Link:
         With `by_hand` somebody else dialed it: unless the link is wanted anyway, it is not dialed again when it ends.
         """
         self._begun_by_hand = by_hand
-        self._by_hand = by_hand and self.status.state != WAITING
+        self._by_hand = by_hand and self.status.state != names.WAITING
         # Who dials by hand may want to watch it fail: pppd itself gives up in time.
         self._port.wake_after(None if by_hand else DIAL_LIMIT)
-        self._publish(Status(DIALING, CONNECTING, since=self._clock()))
+        self._publish(Status(names.DIALING, names.CONNECTING, since=self._clock()))
 
     def resume(self, status: Status) -> None:
         """Be what a helper before us was, at rest or waiting for its next try; call before anything else."""
         self._redial.attempt = status.attempt
         self._publish(status)
-        if status.state == WAITING:
+        if status.state == names.WAITING:
             self._port.wake_after(self._seconds_left)
 
     @property
@@ -323,7 +315,7 @@ class Link:
     @property
     def is_at_rest(self) -> bool:
         """Whether no call of ours exists or is about to."""
-        return self.status.state in (DOWN, WAITING, FAILED)
+        return self.status.state in (names.DOWN, names.WAITING, names.FAILED)
 
     # Transitions.
 
@@ -331,7 +323,7 @@ class Link:
         self._cable_is_new = self._way_is_new = self._sleeps = False
         self._port.wake_after(DIAL_LIMIT)
         attempt = max(1, self._redial.attempt)
-        self._publish(Status(DIALING, PREPARING, why_not_up, since=self._clock(), attempt=attempt))
+        self._publish(Status(names.DIALING, names.PREPARING, why_not_up, since=self._clock(), attempt=attempt))
         self._port.dial()
 
     def _stop(self, after: After, cause: Reason | None) -> None:
@@ -341,7 +333,9 @@ class Link:
     def _enter_stopping(self, after: After, cause: Reason | None) -> None:
         self._after, self._cause = after, cause
         self._port.wake_after(None)
-        self._publish(Status(STOPPING, reason=cause or reasons.NONE, since=self._clock(), attempt=self.status.attempt))
+        self._publish(
+            Status(names.STOPPING, reason=cause or reasons.NONE, since=self._clock(), attempt=self.status.attempt)
+        )
 
     def _try_again(self, cause: Reason, seconds_up: float | None) -> None:
         if cause is reasons.NO_CABLE:
@@ -360,7 +354,9 @@ class Link:
 
     def _wait(self, cause: Reason, seconds: float) -> None:
         now = self._clock()
-        self._publish(Status(WAITING, reason=cause, since=now, attempt=self._redial.attempt, next_retry=now + seconds))
+        self._publish(
+            Status(names.WAITING, reason=cause, since=now, attempt=self._redial.attempt, next_retry=now + seconds)
+        )
         self._port.wake_after(seconds)
 
     def _rest(self, state: str, reason: Reason) -> None:

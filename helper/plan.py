@@ -273,10 +273,11 @@ def goal(
             rules.add(Rule(first + slots[link], table))
             if ANYWHERE in one.through and strict is None:
                 doubts |= {_PAST_THE_TUNNEL.format(network) for network in past_the_tunnels(snapshot, tunnels)}
-    if rules and strict is None:
-        rules.add(Rule(MAIN_RULE, MAIN, True))
-    elif rules and strict is not None:
-        routes |= _kept(snapshot, wanted, strict, tunnels)
+    if rules:
+        if strict is None:
+            rules.add(Rule(MAIN_RULE, MAIN, True))
+        else:
+            routes |= _kept(snapshot, wanted, strict, tunnels)
     asked = _asked(snapshot, wanted.values(), strict, tunnels)
     if rules or asked:
         routes |= asked | {route._replace(table=PINS_TABLE) for route in routes if route.table == MAIN}
