@@ -11,7 +11,7 @@ import logging
 import socket
 import struct
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -178,6 +178,17 @@ class Nft:
             self._is_lost = True
             self._made = None
             self._on_lost()
+
+
+def chain(name: str, kind: str, rules: Iterable[str]) -> str:
+    """Return the text of a chain of our table, where a packet passes that no rule stops."""
+    lines = [f"type {kind}; policy accept;", *rules]
+    return f"  chain {name} {{\n" + "".join(f"    {line}\n" for line in lines) + "  }\n"
+
+
+def quoted(interfaces: Iterable[str]) -> str:
+    """Return interface names as rules have them; the settings and the kernel let none have a quote."""
+    return ", ".join(f'"{name}"' for name in interfaces)
 
 
 def _script(chains: str) -> str:

@@ -6,8 +6,8 @@ answers reach them. An interface that forwards because of us alone leads into it
 
 from collections.abc import Collection, Iterator, Mapping
 
+from cablecar.helper.nft import chain, quoted
 from cablecar.helper.plan import Wanted
-from cablecar.helper.strict import quoted
 
 _HEADERS = 40  # bytes of IPv4 and TCP
 
@@ -30,9 +30,9 @@ def chains(wanted: Mapping[str, Wanted], sizes: Mapping[str, int], switched: Col
         return ""
     masquerade = [f'iifname "{inside}" oifname "{tunnel}" masquerade' for inside, tunnel in found]
     return (
-        _chain("share_nat", "nat hook postrouting priority srcnat", masquerade)
-        + _chain("share_size", "filter hook forward priority mangle", _clamps(found, sizes))
-        + _chain("share_forward", "filter hook forward priority filter", _bars(found, switched))
+        chain("share_nat", "nat hook postrouting priority srcnat", masquerade)
+        + chain("share_size", "filter hook forward priority mangle", _clamps(found, sizes))
+        + chain("share_forward", "filter hook forward priority filter", _bars(found, switched))
     )
 
 
@@ -50,9 +50,3 @@ def _bars(found: list[tuple[str, str]], switched: Collection[str]) -> Iterator[s
         yield f'iifname "{tunnel}" oifname {{ {quoted(sorted({one for one, by in found if by == tunnel}))} }} drop'
     for inside in sorted({inside for inside, _ in found} & set(switched)):
         yield f'iifname "{inside}" oifname != {{ {quoted(by for one, by in found if one == inside)} }} drop'
-
-
-def _chain(name: str, kind: str, rules: list[str] | Iterator[str]) -> str:
-    return (
-        f"  chain {name} {{\n" + "".join(f"    {line}\n" for line in [f"type {kind}; policy accept;", *rules]) + "  }\n"
-    )

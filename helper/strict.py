@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, collapse_addresses
 from typing import Final
 
+from cablecar.helper.nft import chain, quoted
 from cablecar.helper.plan import Wanted
 
 # The kernel's last word: nobody sends a packet another way after these (nft(8), "priority").
@@ -35,11 +36,6 @@ def chains(wanted: Mapping[str, Wanted], local: Collection[IPv4Network]) -> str:
     return _chain("output", [*common, *own]) + _chain("forward", common)
 
 
-def quoted(interfaces: Iterable[str]) -> str:
-    """Return interface names as rules have them; the settings and the kernel let none have a quote."""
-    return ", ".join(f'"{name}"' for name in interfaces)
-
-
 def _carriers(wanted: Iterable[Wanted]) -> Iterator[str]:
     for one in wanted:
         for passage in one.passages:
@@ -49,6 +45,5 @@ def _carriers(wanted: Iterable[Wanted]) -> Iterator[str]:
 
 
 def _chain(hook: str, rules: Iterable[str]) -> str:
-    lines = [f"type filter hook {hook} priority {_PRIORITY}; policy accept;", *rules]
     end = "reject with icmpx type admin-prohibited"
-    return f"  chain strict_{hook} {{\n" + "".join(f"    {line}\n" for line in [*lines, end]) + "  }\n"
+    return chain(f"strict_{hook}", f"filter hook {hook} priority {_PRIORITY}", [*rules, end])
