@@ -31,20 +31,20 @@ class Forwarding:
 
     def put_back(self, kernel: Netlink, wanted: Collection[str]) -> None:
         """Switch off what we have switched on, but for the interfaces that are wanted."""
-        if not (noted := self._noted()) - set(wanted):
+        if not (noted := safefile.read_names(self._note)) - set(wanted):
             return
         if not kernel.forwards_everywhere():  # else somebody has switched on all of them meanwhile
             for link in kernel.links():
                 if link.get_attr("IFLA_IFNAME") in noted - set(wanted):
                     kernel.set_forwarding(link["index"], False)
-        self._write(noted & set(wanted))
+        safefile.write_names(self._note, noted & set(wanted))
 
     def switchable(self, kernel: Netlink, wanted: Collection[str]) -> set[str]:
         """Note those of the wanted interfaces that forward because of us, or will; return them."""
         off = {link.get_attr("IFLA_IFNAME") for link in kernel.links() if not kernel.forwards(link)}
-        noted = self._noted()
+        noted = safefile.read_names(self._note)
         if new := off & set(wanted) - noted:
-            self._write(noted | new)
+            safefile.write_names(self._note, noted | new)
         return noted | new
 
     def switch_on(self, kernel: Netlink, wanted: Collection[str]) -> None:
@@ -52,15 +52,3 @@ class Forwarding:
         for link in kernel.links():
             if link.get_attr("IFLA_IFNAME") in wanted and not kernel.forwards(link):
                 kernel.set_forwarding(link["index"], True)
-
-    def _noted(self) -> set[str]:
-        try:
-            return set(safefile.read(self._note).decode().split())
-        except FileNotFoundError:
-            return set()
-
-    def _write(self, names: Collection[str]) -> None:
-        if names:
-            safefile.replace(self._note, "\n".join(sorted(names)).encode())
-        else:
-            safefile.remove(self._note)

@@ -135,7 +135,7 @@ class Openings:
                 packets = [packet for _, packet in asked]
                 asked_anew = await self._firewalld.let(link, call.cable, call.server, packets)
             if written := [one for one in found if one not in asked]:
-                self._write(self._noted | {link})
+                safefile.write_names(self._note, self._noted | {link})
                 await self._change({"insert": {"rule": _rule(key, packet, link)}} for key, packet in written)
         except _REFUSALS as error:
             log.warning("link %s: the firewall could not be opened: %s", link, error)
@@ -161,7 +161,7 @@ class Openings:
                     await self._change([{"delete": {"rule": place}}])
                 except Failed:
                     log.warning("link %s: an opening has gone by itself", link)
-            self._write(self._noted - {link})
+            safefile.write_names(self._note, self._noted - {link})
             if self._calls:
                 self._doubt()  # what was enough for another call as well is gone
         if self._firewalld is not None:
@@ -188,16 +188,7 @@ class Openings:
 
     @property
     def _noted(self) -> set[str]:
-        try:
-            return set(safefile.read(self._note).decode().split())
-        except FileNotFoundError:
-            return set()
-
-    def _write(self, names: Iterable[str]) -> None:
-        if text := "\n".join(sorted(names)):
-            safefile.replace(self._note, text.encode())
-        else:
-            safefile.remove(self._note)
+        return safefile.read_names(self._note)
 
     async def _change(self, commands: Iterable[Mapping[str, Any]]) -> None:
         text = json.dumps({"nftables": list(commands)})

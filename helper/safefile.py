@@ -7,6 +7,7 @@ It never follows a symbolic link and never touches a file that is not a plain on
 import contextlib
 import os
 import stat
+from collections.abc import Collection
 from pathlib import Path
 
 from cablecar.helper.errors import StorageFailed
@@ -65,6 +66,30 @@ def read(path: Path) -> bytes:
             return file.read(MAX_BYTES)
     finally:
         os.close(descriptor)
+
+
+def read_names(path: Path) -> set[str]:
+    """Return the names that `write_names` has left in a file, none when there is no file.
+
+    Raises:
+        StorageFailed: As for `read`.
+    """
+    try:
+        return set(read(path).decode().split())
+    except FileNotFoundError:
+        return set()
+
+
+def write_names(path: Path, names: Collection[str]) -> None:
+    """Write names to a file, which is there while there are any.
+
+    Raises:
+        StorageFailed: It could not be written, or not be removed.
+    """
+    if names:
+        replace(path, "\n".join(sorted(names)).encode())
+    else:
+        remove(path)
 
 
 def remove(path: Path) -> None:
