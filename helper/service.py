@@ -13,7 +13,9 @@ from typing import Any, Final, TypedDict
 
 from cablecar.helper import __version__, names
 from cablecar.helper.bus import Bus, caller
+from cablecar.helper.calllog import MAX_LINES
 from cablecar.helper.errors import InvalidArgument, InvalidSetting, NoSuchLink
+from cablecar.helper.history import KEPT
 from cablecar.helper.link import Status
 from cablecar.helper.links import Changes, Links
 from cablecar.helper.machinery import Machinery
@@ -30,6 +32,7 @@ from cablecar.helper.settings import (
     full_dict,
     parse,
 )
+from cablecar.helper.sleep import clock
 from cablecar.helper.store import AUTOMATIC
 from cablecar.helper.wire import (
     OPEN,
@@ -55,9 +58,7 @@ from cablecar.helper.wire import (
     variants,
 )
 
-MAX_LOG_LINES: Final = 1000
 MAX_PEER_NAME: Final = 255  # a file name
-MAX_RECORDS: Final = 300
 _COUNTERS: Final = {"received": "t", "sent": "t"}
 _RECORD: Final = {"dialed": "t", "connected": "t", "ended": "t", **_COUNTERS}
 
@@ -236,7 +237,7 @@ class Manager(ServiceInterface):
         self._links_changed()
 
     def _links_changed(self) -> None:
-        self.emit_properties_changed({"Links": [link_path(name) for name in sorted(self._links.by_name)]})
+        self.emit_properties_changed({"Links": self.links})
 
 
 class LinkObject(ServiceInterface):
@@ -301,13 +302,13 @@ class LinkObject(ServiceInterface):
         """Change some settings."""
         await self._links.update(self._present().name, plain(settings))
 
-    @dbus_method("History", names.ACTION_VIEW_DETAILS, _at_most(MAX_RECORDS))
+    @dbus_method("History", names.ACTION_VIEW_DETAILS, _at_most(KEPT))
     def history(self, entries: DBusUInt32) -> DBusDicts:
         """Return past calls."""
         records = self._links.history(self._present().name, entries)
         return [variants(record._asdict(), _RECORD) for record in records]
 
-    @dbus_method("Log", names.ACTION_VIEW_DETAILS, _at_most(MAX_LOG_LINES))
+    @dbus_method("Log", names.ACTION_VIEW_DETAILS, _at_most(MAX_LINES))
     def log(self, lines: DBusUInt32) -> DBusStrings:
         """Return the last lines of the call."""
         return self._present().calls.log_lines(lines)
@@ -355,14 +356,7 @@ class LinkObject(ServiceInterface):
 
     def settings_changed(self) -> None:
         """Announce the properties that follow from the settings."""
-        settings = self._link.settings
-        self.emit_properties_changed(
-            {
-                "Title": settings.title or self._link.name,
-                "Protocol": settings.protocol,
-                "Autoconnect": settings.autoconnect,
-            }
-        )
+        self.emit_properties_changed({"Title": self.title, "Protocol": self.protocol, "Autoconnect": self.autoconnect})
 
     # Properties: what every local user may know.
 
@@ -438,4 +432,4 @@ def _wall_clock(moment: float) -> int:
     """Return a moment of the machine's clock as microseconds since the epoch; 0 stays 0."""
     if not moment:
         return 0
-    return round((time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + moment) * 1_000_000)
+    return round((time.time() - clock() + moment) * 1_000_000)

@@ -15,6 +15,7 @@ from dbus_next.signature import Variant
 __all__ = [
     "OPEN",
     "DBusBool",
+    "DBusCheck",
     "DBusDict",
     "DBusDicts",
     "DBusDrop",
