@@ -13,7 +13,7 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QCloseEvent
 from PyQt6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
-from cablecar.applet import labels, pictures, windowsize, words
+from cablecar.applet import labels, windowsize, words
 from cablecar.applet.account import Account
 from cablecar.applet.attempt import Attempt
 from cablecar.applet.client import BAD_REPLY, Client
@@ -150,7 +150,6 @@ class Assistant(QDialog):
 
     def _build(self) -> None:
         self.setWindowTitle(_("Cablecar: new link"))
-        self.setWindowIcon(pictures.app())
         self._heading = labels.plain(bold=True)
         font = self._heading.font()
         font.setPointSizeF(1.2 * font.pointSizeF())

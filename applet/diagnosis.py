@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from cablecar.applet import colours, figures, labels, model, pictures, windowsize, words
+from cablecar.applet import colours, figures, labels, model, windowsize, words
 from cablecar.applet.client import Client
 from cablecar.applet.i18n import _, said
 from cablecar.applet.model import BAD, GOOD, UNKNOWN, CallError, Finding, Helper, Snapshot
@@ -98,7 +98,6 @@ class DiagnosisWindow(QDialog):
         self._follow(client.snapshot)
 
     def _build(self) -> None:
-        self.setWindowIcon(pictures.app())
         self._said = labels.plain()
         self._progress = QProgressBar()
         self._progress.setRange(0, 0)

@@ -17,7 +17,7 @@ from PyQt6.QtWidgets import (
     QVBoxLayout,
 )
 
-from cablecar.applet import figures, labels, pictures, windowsize, words
+from cablecar.applet import figures, labels, windowsize, words
 from cablecar.applet.client import Client
 from cablecar.applet.fields import (
     METHODS,
@@ -130,7 +130,6 @@ class Editor(QDialog):
             self._pages[self._tabs.currentIndex()].ensureWidgetVisible(field)
 
     def _build(self) -> None:
-        self.setWindowIcon(pictures.app())
         self._note = Message()  # why nothing can be changed now, or was not stored
         self._whole = Message()  # what is wrong with the settings together
         self._said = labels.plain()

@@ -87,7 +87,6 @@ class StatusWindow(QDialog):
     # What is shown.
 
     def _build(self) -> None:
-        self.setWindowIcon(pictures.app())
         self._picture = QLabel()
         self._title, self._state, self._detail = labels.plain(), labels.plain(), labels.plain()
         self._trouble, self._done = labels.plain(), labels.plain()

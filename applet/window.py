@@ -36,7 +36,6 @@ class Window(QWidget):
     def __init__(self, click: Click) -> None:
         super().__init__()
         self.setWindowTitle("Cablecar")
-        self.setWindowIcon(pictures.app())
         self._click = click
         self._items: tuple[Item, ...] = ()
         self._lines: dict[str, QWidget] = {}

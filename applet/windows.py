@@ -11,7 +11,6 @@ from PyQt6 import sip
 from PyQt6.QtCore import QObject, QSettings, Qt, pyqtSignal
 from PyQt6.QtWidgets import QApplication, QWidget
 
-from cablecar.applet import pictures
 from cablecar.applet.client import Client
 from cablecar.applet.model import View
 
@@ -135,7 +134,6 @@ class Windows(QObject):
         window = cast("AnyWindow | None", self._open.get(key))
         if window is None:
             window = self._open[key] = make()
-            window.setWindowIcon(pictures.app())
             window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             window.destroyed.connect(lambda _gone: self._closed(key))
         window.show()
