@@ -25,7 +25,7 @@ from PyQt6.QtWidgets import (
 from cablecar.applet import colours, figures, labels, model, windowsize, words
 from cablecar.applet.client import Client
 from cablecar.applet.i18n import _, said
-from cablecar.applet.model import BAD, GOOD, UNKNOWN, CallError, Finding, Helper, Snapshot
+from cablecar.applet.model import BAD, GOOD, UNKNOWN, CallError, Finding, Snapshot
 from cablecar.helper import names
 
 _TITLES: Final = {
@@ -125,7 +125,7 @@ class DiagnosisWindow(QDialog):
 
     def run(self) -> None:
         """Ask the helper to look."""
-        if self._running or not self._askable():
+        if self._running or not self._client.snapshot.is_askable(self._path):
             return
         self._running = True
         self._findings = None
@@ -172,21 +172,18 @@ class DiagnosisWindow(QDialog):
         self.setWindowTitle(_("{title}: diagnosis").format(title=self._title))
         self._show()
 
-    def _askable(self) -> bool:
-        snapshot = self._client.snapshot
-        return snapshot.helper is Helper.RUNNING and snapshot.link(self._path) is not None
-
     def _show(self) -> None:
         snapshot = self._client.snapshot
-        if not self._askable():
-            text = words.helper(snapshot) or _("This link does not exist any more.")
+        is_askable = snapshot.is_askable(self._path)
+        if not is_askable:
+            text = words.helper(snapshot) or words.GONE
         elif self._running:
             text = _("The helper is looking. A name that is not answered for can take a quarter of a minute.")
         else:
             text = self._trouble or ("" if self._findings is None else summary(self._findings))
         self._said.setText(text)
         self._progress.setVisible(self._running)
-        self._again.setEnabled(not self._running and self._askable())
+        self._again.setEnabled(not self._running and is_askable)
         self._copy.setEnabled(bool(self._findings) and not self._running)
 
     def _fill(self, findings: tuple[Finding, ...]) -> None:

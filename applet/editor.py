@@ -183,7 +183,7 @@ class Editor(QDialog):
             self._note.say(words.helper(snapshot))
             self._is_lost = True
         elif link is None:
-            self._note.say(_("This link does not exist any more."))
+            self._note.say(words.GONE)
             self._is_lost = True
         elif self._is_lost:
             self._note.say("")

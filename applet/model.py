@@ -321,6 +321,10 @@ class Snapshot:
         """Return the link of that object path."""
         return next((link for link in self.links if link.path == path), None)
 
+    def is_askable(self, path: str) -> bool:
+        """Whether the helper can be asked about the link of that object path."""
+        return self.helper is Helper.RUNNING and self.link(path) is not None
+
     def focus(self, last_used: str) -> Link | None:
         """Return the link that a click on the icon is about: the only one, or the one used last (by name)."""
         if len(self.links) == 1:

@@ -199,7 +199,7 @@ class StatusWindow(QDialog):
             button.setVisible(item is not None)
             button.setText(item.marked if item else "")
         self._mend.setVisible((View.PASSWORD, self._path) in offers)
-        self._diagnose.setEnabled(self._askable())
+        self._diagnose.setEnabled(self._client.snapshot.is_askable(self._path))
 
     def _show_facts(self) -> None:
         rows = Report(self._link, details=self._details, now=time.time()).facts()
@@ -226,7 +226,7 @@ class StatusWindow(QDialog):
             self._facts.addRow(title, shown)
 
     def _trouble_with(self, snapshot: Snapshot) -> str:
-        return words.helper(snapshot) or ("" if snapshot.link(self._path) else _GONE)
+        return words.helper(snapshot) or ("" if snapshot.link(self._path) else words.GONE)
 
     def _report(self) -> Report:
         now = time.time()
@@ -241,21 +241,17 @@ class StatusWindow(QDialog):
 
     # Asking.
 
-    def _askable(self) -> bool:
-        snapshot = self._client.snapshot
-        return snapshot.helper is Helper.RUNNING and snapshot.link(self._path) is not None
-
     def _is_seen(self) -> bool:
         return self.isVisible() and not self.isMinimized()
 
     def _interval(self) -> int | None:
-        if not self._is_seen() or not self._askable() or self._barred():
+        if not self._is_seen() or not self._client.snapshot.is_askable(self._path) or self._barred():
             return None
         return {names.UP: UP_MS, names.DIALING: DIALING_MS}.get(self._link.state)
 
     def _refresh(self) -> None:
         """Ask for everything when it can be seen, and set the timer to what there is to follow."""
-        if self._is_seen() and self._askable():
+        if self._is_seen() and self._client.snapshot.is_askable(self._path):
             for member in _MEMBERS:
                 self._ask(member)
         self._set_timer()
@@ -297,7 +293,7 @@ class StatusWindow(QDialog):
         self._show_troubles()
         if was_barred and not self._barred() and member == "Details":
             self._refresh()  # somebody has just permitted it
-        elif member in self._ask_again and self._is_seen() and self._askable():
+        elif member in self._ask_again and self._is_seen() and self._client.snapshot.is_askable(self._path):
             self._ask(member, clicked=self._ask_again.pop(member))
         self._set_timer()
 
@@ -328,7 +324,7 @@ class StatusWindow(QDialog):
 
     def _show_troubles(self) -> None:
         told = [words.error(one) for one in self._troubles.values() if words.needs_saying(one)]
-        _say(self._trouble, told[0] if told and self._askable() else "")
+        _say(self._trouble, told[0] if told and self._client.snapshot.is_askable(self._path) else "")
         self._permission.setVisible(self._barred())
 
     # Buttons.
@@ -387,7 +383,6 @@ class StatusWindow(QDialog):
             self._refresh()
 
 
-_GONE: Final = _("This link does not exist any more.")
 _MEMBERS: Final[dict[str, tuple[tuple[int, ...], str]]] = {
     "Details": ((), "a{sv}"),
     "History": ((_CALLS,), "aa{sv}"),

@@ -13,6 +13,7 @@ from cablecar.applet.i18n import _, said
 from cablecar.applet.model import UNKNOWN, CallError, Details, Helper, Link, Snapshot, clean
 from cablecar.helper import names, reasons
 
+GONE: Final = _("This link does not exist any more.")
 _STATES: Final = {
     names.DOWN: _("Disconnected"),
     names.WAITING: _("Waiting"),
@@ -53,7 +54,7 @@ _ERRORS: Final = {
     **{names.ERROR_PREFIX + reason.error: reason.sentence for reason in reasons.ALL if reason.sentence},
     names.ERROR_PREFIX + "NotAuthorized": _("You are not allowed to do this."),
     names.ERROR_PREFIX + "NotAuthorizedCanObtain": _("This needs a password, and nobody could be asked for it."),
-    names.ERROR_PREFIX + "NoSuchLink": _("This link does not exist any more."),
+    names.ERROR_PREFIX + "NoSuchLink": GONE,
 }
 
 
