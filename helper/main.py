@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     options = _parse(given) if given else None
     if options and options.command:
-        return _install(options)
+        return _change_installation(options)
     _set_up_logging(logging.DEBUG if options and options.debug else logging.INFO)
     os.umask(0o077)
     if os.geteuid() != 0:
@@ -83,7 +83,7 @@ def _parse(arguments: list[str]) -> "argparse.Namespace":
     return parser.parse_args(arguments)
 
 
-def _install(options: "argparse.Namespace") -> int:
+def _change_installation(options: "argparse.Namespace") -> int:
     from cablecar.helper import install  # here, as above
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -124,36 +124,15 @@ async def _firewalld() -> Firewalld | None:
 
 
 async def _serve() -> int:
-    try:
-        bus = Bus()
-        await bus.connect()
-        if await bus.has_owner(BUS_NAME):  # before anything is touched
-            log.error("a helper runs already: %s has an owner on the bus", BUS_NAME)
-            return 1
-    except (OSError, ValueError, CallError) as error:
-        log.error("the system bus cannot be reached: %s", error)
+    bus = await _connected()
+    if bus is None:
         return 1
     bus.guard = Authority(bus)
-    units, leases = Units(bus), Leases(bus)
-    routes = Routes(leases.of)
-    resolved = Resolved(bus)
-    name_servers = NameServers(units, resolved)
-    machinery = Machinery(
-        Store(),
-        History(),
-        units,
-        routes,
-        Lookup(units, FOLDER, routes),
-        _foreign,
-        Pppd(),
-        providers.load,
-        bus.spawn,
-        name_servers,
-        openings=Openings(firewalld=Firewalld(bus)),
-    )
+    leases, resolved = Leases(bus), Resolved(bus)
+    machinery = _machinery(bus, leases, resolved)
     links = Links(machinery)
     leases.follow(links.network_changed)
-    name_servers.follow(links.network_changed)
+    machinery.name_servers.follow(links.network_changed)
     sleep = Sleep(bus, links.fall_asleep, links.wake_up, links.slept_unawares)
 
     def network_changed() -> None:
@@ -164,8 +143,8 @@ async def _serve() -> int:
     monitor = NetworkMonitor(network_changed, links.interface_gone, blind.set)
     try:
         await asyncio.gather(
-            units.begin(),
-            routes.begin(links.network_changed),
+            machinery.units.begin(),
+            machinery.routes.begin(links.network_changed),
             monitor.begin(),
             sleep.begin(),
             resolved.begin(),
@@ -183,6 +162,37 @@ async def _serve() -> int:
         return 1
     log.info("cablecar-helper %s: %d links", __version__, len(links.by_name))
     return await _until_the_end(bus, blind)
+
+
+async def _connected() -> Bus | None:
+    """Return the connection with the bus; None, and the log says why, when this helper has to end."""
+    try:
+        bus = Bus()
+        await bus.connect()
+        if await bus.has_owner(BUS_NAME):  # before anything is touched
+            log.error("a helper runs already: %s has an owner on the bus", BUS_NAME)
+            return None
+    except (OSError, ValueError, CallError) as error:
+        log.error("the system bus cannot be reached: %s", error)
+        return None
+    return bus
+
+
+def _machinery(bus: Bus, leases: Leases, resolved: Resolved) -> Machinery:
+    units, routes = Units(bus), Routes(leases.of)
+    return Machinery(
+        Store(),
+        History(),
+        units,
+        routes,
+        Lookup(units, FOLDER, routes),
+        _foreign,
+        Pppd(),
+        providers.load,
+        bus.spawn,
+        NameServers(units, resolved),
+        openings=Openings(firewalld=Firewalld(bus)),
+    )
 
 
 def _foreign() -> "Foreign":
