@@ -1,6 +1,6 @@
 """The assistant's second page: whom to call, who one is there, and how the link is called.
 
-Owns what was typed, and what the chosen preset puts in its place until then; whether it is valid is the helper's to say.
+Owns what was typed, and what the chosen preset puts in its place until then; what is valid is the helper's to say.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Who answers by PPPoE on this machine's cables, to be chosen in the place of typing. Shows and offers; asks nobody itself.
+"""Who answers by PPPoE on this machine's cables, to be chosen in the place of typing. Shows and offers; asks nobody.
 
 Anybody on the line can answer, under any name: nothing is chosen here but by a person. All text is plain.
 """
@@ -57,8 +57,8 @@ class Concentrators(QWidget):
         else:
             self._show(
                 _(
-                    "Nobody answers by PPPoE. Check the modem and its cable. If the provider uses a VLAN, type its number "
-                    "and connect all the same: only the call goes by it."
+                    "Nobody answers by PPPoE. Check the modem and its cable. If the provider uses a VLAN, type its "
+                    "number and connect all the same: only the call goes by it."
                 ),
                 [],
             )

@@ -68,7 +68,7 @@ def icon_label(widget: QWidget, which: QStyle.StandardPixmap) -> QLabel:
 def question(
     parent: QWidget, text: str, answers: Sequence[tuple[str, Callable[[], None] | None]], default: int = 0
 ) -> None:
-    """Ask a person, without waiting: each answer has its text with a key, and what it does; the last is that of Escape."""
+    """Ask a person, without waiting: each answer has its text with a key, and what it does; the last is Escape's."""
     box = QMessageBox(QMessageBox.Icon.Question, "Cablecar", text, QMessageBox.StandardButton.NoButton, parent)
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -239,7 +239,7 @@ class TextField(Field):
         self.set_value(value)
 
     def change_meaning(self, protocol: str) -> None:
-        """Lay aside what was meant for calls to an address, or for those on the cable, and show what was for the other."""
+        """Lay aside what was meant for calls to an address, or on the cable, and show what was for the other."""
         if calls_an_address(protocol) != self._is_of_address:
             self._is_of_address = not self._is_of_address
             there = (self.edit.text(), self.touched)
@@ -374,7 +374,8 @@ class InterfaceField(TextField):
             _("Empty: the one by which the server is reached.")
             if calls_an_address(protocol)
             else _(
-                "The one that the modem is plugged into, such as eth0. Empty: the one of the default route, or the only one with a cable."
+                "The one that the modem is plugged into, such as eth0. Empty: the one of the default route, or the "
+                "only one with a cable."
             )
         )
 

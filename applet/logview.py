@@ -32,8 +32,10 @@ _TABLE: Final = tuple(
         (r"remote IP address", _("The address of the provider's end of the tunnel.")),
         (r"(?:primary|secondary) +DNS address", _("A DNS server of the provider.")),
         (r"LCP: timeout sending Config-Requests", _("Nothing came back through the tunnel: GRE may be blocked.")),
-        (r"No response to \d+ echo-requests", _("The server stopped answering the regular question whether it is there.")),
-        (r"missing echo reply", _("The server stopped answering the regular question whether it is there.")),
+        (
+            r"No response to \d+ echo-requests|missing echo reply",
+            _("The server stopped answering the regular question whether it is there."),
+        ),
         (r"LCP terminated by peer", _("The provider's server ended the call.")),
         (r"Received Stop Control Connection Request", _("The provider's server ended the call.")),
         (r"Modem hangup|peer has closed", _("The connection that carried the call was closed.")),

@@ -42,8 +42,8 @@ class Item:
         key: Identity among its neighbours; the structure of the menu is that of its keys.
         text: Plain text.
         more: The same at length, for where there is room.
-        marked: The same with the mark of its key, for a button. (A tray's menu is left without: what hosts make of marks
-            differs.)
+        marked: The same with the mark of its key, for a button. (A tray's menu is left without: what hosts make of
+            marks differs.)
         does: What a click means: a command, or what to do or to show with the path of a link; None for nothing.
         tells: It is there to be read; what a click means says more about it. (A line of a menu that nothing can be
             done with is drawn so faint that some cannot read it.)

@@ -47,8 +47,8 @@ _ABSENT: Final = {
 
 # The person has just said no, or has just disconnected.
 _DECLINED: Final = frozenset({names.ERROR_PREFIX + "Cancelled", names.ERROR_PREFIX + "NotAuthorizedDismissed"})
-# Errors of a click on a link's verb after which nothing needs saying either: the helper was restarted under the call, or
-# the call took minutes. The wish goes on, and the icon shows how.
+# Errors of a click on a link's verb after which nothing needs saying either: the helper was restarted under the call,
+# or the call took minutes. The wish goes on, and the icon shows how.
 _QUIET: Final = _DECLINED | {_BUS + "NoReply", _BUS + "Timeout", _BUS + "TimedOut"}
 _ERRORS: Final = {
     **{names.ERROR_PREFIX + reason.error: reason.sentence for reason in reasons.ALL if reason.sentence},
@@ -101,7 +101,7 @@ def reason(reason_id: str, *, brief: bool = False) -> str:
 
 
 def state(link: Link, *, dated: bool = False) -> str:
-    """Say a link's state, with the time that it began when it is up; `dated` is for a text that may be read tomorrow."""
+    """Say a link's state, and since when it is up; `dated` is for a text that may be read tomorrow."""
     text = _STATES.get(link.state, _("In a state that this applet does not know"))
     if link.state == names.UP and link.since:
         return _("Connected since {time}").format(time=_clock(link.since, dated=dated))

@@ -1,8 +1,8 @@
 """polkit: may this caller do that? Asks, never caches, and refuses whenever the answer is not a plain yes.
 
 The subject is always the caller's unique bus name. polkit is asked first what it can say at once; only when that is
-"after a password", and somebody may be asked for one, a person is. That may take minutes: it is awaited, it is withdrawn
-when the caller leaves the bus, and there are limits on how many wait, for a person and for polkit itself.
+"after a password", and somebody may be asked for one, a person is. That may take minutes: it is awaited, it is
+withdrawn when the caller leaves the bus, and there are limits on how many wait, for a person and for polkit itself.
 """
 
 import asyncio

@@ -2,8 +2,8 @@
 
 With `wire.py` the only module that imports dbus-next, and the place of the cures for its defects: a method knows its
 caller, polkit is asked before the method's body runs, an unforeseen exception goes to the journal and not to the
-peer, no file descriptor is ever accepted that was not asked for, and a message that is too large is skipped without being decoded: anybody
-may send one of 32 MiB, and decoding it would stop the helper for half a minute and take 1 GiB.
+peer, no file descriptor is ever accepted that was not asked for, and a message that is too large is skipped without
+being decoded: anybody may send one of 32 MiB, and decoding it would stop the helper for half a minute and take 1 GiB.
 """
 
 import asyncio

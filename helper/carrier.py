@@ -54,7 +54,7 @@ class Carrier(NamedTuple):
         kernel: The module under /sys/module that the kernel loads for it, and what it is; empty for none of its own.
         passages: What a firewall has to let through.
         control_port: The TCP port whose connection shows that the server has answered; 0 where pppd begins only then.
-        over: Matches what is logged when the call is over though its unit still runs; None when the unit ends by itself.
+        over: Matches what is logged when the call is over though its unit still runs; None when that ends by itself.
     """
 
     title: str

@@ -70,7 +70,7 @@ class Leases:
                 self._complain(folder, os.strerror(error.errno or 0))
 
     def _from_files(self, interface: Interface) -> Iterator[Lease | None]:
-        """Yield what the clients' files say, the last written first: who holds the lease no longer has left his behind."""
+        """Yield what the clients' files say, the last written first: a client of before has left its own behind."""
         # Of a wireless network the name is IF-SSID.lease.
         of_dhcpcd = re.compile(rf"(?:dhcpcd-)?{re.escape(interface.name)}(?:-.*)?\.lease")
         kinds: tuple[tuple[tuple[Path, ...], re.Pattern[str], Callable[[bytes], Lease | None]], ...] = (

@@ -166,8 +166,8 @@ class Diagnosis:
         if lease is None:
             return Finding(
                 UNKNOWN,
-                f"{interface.name} has the address {_list(interface.addresses)}, but no DHCP client was found to hold it:"
-                " it may be a fixed one, or udhcpc's, which keeps no file.",
+                f"{interface.name} has the address {_list(interface.addresses)}, but no DHCP client was found to hold "
+                "it: it may be a fixed one, or udhcpc's, which keeps no file.",
             )
         if not lease.routers:
             return Finding(
@@ -273,8 +273,10 @@ class Diagnosis:
         if tables := _list(firewall.legacy()):
             return Finding(
                 UNKNOWN,
-                f"nftables lets {passages} through, but there are rules of old iptables too, which are not read: {tables}.",
-                f"If calls fail, let {passages} through there, to the server and from it; iptables-legacy-save shows them.",
+                f"nftables lets {passages} through, but there are rules of old iptables too, which are not read: "
+                f"{tables}.",
+                f"If calls fail, let {passages} through there, to the server and from it; iptables-legacy-save shows "
+                "them.",
             )
         return Finding(GOOD, f"The firewall lets {passages} through.")
 
@@ -321,7 +323,8 @@ class Diagnosis:
             case found:
                 return Finding(
                     BAD,
-                    f"Packets of {outside} bytes, as the tunnel's are, do not get through to {server}; those of {found} do.",
+                    f"Packets of {outside} bytes, as the tunnel's are, do not get through to {server}; those of "
+                    f"{found} do.",
                     f"Set the link's `mtu` to {self._carrier.room(found)}, then call Reconnect.",
                 )
 

@@ -4,7 +4,7 @@
     python3 -I -m cablecar.helper.discovery end LOG             what `cablecar-killed@.service` runs
 
 Runs outside of the helper, which has no such sockets, and imports nothing of it. Prints for each concentrator a line of
-JSON. What comes from the Ethernet is a stranger's: it is measured, cut and escaped, and never taken for more than names.
+JSON. What comes from the Ethernet is a stranger's: it is measured, cut and escaped, and never more than names.
 """
 
 import contextlib

@@ -38,9 +38,8 @@ _PROTOCOLS: Final = {"gre": 47, "tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "i
 
 Rules = list[Mapping[str, Any]]
 Key = tuple[str, str, str]  # family, table, chain
-Ends = dict[
-    str, str
-]  # what can become of a packet, and by which rule, or in which chain by its policy; nothing when nobody knows
+# What can become of a packet, and by which rule, or in which chain by its policy; nothing when nobody knows.
+Ends = dict[str, str]
 
 
 class Packet(NamedTuple):

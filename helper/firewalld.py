@@ -1,8 +1,8 @@
 """What firewalld is asked for a call: its packets let through towards the server, its interface in the zone `external`.
 
-All of it is firewalld's runtime configuration, never the permanent one, so a reload or a restart of firewalld forgets it
-and is followed. Only what was not there before is asked for, and what was is noted first: who comes after a crash takes
-it back. On machines where firewalld does not run nothing happens here.
+All of it is firewalld's runtime configuration, never the permanent one, so a reload or a restart of firewalld forgets
+it and is followed. Only what was not there before is asked for, and what was is noted first: who comes after a crash
+takes it back. On machines where firewalld does not run nothing happens here.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Has a call stand still while its cable has no carrier: when that is back soon, the call goes on as if nothing had been.
+"""Has a call stand still while its cable has no carrier: when that is back soon, the call goes on.
 
 pppd would go on counting echo requests that nobody can answer, and give up just when the cable is back; the server has
 noticed nothing by then. The processes are stopped by a signal. Who ends the unit meanwhile wakes pppd (systemd.kill(5):

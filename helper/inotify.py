@@ -1,4 +1,4 @@
-"""inotify(7): tells that files changed; the standard library has no binding for it, so two functions of libc are called."""
+"""inotify(7): tells that files changed. Two functions of libc are called: the standard library has no binding."""
 
 import asyncio
 import ctypes
@@ -13,7 +13,7 @@ REPLACED: Final = 0x4 | 0x800  # IN_ATTRIB, told also when the name is lost, and
 
 
 def follow(on_change: Callable[[], None]) -> int:
-    """Call `on_change` in the event loop when something that is watched has happened; return the descriptor for `watch`.
+    """Call `on_change` in the event loop when something that is watched has happened; return what `watch` needs.
 
     Raises:
         OSError: There are too many.

@@ -218,16 +218,16 @@ class Installation:
             here, prefix, base, paths = json.loads(self._run(self._python, "-I", "-c", _QUESTION))
         except ProgramFailed as error:
             raise InstallError(
-                f"{self._python} -I cannot import the helper ({error}). Install it with its dependencies into a virtual "
-                "environment of root's, such as /opt/cablecar."
+                f"{self._python} -I cannot import the helper ({error}). Install it with its dependencies into a "
+                "virtual environment of root's, such as /opt/cablecar."
             ) from error
         places = [self._python, here, *([prefix] if prefix != base else []), *paths]
         for place in places:
             for hidden in HIDDEN:
                 if self._at(place).resolve().is_relative_to(self._at(hidden)):
                     raise InstallError(
-                        f"The helper does not see {hidden} when it runs, and {place} is there. Install into a folder such "
-                        "as /opt/cablecar."
+                        f"The helper does not see {hidden} when it runs, and {place} is there. Install into a folder "
+                        "such as /opt/cablecar."
                     )
         if why := next(_open_to_others([str(self._at(place)) for place in places], str(self._root)), ""):
             raise InstallError(
@@ -238,7 +238,8 @@ class Installation:
             self._run(self._python, "-I", "-c", "import cablecar.helper.probe", user=_NOBODY)
         except ProgramFailed as error:
             raise InstallError(
-                f"Ordinary users cannot read it, and some of it runs without root's rights. Try: chmod -R go+rX {prefix}"
+                "Ordinary users cannot read it, and some of it runs without root's rights. Try: chmod -R go+rX "
+                f"{prefix}"
             ) from error
 
     def _check_places(self, files: dict[str, tuple[bytes, int]]) -> None:

@@ -1,7 +1,7 @@
 """L2TP (RFC 2661): an xl2tpd of the link's own, for this one call, starts pppd once the server has accepted it.
 
-Its configuration is made of validated data only: an address, paths with the link's name, a secret without white space. It listens on a port that
-the kernel chooses, so that it does not contend with the machine's own xl2tpd for port 1701.
+Its configuration is made of validated data only: an address, paths with the link's name, a secret without white space.
+It listens on a port that the kernel chooses, so that it does not contend with the machine's own xl2tpd for port 1701.
 """
 
 import re

@@ -6,8 +6,8 @@
     NetworkManager      property Options of its DHCP4Config  dhclient's names of the options
 
 udhcpc keeps no file, and its script (Debian's) writes of a lease only the name servers, into a resolv.conf that others
-write too. Its address and its router are the kernel's to tell; it needs no pin to its server, since it asks by broadcast
-one that is not on its own wire (1.35, measured).
+write too. Its address and its router are the kernel's to tell; it needs no pin to its server, since it asks by
+broadcast one that is not on its own wire (1.35, measured).
 
 All of it was said by whoever answers DHCP on the cable: only addresses and one host name are taken from it, and whether
 an address can be believed is `plan.py`'s business.

@@ -1,4 +1,4 @@
-"""What the helper cannot ask of the network itself: where a provider's server is, whether it answers, and who else does.
+"""What the helper cannot ask of the network itself: where a provider's server is, whether it or who else answers.
 
 The helper's cage has no Internet sockets, so each question goes to a small unit of its own, by files in /run/cablecar:
 
@@ -160,7 +160,7 @@ class Lookup:
         return await self._probed(link, f"SERVER={server}\nPORT={port}\nSIZE=\n")
 
     async def largest_echo(self, link: str, server: IPv4Address, size: int) -> int | None:
-        """Return the size of the largest packet up to `size` that the server echoes, None when that could not be tried."""
+        """Return the size of the largest packet up to `size` that the server echoes, None when it was not tried."""
         answer = await self._probed(link, f"SERVER={server}\nPORT=0\nSIZE={size}\n")
         return int(answer) if answer.isdecimal() else None
 
@@ -169,7 +169,7 @@ class Lookup:
         return answer.strip()
 
     async def concentrators(self) -> list[dict[str, Any]]:
-        """Return who answers by PPPoE on which Ethernet with a carrier (`discovery.py`), with names that links can have.
+        """Return who answers by PPPoE on which Ethernet with a carrier (`discovery.py`), by names that links can have.
 
         Raises:
             LimitExceeded: Somebody asks already.

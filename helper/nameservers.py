@@ -1,8 +1,8 @@
 """The DNS servers of links, as far as the helper sees to them from inside of its cage.
 
 What a link wants is left for `resolver.py`, which runs where /etc/resolv.conf can be written, and told to
-systemd-resolved (`resolved.py`). Here it is noticed that somebody else has written the file meanwhile, or that a kill or
-a power cut has left it, and the unit is started that repairs it.
+systemd-resolved (`resolved.py`). Here it is noticed that somebody else has written the file meanwhile, or that a kill
+or a power cut has left it, and the unit is started that repairs it.
 """
 
 import asyncio

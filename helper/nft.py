@@ -2,8 +2,8 @@
 
 A note of what the table should be outlives the helper: who comes after a crash makes it so again, and where there is
 no note there is no table. Rules for the start of the machine outlive that too: cablecar-strict.service loads them.
-Whoever flushes all rules is heard of by netlink (`is_lost`), and only while there is a table. The methods block, and belong
-to one thread but for those of the socket.
+Whoever flushes all rules is heard of by netlink (`is_lost`), and only while there is a table. The methods block, and
+belong to one thread but for those of the socket.
 """
 
 import asyncio

@@ -2,9 +2,9 @@
 
 Where `firewall.py` finds a chain of nftables (iptables-nft's and so ufw's are among them) that stops a packet of the
 call, a rule is put before all others there; in its own table firewalld is asked instead (`firewalld.py`). The firewall
-stays as it is otherwise, whoever made it. Each rule has the link's name in its comment, and is taken away by that: a note
-of the links with openings outlives the helper. The rules are such as iptables understands, so that nobody's own tools
-stumble over them. While there is a call, changes that others make are heard of, and what is missing is put back.
+stays as it is otherwise, whoever made it. Each rule has the link's name in its comment, and is taken away by that: a
+note of the links with openings outlives the helper. The rules are such as iptables understands, so that nobody's own
+tools stumble over them. While there is a call, changes that others make are heard of, and what is missing is put back.
 """
 
 import asyncio

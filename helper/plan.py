@@ -60,7 +60,7 @@ class Route(NamedTuple):
     """A route as the kernel has it; one by several ways at once counts as several.
 
     Attributes:
-        is_onlink: The gateway is on the wire although no network of the interface has its address (ip-route(8), onlink).
+        is_onlink: The gateway is on the wire, in no network of the interface's addresses (ip-route(8), onlink).
     """
 
     destination: IPv4Network
@@ -388,7 +388,7 @@ def own_addresses(snapshot: Snapshot) -> frozenset[IPv4Address]:
 
 
 def others(snapshot: Snapshot, tunnels: Iterable[str]) -> frozenset[Route | Interface]:
-    """Return what a cable may consist of, but for the tunnels: others' routes, interfaces with an address or a carrier."""
+    """Return what a cable may consist of, tunnels apart: others' routes, interfaces with an address or a carrier."""
     indices = _indices(snapshot, tunnels)
     routes = {route for route in snapshot.foreign if route.output not in indices}
     return frozenset(routes).union(
@@ -493,8 +493,8 @@ def _named(lease: Lease) -> Iterator[tuple[IPv4Address, str]]:
 
 
 def _standing(snapshot: Snapshot, addresses: Iterable[IPv4Address]) -> set[Route]:
-    # Without a way there is nothing to pin to; what still stands is left until there is one. After a flush of `main` that
-    # is table 5199 alone, and while a tunnel is up its own packets need it.
+    # Without a way there is nothing to pin to; what still stands is left until there is one. After a flush of `main`
+    # that is table 5199 alone, and while a tunnel is up its own packets need it.
     hosts = {IPv4Network(address) for address in addresses}
     tables = (MAIN, NARROW_TABLE, PINS_TABLE)
     return {route for route in snapshot.ours if route.table in tables and route.destination in hosts}

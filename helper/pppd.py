@@ -175,7 +175,8 @@ _SESSION_ENDED: Final = "Sent PADT"
 _UP_TO_BEGINNING: Final = 3  # lines at most between the session and the interface
 # A stranger who says that no concentrator was found can see to it as well, by answering the call and then no more.
 _NOT_FOUND: Final = re.compile(r"Timeout waiting for PAD[OS] packets|Unable to complete PPPoE Discovery")
-_PPPOE_LIMIT: Final = 0.1  # minutes, as pppd rounds them: three seconds; a concentrator that has one session too many ends the new one at once
+# Minutes, as pppd rounds them: three seconds. A concentrator that has one session too many ends the new one at once.
+_PPPOE_LIMIT: Final = 0.1
 
 # pppd(8), EXIT STATUS, and pppd.h for 20 and 21.
 _EXITS: Final = {

@@ -1,10 +1,11 @@
 """`/etc/ppp/peers/NAME`: the peer file of a link, as the HOWTO's reader expects it; after the first dial `pon NAME`
 brings the same call up.
 
-The file is rendered whole from the settings and is never edited: at each dial, and when they or the password change. Everything that a user may choose passes `quote`,
-pppd's own word grammar. The password stands in it as the `password` option, mode 0600: so pap-secrets and
-chap-secrets stay untouched, and a password that begins with `@/` is not taken for a file name (pppd(8), SECRETS).
-A file without our first line belongs to somebody else: it is never written to and never removed.
+The file is rendered whole from the settings and is never edited: at each dial, and when they or the password change.
+Everything that a user may choose passes `quote`, pppd's own word grammar. The password stands in it as the `password`
+option, mode 0600: so pap-secrets and chap-secrets stay untouched, and a password that begins with `@/` is not taken for
+a file name (pppd(8), SECRETS). A file without our first line belongs to somebody else: it is never written to and never
+removed.
 """
 
 import re
@@ -28,8 +29,8 @@ ADAPTIVE_SINCE: Final[Version] = (2, 5, 0)
 # Unanswered ones that end the call: 3 to 5 seconds after the last packet with adaptive echo, else 4 to 5.
 ADAPTIVE_ECHO: Final = ("lcp-echo-failure 3", "lcp-echo-adaptive")
 PLAIN_ECHO: Final = ("lcp-echo-failure 4",)
-# Servers of L2TP and PPPoE often start their pppd too late to hear the first Config-Request: ask again soon. 18 s without
-# an answer mean that nothing comes back, well within the limit of a dial.
+# Servers of L2TP and PPPoE often start their pppd too late to hear the first Config-Request: ask again soon. 18 s
+# without an answer mean that nothing comes back, well within the limit of a dial.
 LCP_WAIT: Final = 1  # seconds for an answer; pppd's default is 3
 LCP_TRIES: Final = 18
 

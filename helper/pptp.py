@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "/usr/sbin/pptp"
 PORT: Final = 1723  # TCP, of the control connection
-# Seconds that a packet waits for an earlier one. pptp's 0.3 halve what a path carries that loses 1 packet in 200; not to
-# wait at all costs a third where packets overtake each other (`bench buffering`).
+# Seconds that a packet waits for an earlier one. pptp's 0.3 halve what a path carries that loses 1 packet in 200; not
+# to wait at all costs a third where packets overtake each other (`bench buffering`).
 REORDERING: Final = 0.02
 
 

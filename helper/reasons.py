@@ -64,7 +64,8 @@ PASSWORD_EXPIRED: Final = Reason(
 LOGON_HOURS: Final = Reason(
     "logon-hours",
     "LogonHours",
-    "The provider does not admit this account at this time of day. Wait for the hours of your plan, or change the plan.",
+    "The provider does not admit this account at this time of day. Wait for the hours of your plan, or change the "
+    "plan.",
     pause=1800.0,
 )
 ALREADY_CONNECTED: Final = Reason(
@@ -122,8 +123,8 @@ SERVER_IMPLAUSIBLE: Final = Reason(
     "server-implausible",
     "ServerImplausible",
     "The server's address, or the one that its name leads to, is such as no server can have: this machine's own, for "
-    "example. Check the server in the settings; if it is a name and right, the cable's DNS answers wrongly: restart the "
-    "modem, and call the provider if this goes on.",
+    "example. Check the server in the settings; if it is a name and right, the cable's DNS answers wrongly: restart "
+    "the modem, and call the provider if this goes on.",
 )
 SERVER_UNREACHABLE: Final = Reason(
     "server-unreachable",
@@ -363,15 +364,15 @@ ADDRESS_TAKEN: Final = Reason(
 FOREIGN_PEER_FILE: Final = Reason(
     "foreign-peer-file",
     "ForeignPeerFile",
-    "The file that has this link's name in /etc/ppp/peers was not made by Cablecar and stays as it is. Remove it or give "
-    "it another name, then connect.",
+    "The file that has this link's name in /etc/ppp/peers was not made by Cablecar and stays as it is. Remove it or "
+    "give it another name, then connect.",
     retry=False,
 )
 STORAGE: Final = Reason(
     "storage",
     "Storage",
-    "Cablecar could not read or write one of its own files. Look for its name in the helper's journal (journalctl --unit "
-    "cablecar-helper); check that the disk is not full, and that the file belongs to root alone.",
+    "Cablecar could not read or write one of its own files. Look for its name in the helper's journal (journalctl "
+    "--unit cablecar-helper); check that the disk is not full, and that the file belongs to root alone.",
     pause=60.0,
 )
 UNWRITABLE_FILE: Final = Reason(

@@ -47,8 +47,8 @@ class Redial:
         self.attempt += 1
         return self._longer(max(pause, self.minimum))
 
-    # Many customers whom the same server dropped dial at once, which is the soonest for each of them; those whom it refuses
-    # then do not come back in step.
+    # Many customers whom the same server dropped dial at once, which is the soonest for each of them; those whom it
+    # refuses then do not come back in step.
 
     def _longer(self, least: float) -> float:
         # Decorrelated jitter.

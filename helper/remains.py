@@ -1,4 +1,4 @@
-"""What a call leaves whose pppd was killed: scripts that have not gone down, and a session that its server still counts.
+"""What the call of a killed pppd leaves: scripts that have not gone down, and a session that its server still counts.
 
 A pppd that ends by itself has seen to both (`dbus/ip-hook`, and its plugin for PPPoE). This module finds what was left
 and has `cablecar-killed@.service` see to it; it runs nothing itself. At the machine's shutdown nobody does: there is no

@@ -1,4 +1,4 @@
-"""/etc/resolv.conf while links are up. Runs outside of the helper's cage, in the hooks and in cablecar-resolver.service.
+"""/etc/resolv.conf while links are up. Runs outside of the helper's cage: in the hooks, in cablecar-resolver.service.
 
 Who owns the file:
 

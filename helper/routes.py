@@ -2,10 +2,10 @@
 
 What every link needs is kept as a wish (`Wanted`); `reconcile` dumps what the kernel has under our protocol number,
 adds what is missing and deletes what is too much (`plan.py` says which), and has our table of the firewall made
-accordingly (`strict.py`, `share.py`, `nft.py`, `forwarding.py`). So adding, removing, repairing after others
-and sweeping after a crash are one thing, and doing it twice changes nothing. Likewise a VLAN that was made for a call goes
-when no call needs it. Each time the leases of the cables in use
-are read again, so that a renewal is followed. The kernel is asked from one worker thread, because a socket blocks.
+accordingly (`strict.py`, `share.py`, `nft.py`, `forwarding.py`). So adding, removing, repairing after others and
+sweeping after a crash are one thing, and doing it twice changes nothing. Likewise a VLAN that was made for a call goes
+when no call needs it. Each time the leases of the cables in use are read again, so that a renewal is followed. The
+kernel is asked from one worker thread, because a socket blocks.
 """
 
 import asyncio
@@ -95,7 +95,7 @@ class Routes:
         self._doubts: frozenset[str] = frozenset()  # what the log has been told
 
     async def begin(self, on_loss: Callable[[], None] = lambda: None) -> None:
-        """Open the socket; call once. `on_loss` is called when somebody has taken away rules of ours in the firewall."""
+        """Open the socket; call once. `on_loss` is called when others have taken away rules of ours in the firewall."""
         self._nft.follow(on_loss)
         self._socket = await asyncio.get_running_loop().run_in_executor(self._thread, Netlink)
 

@@ -82,8 +82,8 @@ class Settings:
             alone go through it, such as `198.51.100.0/24`.
         strict: While the link is wanted, let nothing but its call leave this machine; or the prefixes of local networks
             that alone stay reachable beside it.
-        dns: `peer` takes the provider's DNS servers, `cable` those of the cable's lease, `none` leaves DNS alone; or the
-            addresses of others.
+        dns: `peer` takes the provider's DNS servers, `cable` those of the cable's lease, `none` leaves DNS alone; or
+            the addresses of others.
         firewall: `leave` leaves the firewall alone, `open` lets the call through where a rule is in its way.
         share: Internal interfaces whose hosts use the link too.
         mtu: Bytes; 0 means automatic.

@@ -32,15 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AUTOMATIC: Final = -1  # in place of a uid: nobody asked, the link is to be up since boot
-_ERRANDS: Final = (
-    "lookup",
-    "resolv",
-    "addresses",
-    "probe",
-    "probed",
-    "question",
-    "answers",
-)  # files in `run` (lookup.py)
+# Files in `run` (lookup.py).
+_ERRANDS: Final = ("lookup", "resolv", "addresses", "probe", "probed", "question", "answers")
 _WRITTEN: Final = tuple(ending for carrier in BY_PROTOCOL.values() for ending in carrier.endings)  # written by call.py
 _HEAD: Final = "A Cablecar link. After editing: busctl call org.cablecar1 /org/cablecar1 org.cablecar1.Manager Reload"
 
@@ -143,7 +136,7 @@ class Store:
             text = safefile.read(path).decode()
             values = tomllib.loads(text)
             return parse(_filled(path, values, presets) if "provider" in values else values)
-        # Also UnicodeDecodeError, and what `int` says of thousands of digits; RecursionError is of thousands of brackets.
+        # Also UnicodeDecodeError, and what `int` says of thousands of digits; RecursionError: thousands of brackets.
         except (ValueError, RecursionError) as error:
             raise InvalidSetting(f"{path}: {error}.") from None
         except InvalidSetting as error:

@@ -41,7 +41,7 @@ class _Section(NamedTuple):
 
 
 def sources(root: Path) -> dict[str, bytes]:
-    """Return each LAC of xl2tpd by id: its lines, and behind a NUL the options of pppd that they name, where there are."""
+    """Return each LAC of xl2tpd by id: its lines, and behind a NUL the options of pppd that they name, if any."""
     found: dict[str, list[str]] = {}
     for kind, name, lines in _sections(root):
         if kind == "lac" and name.lower() != "default" and name.isprintable():
@@ -103,8 +103,8 @@ def line_of(lac: str, text: bytes) -> Line:
     if unread:  # whether that has a `defaultroute` is not known
         line.left_out = [sentence for sentence in line.left_out if sentence != peers.NO_ROUTE]
         line.left_out.append(
-            f"The options in {_shown_path(unread)} were left out, for that is no plain file below /etc/ppp: see what they"
-            " say of the password, `mtu` and `defaultroute`."
+            f"The options in {_shown_path(unread)} were left out, for that is no plain file below /etc/ppp: see what "
+            "they say of the password, `mtu` and `defaultroute`."
         )
     if port not in ("", "1701"):
         line.left_out.append("Left out, for Cablecar has nothing like it: a port of the server other than 1701.")

@@ -31,9 +31,9 @@ FRAGMENTS = {"settings.py": ("ValueError",), "dialers.py": ("Stanza",)}
 # What may happen to a file, a socket or a route; the rarer ones stay in English.
 SYSTEM = (
     errno.EPERM, errno.ENOENT, errno.ESRCH, errno.EIO, errno.EACCES, errno.EBUSY, errno.EEXIST, errno.ENODEV,
-    errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.ENFILE, errno.EMFILE, errno.ENOSPC, errno.EROFS, errno.ENAMETOOLONG,
-    errno.ELOOP, errno.EADDRINUSE, errno.ENETDOWN, errno.ENETUNREACH, errno.ENOBUFS, errno.ETIMEDOUT,
-    errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EDQUOT, errno.ENOEXEC,
+    errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.ENFILE, errno.EMFILE, errno.ENOSPC, errno.EROFS,
+    errno.ENAMETOOLONG, errno.ELOOP, errno.EADDRINUSE, errno.ENETDOWN, errno.ENETUNREACH, errno.ENOBUFS,
+    errno.ETIMEDOUT, errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EDQUOT, errno.ENOEXEC,
 )  # fmt: skip
 _SENTENCE = re.compile(r"(?!#)(?=.*[a-z]).+ .+")  # not a word, nor a line of a file
 

@@ -1,4 +1,4 @@
-"""The links' DNS servers: a systemd-resolved that is played on the bus is told of them, and the file is looked after."""
+"""The links' DNS servers: a systemd-resolved that is played on the bus is told, and the file is looked after."""
 
 from __future__ import annotations
 

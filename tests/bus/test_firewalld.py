@@ -1,4 +1,4 @@
-"""What firewalld is asked for a call, and that it is taken back: a firewalld that is played on the bus says what it has."""
+"""What firewalld is asked for a call, and that it is taken back: one that is played on the bus says what it has."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ LINK = "yosefcom"
 OTHER = "other"
 SERVER = "203.0.113.7"
 WRONG_SIGNATURES: dict[str, list[Any]] = {
-    "": [], "s": ["x"], "i": [1], "u": [1], "as": [["x"]], "a{sv}": [{}], "v": [Variant("s", "x")], "(ss)": [["x", "y"]],
-    "sa{sv}": ["x", {}], "ay": [b"x"],
+    "": [], "s": ["x"], "i": [1], "u": [1], "as": [["x"]], "a{sv}": [{}], "v": [Variant("s", "x")],
+    "(ss)": [["x", "y"]], "sa{sv}": ["x", {}], "ay": [b"x"],
 }  # fmt: skip
 
 # Every setting but flags and choices, with hostile values that it takes, and with those that it does not.

@@ -459,7 +459,7 @@ async def test_properties_cannot_be_set(stage: Stage) -> None:
 
 
 def described(text: str) -> dict[str, set[tuple[str, ...]]]:
-    """The members of each of our interfaces in introspection XML, without argument names, which dbus-next leaves out."""
+    """The members of each of our interfaces in introspection XML, without argument names: dbus-next has none."""
     found: dict[str, set[tuple[str, ...]]] = {}
     for interface in ET.fromstring(text).iter("interface"):
         name = interface.get("name", "")

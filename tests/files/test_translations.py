@@ -34,7 +34,7 @@ Texts = dict[str, tuple[str, ...]]
 
 
 def findings(metainfo: Path) -> list[str]:
-    """Return what appstreamcli has against a file, without the lines' numbers; test_desktop_files.py says what it may."""
+    """Return what appstreamcli has against a file, without line numbers; test_desktop_files.py says what it may."""
     command = ["appstreamcli", "validate", "--pedantic", "--no-net", "--no-color", str(metainfo)]
     said = subprocess.run(command, check=False, capture_output=True, text=True).stdout
     return sorted(re.sub(r":\d+: ", ":~: ", line) for line in said.splitlines() if re.match(r"[EWIP]: ", line))

@@ -1,4 +1,4 @@
-"""Starting at login: the user's file takes the place of the system's, and only as much of it is ours as says whether."""
+"""Starting at login: the user's file takes the place of the system's, and ours is of it only what says whether."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What Alt with a letter does: on each page of each window, in each language, every input has a key, and no other has that."""
+"""What Alt with a letter does: on each page, in each language, every input has a key, and no other has that."""
 
 import json
 import os

@@ -1,7 +1,7 @@
 """Walks through every page of the applet's windows, and prints of each, in JSON, what Alt with a letter does there.
 
-A program of its own, run by test_mnemonics.py in each language: that is chosen once, when the texts are loaded. There is no
-helper: what it would say is put into the windows by hand.
+A program of its own, run by test_mnemonics.py in each language: that is chosen once, when the texts are loaded. There
+is no helper: what it would say is put into the windows by hand.
 """
 
 import json

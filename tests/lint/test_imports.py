@@ -1,4 +1,4 @@
-"""Who imports whom, read from the syntax trees: D-Bus, netlink and Qt stay where they belong, and so do the protocols."""
+"""Who imports whom, read from the syntax trees: D-Bus, netlink, Qt and the protocols stay where they belong."""
 
 import ast
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ PURE_LIBRARY = {
     "typing",
     "unicodedata",
 }
-# Who may ask which protocol it is: the carriers, and where a value becomes a setting. Others ask a field of the carrier.
+# Who may ask which protocol it is: the carriers, and where a value becomes a setting. Others ask the carrier.
 CARRIERS = {"helper/carriers.py", "helper/l2tp.py", "helper/pppoe.py", "helper/pptp.py", "helper/settings.py"}
 PROTOCOLS = {"l2tp", "pppoe", "pptp"}
 # Comparisons with what others call so: a helper of the kernel's conntrack, a type of NetworkManager's profiles.

@@ -1,4 +1,4 @@
-"""The peer file of a link as pppd should understand it, whatever its user has typed: for the host's pppd and the guests'."""
+"""The peer file of a link as pppd should understand it, whatever its user has typed: the host's and the guests'."""
 
 import hostile
 import realpppd

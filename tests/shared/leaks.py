@@ -1,7 +1,7 @@
 """Run in a network of its own (`unshare --net`): what leaves it by a cable, stage by stage, as JSON.
 
-The helper's own routes, rules and firewall are made by the real kernel; the call and the provider are played: `ppp0` is a
-veth pair's end, the other end of the cable a second network in which every packet is heard.
+The helper's own routes, rules and firewall are made by the real kernel; the call and the provider are played: `ppp0` is
+a veth pair's end, the other end of the cable a second network in which every packet is heard.
 """
 
 import asyncio

@@ -1,11 +1,11 @@
 r"""What pppd, pptp, xl2tpd and others say when a call fails, as it stands in their sources: row by row, as a pattern.
 
-    1-62    each line that means something, in the order of a call: the way, GRE, login, MPPE, LCP, IPCP, files, L2TP, PPPoE
+    1-62    each line that means something, in the order of a call: way, GRE, login, MPPE, LCP, IPCP, files, L2TP, PPPoE
     10.1    what was found in the same sources beside them
     10.2    the ends of a Terminate-Request of Microsoft's kind
 
-A row is here as long as some version that is in use says it. Row 34 is the kernel's, whose log nobody reads: `Routes.leads_into`
-asks it.
+A row is here as long as some version that is in use says it. Row 34 is the kernel's, whose log nobody reads:
+`Routes.leads_into` asks it.
 """
 
 TABLE = (

@@ -1,7 +1,7 @@
 """Run in a network of its own (`unshare --net`): what another machine reaches by a shared link, as JSON.
 
-Routes, rules, firewall and forwarding are made by the real kernel. Three more networks are played: `home` behind eth1, the
-cable's provider behind eth0, and the Internet behind ppp0, which is a veth pair's end here.
+Routes, rules, firewall and forwarding are made by the real kernel. Three more networks are played: `home` behind eth1,
+the cable's provider behind eth0, and the Internet behind ppp0, which is a veth pair's end here.
 """
 
 import asyncio

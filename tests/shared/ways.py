@@ -1,7 +1,7 @@
 """Run in a network of its own (`unshare --net`): what is pinned out of the common, as JSON.
 
-The real kernel makes the pins, or refuses them: by default routes of several routers or by a distant one, and to a public
-address of a lease, which only DHCP and DNS may reach by the cable.
+The real kernel makes the pins, or refuses them: by default routes of several routers or by a distant one, and to a
+public address of a lease, which only DHCP and DNS may reach by the cable.
 """
 
 import asyncio

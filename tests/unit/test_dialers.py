@@ -111,8 +111,9 @@ def test_what_calls_by_rp_pppoes_scripts_is_found(
 
 
 PIECES = st.sampled_from(
-    ["pon", "pppd", "call", "xl2tpd-control", "connect-lac", "/run/l2tp-control", "c", "pppoe-start", "isp", "p", "ifup",
-     ">", "2>&1", "|", ";", '"', "'", "`", "$(", ")", "\\", "-c", "/etc/ppp/pppoe.conf", "\n", "\0", "\x1b[2J", "\u2028"]
+    ["pon", "pppd", "call", "xl2tpd-control", "connect-lac", "/run/l2tp-control", "c", "pppoe-start", "isp", "p",
+     "ifup", ">", "2>&1", "|", ";", '"', "'", "`", "$(", ")", "\\", "-c", "/etc/ppp/pppoe.conf", "\n", "\0",
+     "\x1b[2J", "\u2028"]
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""PPPoE's discovery packets: offers as a concentrator sends them, and as nobody should; sessions that a log tells of."""
+"""PPPoE's discovery packets: offers as concentrators send them, and as nobody should; sessions of which a log tells."""
 
 import socket
 

@@ -24,7 +24,7 @@ RESTART = ["systemctl", "restart", "cablecar-helper.service"]
 
 
 class Machine:
-    """A root folder with an interpreter of Cablecar's in it, a wheel's files of the system, and programs that are noted."""
+    """A root folder with an interpreter of Cablecar's, a wheel's files of the system, and programs that are noted."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "root"

@@ -1,4 +1,4 @@
-"""What the real kernel makes of it, stage by stage: strict mode, sharing, a cable that changes its name, loops (tests/shared)."""
+"""What the real kernel makes of strict mode, sharing, a cable that changes its name, loops (tests/shared)."""
 
 import json
 import os

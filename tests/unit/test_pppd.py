@@ -81,8 +81,8 @@ ROWS: list[tuple[str, str | list[str], Reason]] = [
     (
         "10.2",
         (
-            "xl2tpd[7]: control_finish: Connection closed to 203.0.113.7, port 1701 (Invalid challenge authentication), "
-            "Local: 1, Remote: 2"
+            "xl2tpd[7]: control_finish: Connection closed to 203.0.113.7, port 1701 (Invalid challenge "
+            "authentication), Local: 1, Remote: 2"
         ),
         reasons.NOT_ADMITTED,
     ),
@@ -633,7 +633,7 @@ PPPOE = [
     *CALL.replace("/dev/pts/1", "eth0").splitlines(),
 ]
 UP_ON_ETH0 = ["Using interface eth0", "local  IP address 10.20.30.145", "remote IP address 10.20.30.1"]
-# All that any station of the Ethernet can have in the log before its plugin has a session, each with a line break in it.
+# All that any station of the Ethernet can have in the log before its plugin has a session, each with a line break.
 STRANGERS = [
     "PADO: Generic-Error: x",
     "PADO: Service-Name-Error: ",

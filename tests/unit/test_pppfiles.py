@@ -222,6 +222,6 @@ def test_l2tp_and_pppoe_share_all_options_with_pptp_but_these(
     pptp = set(pppfiles.render("a", PLAIN, SERVER, b"s", (2, 5, 2)).decode().splitlines())
     other = parse({**values, "user": PLAIN.user})
     lines = set(pppfiles.render("a", other, target, b"s", (2, 5, 2)).decode().splitlines())
-    own = {f'pty "/usr/sbin/pptp {SERVER} --nolaunchpppd --nohostroute --loglevel 1 --timeout 0.02"', "mtu 1436", "mru 1436",
-           f"# It dials {SERVER}.", f"# Found for: pptp {PLAIN.server}"}  # fmt: skip
+    own = {f'pty "/usr/sbin/pptp {SERVER} --nolaunchpppd --nohostroute --loglevel 1 --timeout 0.02"',
+           "mtu 1436", "mru 1436", f"# It dials {SERVER}.", f"# Found for: pptp {PLAIN.server}"}  # fmt: skip
     assert lines == (pptp - own) | instead

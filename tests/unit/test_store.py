@@ -93,7 +93,7 @@ def test_a_file_that_others_can_write_is_refused(store: Store) -> None:
 def test_what_people_wrote_around_the_settings_stays(store: Store) -> None:
     path = store.configuration / "links/yosefcom.toml"
     path.parent.mkdir()
-    text = '# my line\nserver = "a.example" # the old one\n\nuser = "u"\nmtu = 1400   # found by trying\nreconnect = true\n'
+    text = '# my line\nserver = "a.example" # the old one\n\nuser = "u"\nmtu = 1400   # by trying\nreconnect = true\n'
     path.write_text(text)
     settings = store.load_link("yosefcom", no_presets)
     store.save_link("yosefcom", settings)

@@ -1,4 +1,4 @@
-"""The LACs of xl2tpd become a link's settings, with the options and the secret that they name; nothing else is followed."""
+"""The LACs of xl2tpd become a link's settings, with the options and the secret that they name, and nothing else."""
 
 import os
 from pathlib import Path
@@ -131,7 +131,8 @@ def test_the_options_of_the_file_are_the_last_word(foreign: Foreign, put: Put) -
         "/etc/shadow", "/etc/ppp/peers/../../shadow", "/etc/ppp/../shadow", "/etc/ppp//isp", "/etc/ppp/./isp",
         "/etc/ppp/", "/etc/ppp/peers", "/etc/ppp/away/shadow", "/etc/ppp/link", "/etc/ppp/fifo", "/etc/ppp/large",
         "/etc/ppp/.hidden", "/etc/ppp/nowhere", "/etc/ppp/no/where", "isp", "etc/ppp/isp", "/etc/pppisp",
-        "/etc/ppp/is\x1b[2Jp", "/etc/ppp/\u2028isp", "/etc/ppp/is\udcffp", "/etc/ppp/" + "x" * 5000, "/etc/ppp/" + "isp/" * 900,
+        "/etc/ppp/is\x1b[2Jp", "/etc/ppp/\u2028isp", "/etc/ppp/is\udcffp", "/etc/ppp/" + "x" * 5000,
+        "/etc/ppp/" + "isp/" * 900,
     ],
 )  # fmt: skip
 def test_options_that_are_not_read_are_named_in_one_line(foreign: Foreign, put: Put, tmp_path: Path, path: str) -> None:

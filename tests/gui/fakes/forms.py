@@ -1,4 +1,4 @@
-"""A fake of the Cablecar helper for the forms: links with settings, judged by the helper's own rules; no polkit, no pppd.
+"""A fake of the Cablecar helper for the forms: links with settings, judged by the helper's own rules.
 
 How a call ends is planned by the test: `up`, or the id of a reason.
 """

@@ -1,4 +1,4 @@
-"""Who may hold the lease of `eth0`: dhclient, as the lab starts, and the two managers that desktops and servers have."""
+"""Who may hold the lease of `eth0`: dhclient, as the lab starts, and the managers that desktops and servers have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

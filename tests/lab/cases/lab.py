@@ -1,8 +1,8 @@
 """What the lab's tests do by hand: busctl, isp, ip; and waiting for conditions instead of times.
 
 Everything goes by the programs that a person would use, so that a test reads like a terminal session; but for `ask`
-and so `prop`, which tests ask again and again while they wait: a process each time would take the processor from what they
-wait for.
+and so `prop`, which tests ask again and again while they wait: a process each time would take the processor from what
+they wait for.
 """
 
 import asyncio
@@ -167,7 +167,7 @@ def address(interface: str = "ppp0") -> str:
 
 
 def flows() -> bool:
-    """Whether a ping comes back by a call, whatever the routes say; a call that has ended may leave its name for a while."""
+    """Whether a ping comes back by a call, whatever the routes say; one that has ended may leave its name a while."""
     tunnels = [path.name for path in Path("/sys/class/net").glob("ppp*")]
     return any(run("ping", "-n", "-c1", "-W1", "-I", name, HOST, check=False).ok for name in tunnels)
 

@@ -22,10 +22,10 @@ class Line:
         processes: How many a call has.
         silent: The error when nobody serves there.
         unheard: The error when nothing comes back.
-        kernel: The table in /proc/net of the calls whose packets the kernel carries, and what a row of one begins with; empty
-            where pptp carries them.
-        dropped: The reasons that may be told when the server's pppd is killed. xl2tpd tells that the call is over; pptp's
-            gateway may lock itself up at its end, told by the kernel and by its call manager at once: silence tells then.
+        kernel: The table in /proc/net of the calls whose packets the kernel carries, and what a row of one begins with;
+            empty where pptp carries them.
+        dropped: The reasons that may be told when the server's pppd is killed. xl2tpd tells that the call is over;
+            pptp's gateway may lock itself up at its end, told by kernel and call manager at once: silence tells then.
         unit: The unit that the call runs in.
     """
 

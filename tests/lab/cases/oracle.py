@@ -16,7 +16,7 @@ By the numbers of the invariants that the lab keeps to:
     I12  who makes all right twice changes nothing
 
 `check` looks once and judges all of them but I9: what is allowed outside a test has to say, and `outside` hears it.
-conftest.py asks after every test, before the test's link is removed and after it; test_oracle.py shows that each can fail.
+conftest.py asks after every test, before the test's link is removed and after it; test_oracle.py has each of them fail.
 """
 
 import asyncio

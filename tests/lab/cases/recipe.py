@@ -1,4 +1,4 @@
-"""Commands of a page, run as they stand there: by themselves, meanwhile, or with somebody who answers their question."""
+"""Commands of a page, run as they stand there: by themselves, meanwhile, or with somebody who answers them."""
 
 import contextlib
 import os

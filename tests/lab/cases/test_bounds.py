@@ -25,7 +25,8 @@ async def send(kind):
     empty = Message(destination="org.cablecar1", path="/org/cablecar1", interface="org.cablecar1.Manager",
         member="AddLink", message_type=MessageType[kind], signature="av", body=[[]], serial=4711)._marshall()
     size = 30 * 2**20
-    large = empty[:4] + struct.pack("<I", size + 4) + empty[8:-4] + struct.pack("<I", size) + b"\\x01y\\0\\7" * (size // 4)
+    head = empty[:4] + struct.pack("<I", size + 4) + empty[8:-4]
+    large = head + struct.pack("<I", size) + b"\\x01y\\0\\7" * (size // 4)
     await asyncio.get_running_loop().sock_sendall(bus._sock, large)
     await bus.call(Message(destination="org.cablecar1", path="/", interface="org.freedesktop.DBus.Peer", member="Ping"))
 

@@ -1,7 +1,7 @@
 """The helper is killed with SIGKILL at random moments, and connects and disconnects for long without growing.
 
-A few of each here; `make soak` sets LAB_KILLS, of each line, and LAB_CYCLES to many. LAB_SEED repeats the moments of a run, as far as
-the machine repeats itself.
+A few of each here; `make soak` sets LAB_KILLS, of each line, and LAB_CYCLES to many. LAB_SEED repeats the moments of a
+run, as far as the machine repeats itself.
 """
 
 import itertools
@@ -130,8 +130,8 @@ def test_the_helper_is_killed_at_any_moment(configured: None, line: Line) -> Non
             print(f"{number + 1:3} {stage.name:8} killed while {name:8} right after {right:.2f} s, "
                   f"settled after {settled:.2f} s", flush=True)  # fmt: skip
     for name, values in sorted(seconds.items()):
-        print(f"killed while {name:8} {len(values):3} times: right after a median of {statistics.median(values):.2f} s, "
-              f"at most {max(values):.2f} s")  # fmt: skip
+        median = statistics.median(values)
+        print(f"killed while {name:8} {len(values):3} times: right after {median:.2f} s, at most {max(values):.2f} s")
     assert max(max(values) for values in seconds.values()) <= RIGHT_WITHIN
 
 

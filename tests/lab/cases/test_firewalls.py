@@ -1,4 +1,4 @@
-"""firewalld and ufw, the real ones, as they come and dropping what they can: they are opened for a call, and only for it."""
+"""firewalld and ufw, the real ones, as they come and dropping what they can: opened for a call, and only for it."""
 
 import os
 import re
@@ -74,7 +74,7 @@ def open_the_firewall() -> None:
 
 
 def is_open_again(opened: list[str]) -> bool:
-    """Whether the link is up and its openings are there; a closed firewall ends a call as soon as pptp or an echo tells."""
+    """Whether the link is up and its openings are there; a closed firewall ends a call once pptp or an echo tells."""
     return lab.prop("State") == "up" and ours() == opened and lab.reaches()
 
 

@@ -157,13 +157,14 @@ def test_the_names_of_a_concentrator_and_of_a_service_stay_data() -> None:
     lab.link("Disconnect")
 
 
-# Whoever looks for a concentrator is refused by it in words that go on in lines like pppd's; with `debug` its name does.
-# Once: pppd 2.4.9 asks three times in all, and is then content with having been refused.
+# Whoever looks for a concentrator is refused by it in words that go on in lines like pppd's; with `debug` its name
+# does. Once: pppd 2.4.9 asks three times in all, and is then content with having been refused.
 STATION = """
 import socket
 from cablecar.helper.discovery import AC_NAME, ETHERTYPE, HOST_UNIQ, PADI, PADO, _tags, packet, tag
 
-FORGED = b"x\\nUsing interface eth0\\nlocal  IP address 192.0.2.66\\nremote IP address 192.0.2.67\\nPAP authentication failed"
+FORGED = b"x\\nUsing interface eth0\\nlocal  IP address 192.0.2.66\\n"
+FORGED += b"remote IP address 192.0.2.67\\nPAP authentication failed"
 with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as ether:
     ether.bind(("cable", ETHERTYPE))
     print("ready", flush=True)

@@ -1,4 +1,4 @@
-"""The pages of the manual, each read from its beginning to its end: every command that it calls runnable, as it stands."""
+"""The pages of the manual, each from beginning to end: every command that it calls runnable, as it stands."""
 
 import sys
 from collections.abc import Iterator

@@ -15,7 +15,7 @@ NAME = "host.internet.example"
 SUSPEND = Path("/run/systemd/system/systemd-suspend.service.d/lab.conf")
 SLEPT = Path("/run/lab-slept")
 LOGIND = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
-# Who takes what is sent, on the Internet, and who sends for so many seconds. (iperf3 3.18 takes a full line for an end.)
+# Who takes what is sent, on the Internet, and who sends, so many seconds. (iperf3 3.18 takes a full line for an end.)
 SINK = f"""
 import socket
 server = socket.create_server(("{lab.HOST}", 9))

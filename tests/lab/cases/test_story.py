@@ -1,6 +1,6 @@
 """What a person does at the desktop, from the first start on, by mouse and keyboard; each story from its beginning.
 
-Whatever a story is about, Qt and Python have nothing to complain of in the applet's log, and at its end nothing is left.
+Whatever it is about, Qt and Python have nothing to complain of in the applet's log, and at its end nothing is left.
 """
 
 import os

@@ -26,8 +26,8 @@ _RECORDS = (
     "/var/lib/lab-apt",
     "/var/log",
 )
-# An icon cache, made anew whenever an icon comes or goes; pppd's record of the last name servers that any call was given;
-# root has a password while a test is at the desktop.
+# An icon cache, made anew whenever an icon comes or goes; pppd's record of the last name servers that any call was
+# given; root has a password while a test is at the desktop.
 _OTHERS = {"/usr/share/icons/hicolor/icon-theme.cache", "/etc/ppp/resolv.conf", "/etc/shadow", "/etc/shadow-"}
 
 

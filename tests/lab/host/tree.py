@@ -127,7 +127,8 @@ def _build(guest: str, cache: Path, final: Path) -> None:
         (folder / "boot").mkdir()
         source = mirror()
         say(
-            f"building the tree of {guest}, {len(packages(guest))} packages and what they need, from {source or 'Debian'}"
+            f"building the tree of {guest}, {len(packages(guest))} packages and what they need, from "
+            f"{source or 'Debian'}"
         )
         _mmdebstrap(guest, source, folder)
         say("writing the tree's file system image")
