@@ -1,4 +1,4 @@
-"""What the helper cannot ask of the network itself: where a provider's server is, whether it or who else answers.
+"""What the helper cannot ask of the network itself: where a provider's server is, if it answers, and who else does.
 
 The helper's cage has no Internet sockets, so each question goes to a small unit of its own, by files in /run/cablecar:
 

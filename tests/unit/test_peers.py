@@ -1,4 +1,4 @@
-"""Peer files and secrets, as pptpsetup, pppoeconf and people write them, become a link's settings; what runs, not."""
+"""Peer files and secrets, as pptpsetup, pppoeconf and people write, become a link's settings; what runs does not."""
 
 import logging
 from pathlib import Path

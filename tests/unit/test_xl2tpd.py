@@ -1,4 +1,4 @@
-"""The LACs of xl2tpd become a link's settings, with the options and the secret that they name, and nothing else."""
+"""The LACs of xl2tpd become a link's settings, with the options and the secret that they name; no more is read."""
 
 import os
 from pathlib import Path
