@@ -2,7 +2,8 @@
 
 pip puts modules into a folder, and nothing where D-Bus, polkit, systemd and the desktop look. This copies the files of
 the system, which the wheel carries in `cablecar/system`, to the places where the packages have them. Owns those that
-MANIFEST lists; a file that it did not write, or that somebody has changed since, is neither replaced nor removed. What
+MANIFEST lists; a file that it did not write, or that somebody has changed since, is neither replaced nor removed. Below
+/etc such a file is an administrator's decision and stays in the place of ours; elsewhere it is a reason to refuse. What
 root is to run must be root's alone: the interpreter, all that it can import, and every folder on the way.
 """
 
@@ -33,8 +34,8 @@ NEEDED: Final = {
     "/usr/sbin/nft": "nftables",
     "/usr/sbin/pppd": "ppp",
     "/usr/sbin/pptp": "pptp-linux",
-    "/usr/share/dbus-1/system.conf": "dbus",
-    "/usr/share/polkit-1/actions": "polkitd",
+    "/usr/share/dbus-1/system.conf": "default-dbus-system-bus",
+    "/usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service": "polkitd",
 }
 # The units' cages have other folders, or none, in the place of these.
 HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
@@ -52,28 +53,34 @@ _UNIT: Final = "cablecar-helper.service"
 _AT_BOOT: Final = (_UNIT, "cablecar-strict.service")
 _BUS: Final = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 _RELOAD: Final = (("busctl", "--quiet", "call", *_BUS, "ReloadConfig"), ("systemctl", "daemon-reload"))
-_BEGIN: Final = (
-    ("systemd-tmpfiles", "--create", "/usr/lib/tmpfiles.d/cablecar-helper.conf"),
-    *_RELOAD,  # the policy first: the helper asks for its name
-    ("systemctl", "--quiet", "enable", *_AT_BOOT),
-    ("systemctl", "restart", _UNIT),
-)
+_TMPFILES: Final = ("systemd-tmpfiles", "--create", "/usr/lib/tmpfiles.d/cablecar-helper.conf")
+_ENABLE: Final = ("systemctl", "--quiet", "enable", *_AT_BOOT)
+_DISABLE: Final = ("systemctl", "--quiet", "disable", *_AT_BOOT)
+_RESTART: Final = ("systemctl", "restart", _UNIT)
+# _RELOAD before it: the helper asks for its name, and needs the policy then.
+_BEGIN: Final = (_TMPFILES, *_RELOAD, _ENABLE, _RESTART)
 _MANAGER: Final = (names.BUS_NAME, names.MANAGER_PATH, names.MANAGER_INTERFACE)
 _END: Final = (
     # By the helper while it runs; where it does not, what it has left is swept below.
     ("busctl", "--quiet", "--timeout=60", "--auto-start=no", "call", *_MANAGER, "RestoreNetwork"),
-    ("systemctl", "--quiet", "disable", *_AT_BOOT),
+    _DISABLE,
     # Otherwise an applet's next question would start the helper again, by bus activation, while its files go.
     ("systemctl", "--quiet", "mask", "--runtime", _UNIT),
     ("systemctl", "stop", "cablecar-*"),  # the helper, the calls, and what these have started
 )
 _ENDED: Final = (("systemctl", "--quiet", "unmask", "--runtime", _UNIT), *_RELOAD)
+_AUTOSTART: Final = "/etc/xdg/autostart/"  # what `apt remove cablecar` leaves of the applet
+_BOOTED: Final = "/run/systemd/system"  # sd_booted(3)
 _ICONS: Final = "/usr/share/icons/hicolor"
 _NOBODY: Final = 65534
 
 
 class InstallError(Exception):
     """Nothing was changed; `str()` of it says why, and what to do."""
+
+
+class NotStarted(Exception):
+    """The files are in place, but the helper does not run, or will not at the next boot; `str()` of it says what to do."""
 
 
 class ProgramFailed(Exception):
@@ -138,9 +145,12 @@ class Installation:
     def install(self) -> None:
         """Put the files into place, enable and start the helper; also over an older version.
 
+        Where systemd does not run, as in a chroot or in an image that is being made, it is enabled only.
+
         Raises:
             InstallError: Nothing was changed.
             StorageFailed: Something was; doing it again, or `uninstall`, goes on from there.
+            NotStarted: All was, but the helper could not be enabled or started.
         """
         if not self._system.is_dir():
             raise InstallError(
@@ -153,7 +163,7 @@ class Installation:
         self._check_python()
         files = {path: (data, mode) for path, data, mode in self._files()}
         folders = {*FOLDERS, *(str(parent) for path in (*FOLDERS, *files) for parent in Path(path).parents)}
-        self._check_places(files)
+        kept = self._check_places(files)
         stale = [path for path in self._ours if path not in files]
         made = sorted({*self._made, *(folder for folder in folders if not self._at(folder).exists())})
         hashes = {path: {hashlib.sha256(data).hexdigest()} for path, (data, _) in files.items()}
@@ -163,12 +173,21 @@ class Installation:
         both = {path: self._ours.get(path, set()) | hashes.get(path, set()) for path in {*self._ours, *hashes}}
         self._write_manifest(both, made)
         for path, (data, mode) in files.items():
-            self._write(path, data, mode)
+            if path not in kept:
+                self._write(path, data, mode)
         for path in filter(self._is_ours, stale):
             self._remove(path)
         self._write_manifest(hashes, made)
-        self._do(*_BEGIN)
+        begun = self._systemd_runs()
+        if not begun:
+            log.info("systemd does not run here: the helper is only enabled, and starts when the system is booted")
+        failed = self._do(*(_BEGIN if begun else (_TMPFILES, _ENABLE)))
         self._refresh_icons()
+        if not {_ENABLE, _RESTART}.isdisjoint(failed):
+            raise NotStarted(
+                "The files are in place, but the helper does not run, or would not after a boot. See "
+                f"`systemctl status {_UNIT}`, and repeat `cablecar-helper install` when that is mended."
+            )
 
     def uninstall(self) -> None:
         """Restore the network, end the helper and remove what `install` has put there, but no settings.
@@ -182,16 +201,23 @@ class Installation:
                 f"{MANIFEST} is not there: `cablecar-helper install` has installed nothing. What Debian's packages "
                 "have installed, `apt remove cablecar-helper` removes."
             )
-        self._do(*_END, (self._python, "-I", "-m", "cablecar.helper", "--sweep"))
+        runs = self._systemd_runs()
+        # In a chroot the network, which --sweep looks at, and perhaps the bus are those of the machine around it.
+        self._do(*((*_END, (self._python, "-I", "-m", "cablecar.helper", "--sweep")) if runs else (_DISABLE,)))
+        gone = {MANIFEST}
         for path in sorted(self._ours):
             if self._is_ours(path):
                 self._remove(path)
-            elif self._at(path).exists():
-                log.warning("%s stays: somebody has changed it since it was installed", path)
+                gone.add(path)
+            elif os.path.lexists(self._at(path)):
+                log.warning("%s stays: it is not what was installed", path)
         self._remove(MANIFEST)
         for folder in sorted(self._made, reverse=True):
-            self._unmake(folder)
-        self._do(*_ENDED, ("rm", "-rf", "/run/cablecar"))
+            self._unmake(folder, gone)
+        if runs:
+            self._do(*_ENDED)
+        if runs or not self._at(_BOOTED).is_dir():  # or else /run, too, is of the machine around this chroot
+            self._do(("rm", "-rf", "/run/cablecar"))
         self._refresh_icons()
 
     def _files(self) -> Iterator[tuple[str, bytes, int]]:
@@ -242,26 +268,36 @@ class Installation:
                 f"{prefix}"
             ) from error
 
-    def _check_places(self, files: dict[str, tuple[bytes, int]]) -> None:
-        """Refuse to write over what is not ours, and where others than root can write."""
-        for path in files:
+    def _check_places(self, files: dict[str, tuple[bytes, int]]) -> set[str]:
+        """Refuse to write over what is not ours, and where others than root can write; return what stays as it is."""
+        kept = set()
+        for path, (data, _) in files.items():
             place = self._at(path)
-            if os.path.lexists(place) and not self._is_ours(path):
+            if os.path.lexists(place) and not self._is_ours(path) and _contents(place) != data:
+                if path.startswith("/etc/"):
+                    log.warning("%s stays as it is%s", path, self._why_kept(path))
+                    kept.add(path)
+                    continue
                 if path in self._ours:
                     raise InstallError(f"Somebody has changed {path} since it was installed. Move it away first.")
                 raise InstallError(
                     f"{path} is there already, and not from here. Remove Debian's packages first if it is theirs: "
-                    "apt remove cablecar cablecar-helper"
+                    "apt remove cablecar cablecar-helper (their settings and passwords stay)"
                 )
             if why := unsafe(_nearest(place.parent), str(self._root)):
                 raise InstallError(f"{why}. {path} would not be safe there.")
+        return kept
+
+    def _why_kept(self, path: str) -> str:
+        if path in self._ours:
+            return ": somebody has changed it since it was installed"
+        if path.startswith(_AUTOSTART):  # purging the helper's package would cost the settings and passwords
+            return ", and is not from here; where Debian's package has left it, `apt purge cablecar` removes it alone"
+        return ", and is not from here"
 
     def _is_ours(self, path: str) -> bool:
-        with suppress(FileNotFoundError):
-            place = self._at(path)
-            if place.is_file() and not place.is_symlink():
-                return hashlib.sha256(place.read_bytes()).hexdigest() in self._ours.get(path, ())
-        return False
+        data = _contents(self._at(path))
+        return data is not None and hashlib.sha256(data).hexdigest() in self._ours.get(path, ())
 
     def _at(self, path: str) -> Path:
         return self._root / path.lstrip("/")
@@ -298,14 +334,24 @@ class Installation:
         if not self._dry:
             safefile.remove(self._at(path))
 
-    def _unmake(self, folder: str) -> None:
-        """Remove a folder that nobody uses any more."""
-        if not self._dry:
-            with suppress(OSError):
-                self._at(folder).rmdir()
+    def _unmake(self, folder: str, gone: set[str]) -> None:
+        """Remove a folder that has nothing but what is gone, or in a dry run would be, and add it to that."""
+        with suppress(OSError):
+            if {f"{folder}/{name}" for name in os.listdir(self._at(folder))} <= gone:
+                if not self._dry:
+                    self._at(folder).rmdir()
                 log.info("remove %s", folder)
+                gone.add(folder)
 
-    def _do(self, *commands: tuple[str, ...]) -> None:
+    def _systemd_runs(self) -> bool:
+        """Whether this is a system that systemd has booted, and no chroot in one."""
+        with suppress(OSError):
+            return self._at(_BOOTED).is_dir() and os.path.samefile(self._at("/proc/1/root"), self._root)
+        return False
+
+    def _do(self, *commands: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """Run each of the commands; return those that failed."""
+        failed = []
         for command in commands:
             log.info("run %s", " ".join(command))
             if not self._dry:
@@ -313,10 +359,20 @@ class Installation:
                     self._run(*command)
                 except ProgramFailed as error:
                     log.warning("that failed: %s", error)
+                    failed.append(command)
+        return failed
 
     def _refresh_icons(self) -> None:
         if self._at(f"{_ICONS}/icon-theme.cache").exists():  # GTK would look for icons nowhere else
             self._do(("gtk-update-icon-cache", "--quiet", "--force", _ICONS))
+
+
+def _contents(place: Path) -> bytes | None:
+    """Return what is in a plain file; None for all else, a symbolic link too."""
+    with suppress(FileNotFoundError):
+        if place.is_file() and not place.is_symlink():
+            return place.read_bytes()
+    return None
 
 
 def _open_to_others(places: list[str], trusted: str) -> Iterator[str]:

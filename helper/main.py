@@ -95,7 +95,7 @@ def _change_installation(options: "argparse.Namespace") -> int:
         if options.dry_run:
             log.info("Nothing is done; this would be:")
         (installation.install if options.command == "install" else installation.uninstall)()
-    except (install.InstallError, StorageFailed) as error:
+    except (install.InstallError, install.NotStarted, StorageFailed) as error:
         log.error("%s", error)
         return 1
     return 0

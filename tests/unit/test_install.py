@@ -12,7 +12,7 @@ import pytest
 
 from cablecar.helper import install, main, safefile
 from cablecar.helper.errors import StorageFailed
-from cablecar.helper.install import MANIFEST, NEEDED, Installation, InstallError, ProgramFailed
+from cablecar.helper.install import MANIFEST, NEEDED, Installation, InstallError, NotStarted, ProgramFailed
 
 PYTHON = "/opt/cablecar/bin/python3"
 PACKAGE = "/opt/cablecar/lib/python3.11/site-packages"
@@ -37,6 +37,9 @@ class Machine:
         self.write(f"{PACKAGE}/cablecar/helper/probe.py", "")
         self.at(PYTHON).parent.mkdir(parents=True)
         self.at(PYTHON).symlink_to(os.path.relpath(self.at("/usr/bin/python3"), self.at(PYTHON).parent))
+        self.at("/run/systemd/system").mkdir(parents=True)
+        self.at("/proc/1").mkdir(parents=True)
+        self.at("/proc/1/root").symlink_to("../..")
         self.carry("helper", UNIT, "ExecStart=/usr/bin/python3 -I -m cablecar.helper\n")
         self.carry("helper", HOOK, "#!/bin/sh\n/usr/bin/python3 -I -m cablecar.helper.hooks\n")
         self.carry("helper", POLICY, "<busconfig/>")
@@ -55,7 +58,7 @@ class Machine:
         file.write_text(text)
 
     def run(self, *command: str, user: int | None = None) -> str:
-        if command[0] in self.cannot or f"{user}" in self.cannot:
+        if {command[0], f"{user}", " ".join(command)} & {*self.cannot}:
             raise ProgramFailed("no such thing")
         if command[:3] == (PYTHON, "-I", "-c"):
             return json.dumps(
@@ -146,11 +149,20 @@ def test_a_dry_run_says_the_same_and_does_nothing(machine: Machine, caplog: pyte
     caplog.clear()
     machine.installation().install()
     assert caplog.messages == said
+    machine.write("/usr/share/dbus-1/system.d/theirs.conf", "theirs")  # that folder stays
+    machine.at(ENTRY).write_text("changed")
     after = machine.tree()
     machine.commands.clear()
+    caplog.clear()
     machine.installation(dry=True).uninstall()
     assert machine.tree() == after
     assert not machine.commands
+    said = caplog.messages.copy()
+    assert {f"remove {MANIFEST}", "remove /etc/cablecar/links", f"remove {Path(MANIFEST).parent}"} <= {*said}
+    assert "remove /usr/share/dbus-1/system.d" not in said
+    caplog.clear()
+    machine.installation().uninstall()
+    assert caplog.messages == said
 
 
 def test_without_pyqt_there_is_no_applet(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,8 +245,51 @@ def test_a_file_that_somebody_has_changed_is_not_touched(machine: Machine, caplo
         machine.installation().install()
     machine.installation().uninstall()
     assert machine.at(UNIT).read_text() == "changed"
-    assert f"{UNIT} stays" in caplog.text
+    assert f"{UNIT} stays: it is not what was installed" in caplog.text
     assert not machine.at(POLICY).exists()
+
+
+def test_a_file_that_is_as_it_would_be_written_becomes_ours(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
+    machine.write(ENTRY, "Exec=cablecar-applet\n")  # `apt remove cablecar` leaves it
+    machine.installation().install()
+    assert "stays" not in caplog.text
+    machine.installation().uninstall()
+    assert not machine.at(ENTRY).exists()
+
+
+def test_an_old_file_below_etc_stays_and_what_helps_costs_no_settings(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine.write(ENTRY, "Exec=older\n")
+    machine.installation().install()
+    assert machine.at(ENTRY).read_text() == "Exec=older\n"
+    assert f"{ENTRY} stays as it is" in caplog.text
+    assert "`apt purge cablecar`" in caplog.text
+    assert machine.commands[-1] == RESTART
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_text("Hidden=true\n"), lambda path: None])
+def test_what_an_administrator_has_made_of_a_file_below_etc_outlives_all(
+    machine: Machine, caplog: pytest.LogCaptureFixture, change: Callable[[Path], object]
+) -> None:
+    machine.installation().install()
+    if change(machine.at(ENTRY)) is None:
+        machine.at(ENTRY).unlink()
+        machine.at(ENTRY).symlink_to("/dev/null")
+    theirs = os.readlink(machine.at(ENTRY)) if machine.at(ENTRY).is_symlink() else machine.at(ENTRY).read_text()
+    for _ in range(2):
+        machine.carry("applet", ENTRY, "Exec=new\n")
+        machine.carry("helper", UNIT, "new\n")
+        machine.installation().install()
+        assert machine.at(UNIT).read_text() == "new\n"
+        assert caplog.messages == [f"{ENTRY} stays as it is: somebody has changed it since it was installed"]
+        caplog.clear()
+    machine.installation().uninstall()
+    assert caplog.messages == [f"{ENTRY} stays: it is not what was installed"]
+    machine.installation().install()
+    machine.installation().uninstall()
+    link = machine.at(ENTRY).is_symlink()
+    assert theirs == (os.readlink(machine.at(ENTRY)) if link else machine.at(ENTRY).read_text())
 
 
 @pytest.mark.parametrize(
@@ -314,6 +369,39 @@ def test_a_program_that_fails_is_told_and_hinders_nothing(machine: Machine, capl
     assert machine.commands[-1] == RESTART
 
 
+@pytest.mark.parametrize("command", [["systemctl", "--quiet", "enable", *install._AT_BOOT], RESTART], ids=" ".join)
+def test_a_helper_that_does_not_start_is_an_error_when_all_is_done(machine: Machine, command: list[str]) -> None:
+    machine.write("/usr/share/icons/hicolor/icon-theme.cache", "")
+    machine.cannot.append(" ".join(command))
+    with pytest.raises(NotStarted, match="systemctl status"):
+        machine.installation().install()
+    assert machine.at(UNIT).exists()
+    assert machine.commands[-1][0] == "gtk-update-icon-cache"
+    machine.cannot.clear()
+    machine.installation().install()
+
+
+@pytest.mark.parametrize("around", ["nothing", "a booted system"])
+def test_in_a_chroot_the_helper_is_enabled_and_nothing_is_asked(
+    machine: Machine, around: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    if around == "nothing":
+        machine.at("/run/systemd/system").rmdir()
+    else:  # with its /proc and /run
+        machine.at("/proc/1/root").unlink()
+        machine.at("/proc/1/root").symlink_to("/")
+    before = machine.tree()
+    machine.installation().install()
+    assert [command[:3] for command in machine.commands[1:]] == [["systemctl", "--quiet", "enable"]]
+    assert "only enabled" in caplog.text
+    machine.commands.clear()
+    machine.installation().uninstall()
+    assert machine.commands[0][:3] == ["systemctl", "--quiet", "disable"]
+    assert machine.commands[1:] == ([["rm", "-rf", "/run/cablecar"]] if around == "nothing" else [])
+    assert machine.tree() == before
+
+
 def test_the_cache_of_icons_is_renewed_where_there_is_one(machine: Machine) -> None:
     machine.write("/usr/share/icons/hicolor/icon-theme.cache", "")
     machine.installation().install()
@@ -352,3 +440,15 @@ def test_a_refusal_is_said_and_counts(monkeypatch: pytest.MonkeyPatch, caplog: p
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert main.main(["install", "--dry-run"]) == 1
     assert "There is nothing to install" in caplog.text
+
+
+def test_a_helper_that_was_not_started_counts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(installation: Installation) -> None:
+        raise NotStarted("it does not run")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(Installation, "install", fail)
+    assert main.main(["install"]) == 1
+    assert "it does not run" in caplog.text
