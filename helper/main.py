@@ -102,25 +102,27 @@ def _change_installation(options: "argparse.Namespace") -> int:
 
 
 async def _sweep() -> int:
+    firewalld = None
+    try:
+        bus = Bus()
+        await bus.connect()
+        if await bus.has_owner(BUS_NAME):  # before anything is touched: it would take what the calls need
+            log.error(
+                "the helper runs: systemctl stop cablecar-helper, or call RestoreNetwork, which ends all calls too"
+            )
+            return 1
+        firewalld = Firewalld(bus)
+    except (OSError, ValueError, CallError) as error:
+        log.warning("the system bus cannot be reached, nor firewalld on it: %s", error)
     routes = Routes()
     await routes.begin()
     await routes.reconcile()
     await routes.close()
-    openings = Openings(firewalld=await _firewalld())
+    openings = Openings(firewalld=firewalld)
     for link in openings.names:
         await openings.close(link)
     Resolver(log.warning).restore()
     return 0
-
-
-async def _firewalld() -> Firewalld | None:
-    try:
-        bus = Bus()
-        await bus.connect()
-    except (OSError, ValueError) as error:
-        log.warning("the system bus cannot be reached, nor firewalld on it: %s", error)
-        return None
-    return Firewalld(bus)
 
 
 async def _serve() -> int:
