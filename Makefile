@@ -7,7 +7,7 @@ VENV := .venv
 READY := $(VENV)/ready-$(shell sha256sum pyproject.toml | cut -c -12)
 
 .DEFAULT_GOAL := help
-.PHONY: help check test soak storm demo screenshots bench apt pip deb docs release venv clean setup-check setup-deb setup-release
+.PHONY: help check test soak storm demo screenshots bench apt pip deb docs pot po release venv clean setup-check setup-deb setup-release
 
 help: ## Say what each target does (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile

@@ -172,7 +172,8 @@ L2TP_NO_ANSWER: Final = Reason(
 L2TP_PORT_IN_USE: Final = Reason(
     "l2tp-port-in-use",
     "L2tpPortInUse",
-    "Another program on this machine uses L2TP's UDP port 1701. Stop it, for example by systemctl stop xl2tpd.",
+    "xl2tpd gets no UDP port on this machine. Look in the link's log for what it says of it; any free port will do, so "
+    "another program on port 1701 is not the cause.",
 )
 L2TP_CALL_LOST: Final = Reason(
     "l2tp-call-lost",

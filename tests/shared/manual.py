@@ -41,6 +41,7 @@ NOT_RUN = {
         "doc/TROUBLESHOOTING.md",
         "make docs",
     ): "it is for who changes the page; tests/files/test_manual.py does what it does",
+    ("doc/TROUBLESHOOTING.md", "cablecar-helper install"): "`make pip` runs it",
     ("dbus/README.md", "busctl tree"): "it asks each object what `busctl introspect` asks",
     ("dbus/README.md", "busctl introspect"): "tests/lab/cases/test_call.py runs it, for another link",
     ("dbus/README.md", "busctl get-property"): "doc/TROUBLESHOOTING.md runs it for another link",
