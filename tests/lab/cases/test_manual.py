@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "shared"))
 import manual
 
 HOME = "/org/cablecar1/link/home"  # README.md's link
-README_USER = "me@C012"
+README_USER = "NAME@SUFFIX"
 
 
 @pytest.fixture
