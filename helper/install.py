@@ -80,7 +80,7 @@ class InstallError(Exception):
 
 
 class NotStarted(Exception):
-    """The files are in place, but the helper does not run, or will not at the next boot; `str()` of it says what to do."""
+    """The files are in place, but the helper does not run, or will not after a boot; `str()` of it says what to do."""
 
 
 class ProgramFailed(Exception):
