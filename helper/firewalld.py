@@ -90,7 +90,10 @@ class Firewalld:
         return any([await self._have(link, item) for item in items])
 
     async def join(self, link: str, interface: str) -> None:
-        """Put a call's interface into the zone `external`, unless somebody has chosen one for it."""
+        """Put a call's interface into the zone `external`, unless somebody has chosen one for it.
+
+        For the zone's masquerade firewalld switches `net.ipv4.ip_forward` on, for good; that is left to it.
+        """
         try:
             if await self.runs() and _zone_of_interface(await self._active_zones(), interface) is None:
                 await self._have(link, (INTERFACE, EXTERNAL, interface))

@@ -13,6 +13,7 @@ from test_cable import findings
 pytestmark = pytest.mark.whole  # firewalld takes minutes on an emulated processor to load itself again
 
 TUNNEL = "ppp0"
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")  # on, once an interface is in the zone `external`: its masquerade
 FIREWALLD = {
     # So that what may pass the cable is not what may pass the tunnel, which would be in this zone too.
     "zones/public.xml": '<zone><service name="ssh"/><interface name="eth0"/></zone>',
@@ -29,7 +30,7 @@ def ours() -> list[str]:
 
 @pytest.fixture
 def firewalld(configured: None) -> Iterator[None]:
-    folder = Path("/etc/firewalld")
+    folder, forwarding = Path("/etc/firewalld"), FORWARDING.read_text()
     for name, text in FIREWALLD.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
@@ -43,6 +44,7 @@ def firewalld(configured: None) -> Iterator[None]:
     lab.run("systemctl", "mask", "firewalld.service")
     for name in FIREWALLD:
         (folder / name).unlink()
+    FORWARDING.write_text(forwarding)  # firewalld does not
 
 
 @pytest.fixture

@@ -82,8 +82,8 @@ def test_the_plain_file_is_the_same_to_the_last_byte(plain_file: bytes, request:
     os.kill(lab.pppd_pid(), signal.SIGKILL)
     lab.eventually(lambda: lab.run("busctl", "status", "org.cablecar1", check=False).ok, 20, "the next helper")
     lab.link("Disconnect")
+    lab.eventually(lambda: lab.RESOLV.read_bytes() == plain_file, 10, "it is put back")
     after = lab.RESOLV.stat()
-    assert lab.RESOLV.read_bytes() == plain_file
     assert (after.st_ino, after.st_mode, after.st_mtime_ns) == (theirs.st_ino, theirs.st_mode, theirs.st_mtime_ns)
     assert sorted(path.name for path in Path("/etc").glob("resolv.conf*")) == ["resolv.conf"]
 
