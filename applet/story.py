@@ -166,8 +166,8 @@ class Story:
         chapter.dropped_at, chapter.told = None, False
         if asked:
             return Over(link.path)
-        if len(_recent(chapter.drops, now)) > FLAPPING_DROPS:
-            return None
+        if len(_recent(chapter.drops, now)) > FLAPPING_DROPS + 1:
+            return Over(link.path)  # of its drops nobody was told; but maybe that it had failed
         text = _("Connected.")
         if dropped_at is not None:
             text = _("Connected again after {time}.").format(time=words.duration(now - dropped_at))
@@ -187,6 +187,8 @@ def _trouble(link: Link, sentence: str, trying: str, kind: Kind, password: bool 
     if link.state in _TRYING:
         actions = ((Verb.RECONNECT, _("Reconnect now")), log)
         return Notice(link.path, link.title, f"{sentence} {trying}".strip(), "dialing", kind, Urgency.NORMAL, actions)
+    if link.state == names.UP:
+        return Notice(link.path, link.title, sentence, "up", kind, Urgency.NORMAL, (log,))
     cure: tuple[Verb | View, str] = (Verb.CONNECT, _("Connect"))
     if password or link.reason in words.ANOTHER_PASSWORD:
         cure = (View.PASSWORD, _("Change password"))

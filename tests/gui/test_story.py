@@ -111,10 +111,11 @@ def test_a_flapping_line_is_told_once() -> None:
     teller = Teller("up")
     kinds = [notice.kind for notice in flap(teller, 3)]
     assert kinds == [Kind.DROPPED, Kind.BACK] * 3
-    [last] = flap(teller, 1)
+    last, back = flap(teller, 1)
     assert last.body.startswith("The connection to the provider's server was closed.")
     assert "again and again" in last.body
-    assert flap(teller, 20) == []
+    assert back.body == "Connected again after 20 s."  # or its button would hang up a line that works
+    assert set(flap(teller, 20)) == {Over(HOME)}
 
 
 def test_a_line_that_flaps_and_then_fails_is_told() -> None:
@@ -122,6 +123,7 @@ def test_a_line_that_flaps_and_then_fails_is_told() -> None:
     flap(teller, 10)
     [notice] = teller.to("failed", "account-disabled")
     assert notice.kind is Kind.FAILED
+    assert teller.to("up") == [Over(HOME)]
 
 
 def test_a_line_that_is_calm_again_is_told_of_as_before() -> None:
@@ -178,6 +180,15 @@ def test_a_click_that_works_is_quiet_and_one_that_fails_is_told_once() -> None:
     assert (notice.kind, notice.actions) == (Kind.ANSWER, (PASSWORD, LOG))
     assert teller.to("failed", "authentication-failed") == []
     assert [n.body for n in teller.to("up")] == ["Connected."]
+
+
+def test_a_refused_click_on_a_line_that_is_up_is_no_failure_of_the_line() -> None:
+    teller = Teller("up")
+    teller.story.clicked(HOME)
+    notice = teller.story.refused(teller.snapshot, HOME, CallError(names.ERROR_PREFIX + "NotAuthorized"))
+    assert notice is not None
+    assert notice.body == "You are not allowed to do this."
+    assert (notice.picture, notice.urgency, notice.actions) == ("up", Urgency.NORMAL, (LOG,))
 
 
 def test_a_click_that_fails_while_the_helper_keeps_trying() -> None:
