@@ -32,13 +32,14 @@ BAD_REPLY: Final = CallError(names.ERROR_PREFIX + "BadReply", "The Cablecar help
 CLICKED_MS: Final = 5 * 60 * 1000
 READ_MS: Final = 60 * 1000
 
+_BUS_GONE: Final = ("/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected")
 _CONNECTION_NAME: Final = "org.cablecar1.applet"
 
 Done = Callable[[list[Any] | CallError], None]
 
 
 def system_bus() -> QDBusConnection:
-    """Open a connection of our own: Qt's shared one stays dead once the bus has gone away."""
+    """Open a connection of our own, anew each time: Qt's shared one stays dead once the bus has gone away."""
     QDBusConnection.disconnectFromBus(_CONNECTION_NAME)
     return QDBusConnection.connectToBus(QDBusConnection.BusType.SystemBus, _CONNECTION_NAME)
 
@@ -140,6 +141,9 @@ class Client(QObject):
         ):
             if bus.isConnected() and not bus.connect(names.BUS_NAME, path, interface, member, method):
                 log.error("cannot subscribe to %s.%s", interface, member)
+        # From libdbus itself, when the bus is no more; nobody else can send it.
+        if bus.isConnected() and not bus.connect("", *_BUS_GONE, self._on_bus_gone):
+            log.error("cannot subscribe to %s.%s", *_BUS_GONE[1:])
         if self._watcher is not None:
             self._watcher.deleteLater()
         self._watcher = QDBusServiceWatcher(
@@ -154,6 +158,11 @@ class Client(QObject):
             self._read()
         else:
             self._publish(Helper.GONE)
+
+    @slot(QDBusMessage)
+    def _on_bus_gone(self, _message: QDBusMessage) -> None:
+        self._generation += 1
+        self._publish(Helper.ABSENT, CallError("org.freedesktop.DBus.Error.Disconnected"))
 
     def _read(self) -> None:
         self._generation += 1

@@ -2,9 +2,12 @@
 
 import itertools
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -268,6 +271,53 @@ def test_no_bus_is_a_problem_not_a_crash(
     client.start()
     eventually(lambda: client.snapshot.helper is Helper.RUNNING)
     client.deleteLater()
+
+
+FOLLOWS = """
+import sys
+from PyQt6.QtCore import QCoreApplication, QTimer
+from cablecar.applet import words
+from cablecar.applet.client import Client
+from cablecar.applet.model import Helper
+
+def changed(snapshot):
+    print(words.helper(snapshot) or [link.state for link in snapshot.links if not link.partial], flush=True)
+    if snapshot.helper is Helper.ABSENT:
+        QTimer.singleShot(100, client.start)
+
+application = QCoreApplication([])
+client = Client()
+client.changed.connect(changed)
+client.start()
+application.exec()
+"""
+
+
+def test_a_bus_that_dies_is_said_and_opened_anew(start: Any, tmp_path: Path, eventually: Any) -> None:
+    # In a process of its own: libdbus remembers for ever where the bus was.
+    own = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/bus"}
+    said = tmp_path / "said"
+    daemon = ["dbus-daemon", "--session", f"--address={own['DBUS_SYSTEM_BUS_ADDRESS']}", "--nofork", "--print-address=1"]
+    processes: list[subprocess.Popen[str]] = []
+
+    def bus() -> None:
+        processes.append(subprocess.Popen(daemon, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True))
+        assert processes[-1].stdout is not None and processes[-1].stdout.readline()
+        start("helper.py", environment=own).do("add", name="home", State="up")
+
+    try:
+        bus()
+        with said.open("w") as output:
+            processes.insert(0, subprocess.Popen([sys.executable, "-c", FOLLOWS], env=os.environ | own, stdout=output))
+        eventually(lambda: said.read_text().endswith("['up']\n"))
+        processes[-1].kill()
+        eventually(lambda: "The system bus cannot be reached.\n" in said.read_text())
+        bus()
+        eventually(lambda: said.read_text().endswith("['up']\n"))
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
 
 
 class Asker(QObject):
