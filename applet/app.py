@@ -27,7 +27,7 @@ from cablecar.applet.i18n import _
 from cablecar.applet.menu import Command, Deed, Menu, describe
 from cablecar.applet.model import CallError, Details, Helper, Snapshot, Verb, View, link_name
 from cablecar.applet.notify import Notifier
-from cablecar.applet.story import Kind, Notice, Over, Story
+from cablecar.applet.story import Kind, Notice, Over, Story, Urgency
 from cablecar.applet.tray import Tray
 from cablecar.applet.windows import Windows
 from cablecar.applet.wire import slot
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 APP_NAME: Final = pictures.APP
 APP_PATH: Final = "/" + APP_NAME.replace(".", "/")
 APPLICATION_INTERFACE: Final = "org.freedesktop.Application"
+
+# Topics of what is told beside those of the links.
+_HELPER: Final = "helper"
+_TRAY: Final = "tray"
 
 _START_AGAIN: Final = -1  # the event loop's answer, and nobody's exit status
 
@@ -91,6 +95,7 @@ class Applet(QObject):
         self._clicked_early = False
         self._greets = greets
         self._stands_in = False  # the window is there because there is no tray
+        self._noted = ""  # the topic of the window's note, if it has one
         self._is_deaf = False  # to the tray that there is
         # A suspended machine's time counts: the user's hour without a line was an hour.
         self._story = Story(lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
@@ -112,14 +117,15 @@ class Applet(QObject):
         self._show(client.snapshot)
         client.start()
 
-    def show_window(self, note: str = "") -> None:
-        """Show the window, in front of the others."""
+    def show_window(self, note: str = "", topic: str = "") -> None:
+        """Show the window, in front of the others; what its note is about can be taken back by its topic."""
         if self._window is None:
             from cablecar.applet.window import Window
 
             self._window = Window(self._do)
             self._window.looked_at.connect(self._looked_at)
         self._stands_in = False
+        self._noted = topic
         self._window.set_note(note)
         self._looked_at()
         self._window.show()
@@ -127,8 +133,9 @@ class Applet(QObject):
         self._window.activateWindow()
 
     def end(self) -> None:
-        """Have the windows go while what they speak to is there."""
+        """Have the windows and the notifications go while what they speak to is there."""
         self._windows.end()
+        self._notifier.close_all()
 
     def _show(self, snapshot: Snapshot) -> None:
         self._details = {path: known for path, known in self._details.items() if _is_up(snapshot, path)}
@@ -138,16 +145,18 @@ class Applet(QObject):
             self._ask_details()
         for told in self._story.update(snapshot):
             if isinstance(told, Over):
-                self._notifier.close(told.topic)
+                self._take_back(told.topic)
             else:
                 self._tell(told)
         self._tell_of_helper(snapshot)
         if self._clicked_early:
             self._early_click(snapshot)
-        if self._greets and snapshot.helper is Helper.RUNNING:
+        if self._greets and snapshot.helper in (Helper.RUNNING, Helper.ABSENT):
             self._greets = False
-            if not snapshot.links:
+            if snapshot.helper is Helper.RUNNING and not snapshot.links:
                 self._do(Command.ADD)
+            elif snapshot.helper is Helper.ABSENT or not self.tray.wanted:
+                self.show_window()
 
     def _show_icon(self) -> None:
         snapshot = self._client.snapshot
@@ -161,7 +170,8 @@ class Applet(QObject):
         self._menu.apply(items)
         if self._window is not None:
             self._window.apply(items)
-            self._window.set_counting(bool(self._details))
+            snapshot = self._client.snapshot
+            self._window.set_counting(any(_is_up(snapshot, link.path) for link in snapshot.links))
 
     def _looked_at(self) -> None:
         # Times and counters are asked for when somebody looks, and only then.
@@ -183,16 +193,25 @@ class Applet(QObject):
         if self._choices.tells(notice.kind):
             self._notifier.show(notice)
         else:
-            self._notifier.close(notice.topic)  # what it would have replaced is so no longer
+            self._take_back(notice.topic)  # what it would have replaced is so no longer
+
+    def _take_back(self, topic: str) -> None:
+        self._notifier.close(topic)
+        self._take_note_back(topic)
+
+    def _take_note_back(self, topic: str) -> None:
+        if self._window is not None and self._noted == topic:
+            self._noted = ""
+            self._window.set_note("")
 
     def _tell_of_helper(self, snapshot: Snapshot) -> None:
+        if snapshot.helper is Helper.RUNNING:
+            self._take_back(_HELPER)
         # Only to somebody who asked: at login a missing helper is the icon's business.
         if self._asked_for_helper and snapshot.helper is not Helper.ASKING:
             self._asked_for_helper = False
             if trouble := words.helper(snapshot):
-                self._tell(Notice("helper", "Cablecar", trouble, "failed", Kind.ANSWER))
-            else:
-                self._notifier.close("helper")
+                self._tell(Notice(_HELPER, "Cablecar", trouble, "failed", Kind.ANSWER))
 
     def _early_click(self, snapshot: Snapshot) -> None:
         link = snapshot.focus(self._choices.last_used)
@@ -254,15 +273,22 @@ class Applet(QObject):
             self._tell(notice)
 
     def _show_balloon(self, notice: Notice) -> None:
-        self.tray.show_message(notice.title, notice.body)
+        if self.tray.show_message(notice.title, notice.body):
+            return
+        if notice.kind is Kind.ANSWER or notice.urgency is Urgency.CRITICAL:
+            self.show_window(f"{notice.title}: {notice.body}", notice.topic)
+        else:
+            self._take_note_back(notice.topic)
 
     def _tray_missing(self) -> None:
         from cablecar.applet.window import NO_TRAY
 
-        self.show_window(NO_TRAY)
-        self._stands_in = True
+        asked_for = self._window is not None and self._window.isVisible() and not self._stands_in
+        self.show_window(NO_TRAY, _TRAY)
+        self._stands_in = not asked_for
 
     def _tray_found(self) -> None:
+        self._take_note_back(_TRAY)
         if self._window is not None and self._stands_in:
             self._window.hide()
 

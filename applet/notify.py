@@ -72,6 +72,11 @@ class Notifier(QObject):
             shown.queued, shown.over = None, True
             self._take_down(shown)
 
+    def close_all(self) -> None:
+        """Take down all that is shown: nobody would follow it up."""
+        for topic in self._shown:
+            self.close(topic)
+
     def _subscribe(self) -> None:
         for member, method in (("ActionInvoked", self._on_action), ("NotificationClosed", self._on_closed)):
             if not self._bus.connect(SERVICE, PATH, SERVICE, member, method):

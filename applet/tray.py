@@ -72,6 +72,11 @@ class Tray(QObject):
         if self._watcher_seen:
             self._create()
 
+    @property
+    def wanted(self) -> bool:
+        """Whether the icon is to be in the tray, if there is one."""
+        return self._wanted
+
     def show(self, picture: str, tooltip: str) -> None:
         """Show one of the pictures (see `pictures.picture`), and text for those who rest the pointer on it."""
         if picture != self._picture:
@@ -95,14 +100,18 @@ class Tray(QObject):
             self._wanted = wanted
             if self._icon is not None:
                 self._icon.setVisible(wanted)
+            elif wanted and not self._patience.isActive():
+                self.missing.emit()
 
-    def show_message(self, title: str, text: str) -> None:
-        """Show a balloon: the poor relation of a notification, for trays of the old kind.
+    def show_message(self, title: str, text: str) -> bool:
+        """Show a balloon: the poor relation of a notification, for trays of the old kind; answers whether there is one.
 
         In a StatusNotifier tray Qt would ask the notification server, which is not there, and wait for it.
         """
-        if self._icon is not None and not self._watcher_seen:
-            self._icon.showMessage(title, text, pictures.app())
+        if self._icon is None or self._watcher_seen or not self._wanted:
+            return False
+        self._icon.showMessage(title, text, pictures.app())
+        return True
 
     def _subscribe(self, bus: QDBusConnection) -> bool:
         """Follow the watcher; answers whether it is there already."""

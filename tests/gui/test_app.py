@@ -169,6 +169,9 @@ def test_no_helper_is_told_to_who_clicks(applet: Applet, start: Any, eventually:
     click(applet)
     [shown] = eventually(lambda: server.seen("shown"))
     assert shown["body"] == "The Cablecar helper is not installed, or cannot be started."
+    eventually(lambda: applet._notifier._shown["helper"].id)
+    start("helper.py")
+    eventually(lambda: server.seen("call", member="CloseNotification"))
 
 
 def opened(applet: Applet) -> list[str]:
@@ -354,7 +357,7 @@ def test_traffic_is_asked_for_when_somebody_looks(applet: Applet, start: Any, ev
     eventually(lambda: traffic(applet)[0].endswith("2.5 MB received, 40 B sent"))
     [call] = eventually(lambda: helper.seen("call", member="Details"))  # its own word may come later
     assert (call["path"], call["interactive"]) == (HOME, False)
-    helper.do("set", name="home", State="down")
+    helper.do("set", name="home", State="down", Reason="requested")
     eventually(lambda: not traffic(applet))
     applet._menu.widget.aboutToShow.emit()
     helper.do("set", name="home", State="up")
@@ -367,8 +370,9 @@ def test_without_leave_there_is_no_traffic_and_no_question(applet: Applet, start
     helper.do("add", name="home", State="up")
     helper.do("outcome", member="Details", error="org.cablecar1.Error.NotAuthorizedCanObtain", text="x")
     eventually(lambda: applet._client.snapshot.links)
-    applet._menu.widget.aboutToShow.emit()
+    applet.show_window()
     eventually(lambda: helper.seen("call", member="Details"))
+    assert applet._window is not None and applet._window._timer.isActive()  # for how long can be told even so
     helper.do("set", name="home", State="waiting")
     eventually(lambda: state(applet) == "waiting")
     assert not traffic(applet)
@@ -420,6 +424,72 @@ def test_without_a_tray_the_window_stands_in(helper: Any, ready: Applet, eventua
     ready.show_window()
     ready.tray.found.emit()
     assert ready._window.isVisible(), "somebody has asked for it"
+
+
+def test_a_window_that_was_asked_for_outlives_the_panel(ready: Applet) -> None:
+    ready.show_window()
+    assert ready._window is not None
+    ready.tray.missing.emit()
+    assert "shows no tray icons" in ready._window._note.text()
+    ready.tray.found.emit()
+    assert ready._window.isVisible() and not ready._window._note.text()
+
+
+def test_without_a_server_for_notifications_the_window_answers(helper: Any, ready: Applet, eventually: Any) -> None:
+    helper.do("outcome", member="Connect", error="org.cablecar1.Error.NotAuthorized", text="x")
+    click(ready)
+    eventually(lambda: ready._window is not None and ready._window.isVisible())
+    assert ready._window is not None
+    assert ready._window._note.text() == "Home & Co <b>: You are not allowed to do this."
+    ready._window.close()
+    helper.do("set", name="home", State="up")
+    eventually(lambda: not ready._window._note.text())  # it is so no longer
+    helper.do("set", name="home", State="waiting", Reason="hangup")
+    eventually(lambda: not ready._notifier._asking and state(ready) == "waiting")
+    assert not ready._window.isVisible()  # which the icon tells well enough
+    helper.do("set", name="home", State="failed", Reason="account-disabled")
+    eventually(lambda: ready._window and ready._window.isVisible())
+    assert "disabled this account" in ready._window._note.text()
+
+
+def test_who_starts_it_sees_the_window_when_there_is_no_helper(
+    application: QApplication, session: QDBusConnection, settings: QSettings, eventually: Any
+) -> None:
+    made = Applet(Client(), session, settings, greets=True)
+    eventually(lambda: made._client.snapshot.helper is Helper.ABSENT)
+    assert made._window is not None and made._window.isVisible()
+    made._window.close()
+    made._client.deleteLater()
+    made.deleteLater()
+
+
+def test_who_starts_it_sees_the_window_when_the_icon_is_away(
+    application: QApplication, session: QDBusConnection, settings: QSettings, helper: Any, eventually: Any
+) -> None:
+    settings.setValue("icon-always", False)
+    made = Applet(Client(), session, settings, greets=True)
+    eventually(lambda: made._window is not None and made._window.isVisible())
+    made.tray._patience.start(0)
+    eventually(lambda: not made.tray._patience.isActive())
+    assert made._window is not None
+    made._window.close()
+    helper.do("set", name="home", State="dialing")
+    eventually(made._window.isVisible)  # there is no tray to show the icon in
+    assert "shows no tray icons" in made._window._note.text()
+    made._window.close()
+    made._client.deleteLater()
+    made.deleteLater()
+
+
+def test_what_is_shown_goes_with_the_applet(helper: Any, ready: Applet, start: Any, eventually: Any) -> None:
+    server = start("notifications.py")
+    helper.do("set", name="home", State="dialing")
+    helper.do("set", name="home", State="failed", Reason="account-disabled")
+    [shown] = eventually(lambda: server.seen("shown"))
+    eventually(lambda: ready._notifier._shown[HOME].id)
+    ready.end()
+    [closed] = eventually(lambda: server.seen("call", member="CloseNotification"))
+    assert closed["body"] == [shown["id"]]
 
 
 def test_it_starts_again_for_a_late_tray_only_when_no_window_would_be_lost(

@@ -295,9 +295,10 @@ application.exec()
 
 def test_a_bus_that_dies_is_said_and_opened_anew(start: Any, tmp_path: Path, eventually: Any) -> None:
     # In a process of its own: libdbus remembers for ever where the bus was.
-    own = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/bus"}
+    address = f"unix:path={tmp_path}/bus"
+    own = {"DBUS_SYSTEM_BUS_ADDRESS": address}
     said = tmp_path / "said"
-    daemon = ["dbus-daemon", "--session", f"--address={own['DBUS_SYSTEM_BUS_ADDRESS']}", "--nofork", "--print-address=1"]
+    daemon = ["dbus-daemon", "--session", f"--address={address}", "--nofork", "--print-address=1"]
     processes: list[subprocess.Popen[str]] = []
 
     def bus() -> None:
@@ -308,7 +309,8 @@ def test_a_bus_that_dies_is_said_and_opened_anew(start: Any, tmp_path: Path, eve
     try:
         bus()
         with said.open("w") as output:
-            processes.insert(0, subprocess.Popen([sys.executable, "-c", FOLLOWS], env=os.environ | own, stdout=output))
+            client = subprocess.Popen([sys.executable, "-c", FOLLOWS], env=os.environ | own, stdout=output, text=True)
+        processes.insert(0, client)
         eventually(lambda: said.read_text().endswith("['up']\n"))
         processes[-1].kill()
         eventually(lambda: "The system bus cannot be reached.\n" in said.read_text())
