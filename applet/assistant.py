@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QCloseEvent
-from PyQt6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QDialog, QHBoxLayout, QMessageBox, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from cablecar.applet import labels, windowsize, words
 from cablecar.applet.account import Account
@@ -80,6 +80,7 @@ class Assistant(QDialog):
         self._all_faults = self._asked_to_go = False
         self._storing = self._calling = False
         self._was_there = False  # the link has been seen
+        self._is_done = False  # the link is up, and nothing is left but to finish
         self._not_taken_over = ""
         self._error: CallError | None = None
         offers = Offers(client, self)
@@ -205,6 +206,11 @@ class Assistant(QDialog):
         else:
             self.next_button.setText(_("&Finish") if is_up else _("&Try again"))
             self.next_button.setEnabled(is_up or (running and not busy))
+        if page is not self.attempt or not self.attempt.message.text:
+            self.next_button.setAccessibleDescription("")
+        was_done, self._is_done = self._is_done, page is self.attempt and is_up and not busy
+        if self._is_done and not was_done:
+            self.next_button.setFocus()
 
     def _providers_arrived(self, answer: object) -> None:
         self.providers.show_providers(Provider.parse_all(answer))
@@ -443,6 +449,8 @@ class Assistant(QDialog):
         link, lost = self._link, words.helper(snapshot)
         if link is not None and link.state == names.UP and self._pages.currentWidget() is self.account:
             self._turn_to(self.attempt)  # the helper has gone on trying, and there is nothing to mend
+        if link is not None and link.state == names.UP and (box := self.findChild(QMessageBox)) is not None:
+            box.reject()  # it asks about a link that does not work, and offers to remove it
         self._was_there = self._was_there or link is not None
         if link is not None and link.state in (names.DIALING, names.UP):
             self._error = None
@@ -461,7 +469,6 @@ class Assistant(QDialog):
             self.attempt.show_step("")
         elif link is not None and link.state == names.UP:
             self.attempt.show_step(names.UP)
-            self.next_button.setFocus()
         elif link is not None and link.state == names.DIALING:
             self.attempt.show_step(link.phase)
         elif self._calling:

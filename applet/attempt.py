@@ -104,6 +104,8 @@ class Attempt(QWidget):
         self.result.setText(_("You are on the Internet.") if now == names.UP else _("Please wait…"))
         self.result.show()
         self.message.say("")
+        for button in self._mends.values():
+            button.setAccessibleDescription("")
         self._offer((), in_trouble=False)
 
     def show_stored(self) -> None:

@@ -253,6 +253,39 @@ def test_the_helper_gets_through_by_itself(assistant: Assistant, forms: Any, eve
     eventually(lambda: is_connected(assistant))
 
 
+def test_the_question_about_a_link_that_does_not_work_ends_when_it_does(
+    assistant: Assistant, forms: Any, eventually: Any
+) -> None:
+    forms.do("plan", ends=["server-unreachable"])
+    fill_in(assistant)
+    eventually(lambda: assistant.attempt.mend_button.isVisible())
+    press(Qt.Key.Key_Escape)
+    eventually(lambda: question(assistant))
+    forms.do("set", name=GOLDEN, State="up", Reason="")
+    eventually(lambda: is_connected(assistant) and question(assistant) is None)
+    assert assistant.isVisible() and "RemoveLink" not in done(forms)
+
+
+def test_what_went_wrong_is_not_said_of_the_next_button(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    forms.do("plan", ends=["account-disabled", "up"])
+    fill_in(assistant)
+    eventually(lambda: "disabled" in assistant.next_button.accessibleDescription())
+    click(assistant.next_button)
+    eventually(lambda: is_connected(assistant))
+    assert not assistant.next_button.accessibleDescription()
+
+
+def test_a_link_that_is_up_takes_the_keyboard_once(assistant: Assistant, forms: Any, eventually: Any) -> None:
+    fill_in(assistant)
+    eventually(lambda: is_connected(assistant))
+    eventually(assistant.next_button.hasFocus)
+    assistant.attempt.show_remarks("What could not be taken over")
+    assistant.attempt.remarks.setFocus()
+    forms.do("set", name=GOLDEN, Since=5_000_000)
+    eventually(lambda: assistant._client.snapshot.links[0].since == 5)
+    assert assistant.attempt.remarks.hasFocus()
+
+
 def test_all_settings_of_the_link(assistant: Assistant, forms: Any, eventually: Any) -> None:
     forms.do("plan", ends=["encryption-required"])
     fill_in(assistant)
