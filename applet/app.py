@@ -96,7 +96,7 @@ class Applet(QObject):
         self._greets = greets
         self._stands_in = False  # the window is there because there is no tray
         self._noted = ""  # the topic of the window's note, if it has one
-        self._is_deaf = False  # to the tray that there is
+        self._is_due = False  # to start again
         # A suspended machine's time counts: the user's hour without a line was an hour.
         self._story = Story(lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
         self._menu = Menu(self._do, self._looked_at)
@@ -106,6 +106,7 @@ class Applet(QObject):
         self.tray.missing.connect(self._tray_missing)
         self.tray.found.connect(self._tray_found)
         self.tray.deaf.connect(self._start_again)
+        self._windows.outdated.connect(self._start_again)
         self._windows.all_closed.connect(self._start_again_if_due)
         self._notifier.acted.connect(self._notification_clicked)
         self._windows.stored.connect(self._password_stored)
@@ -114,6 +115,7 @@ class Applet(QObject):
         client.acted.connect(self._acted)
         client.answered.connect(self._story.answered)
         client.refused.connect(self._refused)
+        client.upgraded.connect(self._start_again)
         self._show(client.snapshot)
         client.start()
 
@@ -293,12 +295,12 @@ class Applet(QObject):
             self._window.hide()
 
     def _start_again(self) -> None:
-        """Start anew to be seen in a tray, but not under somebody's hands."""
-        self._is_deaf = True
+        """Start anew, to be seen in a tray or as the version that is installed, but not under somebody's hands."""
+        self._is_due = True
         self._start_again_if_due()
 
     def _start_again_if_due(self) -> None:
-        if self._is_deaf and not self._windows.are_open:
+        if self._is_due and not self._windows.are_open:
             QCoreApplication.exit(_START_AGAIN)
 
 
@@ -340,8 +342,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         del adaptor
     if status == _START_AGAIN:
         # Everything that we show is the helper's to tell; nothing is lost with this process.
-        log.log.info("starting again, to be seen in the tray that has appeared")
-        os.execv(sys.executable, sys.orig_argv)  # with the same options, -I above all
+        log.log.info("starting again, for a tray that has appeared or a version that was installed")
+        # With the same options, -I above all; but nobody is to be greeted.
+        os.execv(sys.executable, [*sys.orig_argv, *([] if options.autostart else ["--autostart"])])
     return status
 
 

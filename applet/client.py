@@ -53,6 +53,7 @@ class Client(QObject):
         acted: With the link's path, when something that a person has clicked is asked of it.
         answered: With the link's path, when that has ended well.
         refused: With the link's path and a CallError, when it has not.
+        upgraded: The helper has become another version, and so has the applet on the disk.
     """
 
     changed = pyqtSignal(object)
@@ -60,6 +61,7 @@ class Client(QObject):
     acted = pyqtSignal(str)
     answered = pyqtSignal(str)
     refused = pyqtSignal(str, object)
+    upgraded = pyqtSignal()
 
     def __init__(self, open_bus: Callable[[], QDBusConnection] = system_bus) -> None:
         super().__init__()
@@ -73,6 +75,7 @@ class Client(QObject):
         self._heard: dict[str, list[dict[str, object]]] = {}
         self._listing = False
         self._generation = 0
+        self._version = ""  # the helper's, as it was first heard
         self.snapshot = Snapshot()
 
     def start(self) -> None:
@@ -190,6 +193,14 @@ class Client(QObject):
         for path in listed:
             self._read_link(path)
         self._publish(Helper.RUNNING)
+        version = [names.MANAGER_INTERFACE, "Version"]
+        self.ask(names.MANAGER_PATH, PROPERTIES, "Get", version, "v", self._version_arrived)
+
+    def _version_arrived(self, result: list[Any] | CallError) -> None:
+        if not isinstance(result, CallError) and isinstance(result[0], str):
+            self._version = self._version or result[0]
+            if result[0] != self._version:
+                self.upgraded.emit()
 
     def _read_link(self, path: str) -> None:
         generation = self._generation

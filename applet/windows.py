@@ -3,7 +3,8 @@
 Their modules are loaded with the first of a kind: the icon alone needs none of them. What is in them is theirs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -12,6 +13,7 @@ from PyQt6.QtCore import QObject, QSettings, Qt, pyqtSignal
 from PyQt6.QtWidgets import QApplication, QWidget
 
 from cablecar.applet.client import Client
+from cablecar.applet.log import log
 from cablecar.applet.model import View
 
 if TYPE_CHECKING:
@@ -29,11 +31,13 @@ class Windows(QObject):
         stored: With the path of a link that has just got a new password.
         preferred: Something was chosen in the preferences.
         all_closed: The last one is gone.
+        outdated: The modules on the disk do not fit those that were loaded before.
     """
 
     stored = pyqtSignal(str)
     preferred = pyqtSignal()
     all_closed = pyqtSignal()
+    outdated = pyqtSignal()
 
     def __init__(self, client: Client, settings: QSettings) -> None:
         super().__init__()
@@ -51,7 +55,8 @@ class Windows(QObject):
             window.edits.connect(partial(self._edit_for, window))
             return window
 
-        self._show("assistant", make)
+        with self._loading():
+            self._show("assistant", make)
 
     def preferences(self) -> None:
         """Show the preferences."""
@@ -63,21 +68,23 @@ class Windows(QObject):
             window.changed.connect(self.preferred)
             return window
 
-        self._show("preferences", make)
+        with self._loading():
+            self._show("preferences", make)
 
     def show(self, view: View, path: str) -> None:
         """Show a window about a link."""
-        match view:
-            case View.STATUS:
-                self._status(path)
-            case View.LOG:
-                self._status(path).show_log()
-            case View.DIAGNOSIS:
-                self._show(f"diagnosis {path}", partial(self._diagnosis, path))
-            case View.SETTINGS:
-                self._edit(path)
-            case View.PASSWORD:
-                self._show(f"password {path}", partial(self._password, path))
+        with self._loading():
+            match view:
+                case View.STATUS:
+                    self._status(path)
+                case View.LOG:
+                    self._status(path).show_log()
+                case View.DIAGNOSIS:
+                    self._show(f"diagnosis {path}", partial(self._diagnosis, path))
+                case View.SETTINGS:
+                    self._edit(path)
+                case View.PASSWORD:
+                    self._show(f"password {path}", partial(self._password, path))
 
     def shows(self, path: str) -> bool:
         """Whether the window in front tells by itself what becomes of a click about that link."""
@@ -98,6 +105,14 @@ class Windows(QObject):
         """Have all of them gone, whatever they have to ask."""
         for window in list(self._open.values()):
             sip.delete(window)
+
+    @contextmanager
+    def _loading(self) -> Iterator[None]:
+        try:
+            yield
+        except ImportError:
+            log.exception("cannot load a window; has Cablecar been upgraded?")
+            self.outdated.emit()
 
     def _status(self, path: str) -> "StatusWindow":
         from cablecar.applet.status import StatusWindow
@@ -121,7 +136,8 @@ class Windows(QObject):
         return self._show(f"editor {path}", partial(Editor, self._client, path))
 
     def _edit_for(self, assistant: "Assistant", path: str) -> None:
-        self._edit(path).finished.connect(assistant.read_back)
+        with self._loading():
+            self._edit(path).finished.connect(assistant.read_back)
 
     def _password(self, path: str) -> QWidget:
         from cablecar.applet.password import PasswordDialog

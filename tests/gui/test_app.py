@@ -504,6 +504,57 @@ def test_it_starts_again_for_a_late_tray_only_when_no_window_would_be_lost(
     eventually(lambda: ended == [app._START_AGAIN])
 
 
+@pytest.mark.parametrize(("version", "ends"), [("0.1.0", []), ("0.2.0", [app._START_AGAIN])])
+def test_it_starts_again_as_the_version_of_a_new_helper(
+    helper: Any, ready: Applet, start: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch,
+    version: str, ends: list[int],
+) -> None:  # fmt: skip
+    ended: list[int] = []
+    monkeypatch.setattr(QCoreApplication, "exit", ended.append)
+    eventually(lambda: ready._client._version == "0.1.0")
+    helper.stop()
+    eventually(lambda: ready._client.snapshot.helper is Helper.GONE)
+    again = start("helper.py", "--version", version)
+    again.do("add", name="home", State="up")
+    eventually(lambda: again.seen("call", member="Get"))
+    answered: list[str] = []
+    ready._client.answered.connect(answered.append)
+    ready._client.act(HOME, Verb.CONNECT)
+    eventually(lambda: answered)  # after what was asked before
+    assert ended == ends
+
+
+def test_it_starts_again_when_a_window_cannot_be_loaded(
+    ready: Applet, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(QCoreApplication, "exit", ended.append)
+    for text, module in (("Add a link…", "assistant"), ("Settings…", "editor"), ("Preferences…", "preferences")):
+        monkeypatch.setitem(sys.modules, f"cablecar.applet.{module}", None)  # fails to be imported
+        choose(ready, text)
+        assert opened(ready) == []
+        assert ended.pop() == app._START_AGAIN
+
+
+def test_who_is_started_again_greets_nobody(buses: None, tmp_path: Path) -> None:
+    code = (
+        "import os; from PyQt6.QtCore import QTimer; from cablecar.applet import app\n"
+        "os.execv = lambda path, arguments: print(arguments)\n"
+        "make = app._application\n"
+        "def application():\n"
+        "    made = make()\n"
+        "    QTimer.singleShot(0, lambda: made.exit(app._START_AGAIN))\n"
+        "    return made\n"
+        "app._application = application\n"
+        "app.main([])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"XDG_CONFIG_HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.rstrip().endswith(", '--autostart']"), done.stderr
+
+
 def test_only_the_window_about_a_link_tells_what_became_of_a_click_on_it(
     ready: Applet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,7 +143,7 @@ def test_odd_signals_are_ignored(
     helper.do("set", name="home", State="up")
     eventually(lambda: state(running) == "up")
     assert len(heard.snapshots) == 1
-    assert [call["member"] for call in helper.seen("call")] == ["ListLinks", "GetAll"]  # what the start asks
+    assert [call["member"] for call in helper.seen("call")] == ["ListLinks", "GetAll", "Get"]  # what the start asks
 
 
 @pytest.mark.parametrize("unicast", [False, True])

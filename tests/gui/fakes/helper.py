@@ -17,12 +17,13 @@ PREFIX = "/org/cablecar1/link/"
 
 
 class FakeHelper(Peer):
-    def __init__(self) -> None:
+    def __init__(self, version: str = "0.1.0") -> None:
         super().__init__(BusType.SYSTEM)
         self.links: dict[str, dict[str, Any]] = {}
         self.outcomes: dict[str, Any] = {}
         self.listing: tuple[str, list[Any]] | None = None
         self.waiting: list[Message] = []
+        self.version = version
         self.commands |= {
             "add": self.add,
             "remove": self.remove,
@@ -83,6 +84,8 @@ class FakeHelper(Peer):
             links = [[name, PREFIX + name, str(self.links[name]["State"])] for name in sorted(self.links)]
             signature, body = self.listing or ("a(sos)", [links])
             return Message.new_method_return(message, signature, body)
+        if (message.member, message.body) == ("Get", [MANAGER, "Version"]):
+            return Message.new_method_return(message, "v", [variant(self.version)])
         name = message.path.removeprefix(PREFIX)
         if name not in self.links:
             return Message.new_error(message, "org.freedesktop.DBus.Error.UnknownObject", "no such link")
@@ -95,8 +98,9 @@ class FakeHelper(Peer):
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--no-name", action="store_true", help="an impostor: do not own the bus name")
+    parser.add_argument("--version", default="0.1.0")
     options = parser.parse_args()
-    helper = FakeHelper()
+    helper = FakeHelper(options.version)
     await helper.run(None if options.no_name else "org.cablecar1", helper.answer)
 
 
