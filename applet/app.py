@@ -30,7 +30,7 @@ from cablecar.applet.notify import Notifier
 from cablecar.applet.story import Kind, Notice, Over, Story, Urgency
 from cablecar.applet.tray import Tray
 from cablecar.applet.windows import Windows
-from cablecar.applet.wire import slot
+from cablecar.applet.wire import slot, to_wire
 from cablecar.helper import names
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ APPLICATION_INTERFACE: Final = "org.freedesktop.Application"
 # Topics of what is told beside those of the links.
 _HELPER: Final = "helper"
 _TRAY: Final = "tray"
+
+_TOKEN: Final = "activation-token"
+_TOKEN_VARIABLE: Final = "XDG_ACTIVATION_TOKEN"
 
 _START_AGAIN: Final = -1  # the event loop's answer, and nobody's exit status
 
@@ -108,6 +111,7 @@ class Applet(QObject):
         self.tray.deaf.connect(self._start_again)
         self._windows.outdated.connect(self._start_again)
         self._windows.all_closed.connect(self._start_again_if_due)
+        self._notifier.permitted.connect(_use_token)
         self._notifier.acted.connect(self._notification_clicked)
         self._windows.stored.connect(self._password_stored)
         self._windows.preferred.connect(self._show_icon)
@@ -313,8 +317,10 @@ class _Application(QDBusAbstractAdaptor):
         self._applet = applet
 
     @slot("QVariantMap")
-    def Activate(self, _platform_data: object) -> None:
+    def Activate(self, platform_data: object) -> None:
         """Show the window."""
+        if isinstance(platform_data, dict):
+            _use_token(platform_data.get(_TOKEN))
         self._applet.show_window()
 
 
@@ -386,12 +392,19 @@ def _never_restart(manager: QSessionManager) -> None:
 def _activate_first(session: QDBusConnection) -> int:
     """Ask the instance that runs already to show itself."""
     message = QDBusMessage.createMethodCall(APP_NAME, APP_PATH, APPLICATION_INTERFACE, "Activate")
-    message.setArguments([{}])
+    token = os.environ.get(_TOKEN_VARIABLE, "")
+    message.setArguments([{_TOKEN: to_wire(token)} if token.isascii() and token else {}])
     reply = session.call(message, timeout=5000)
     if reply.type() == QDBusMessage.MessageType.ErrorMessage:
         log.log.error("the applet that runs already does not answer: %s", reply.errorName())
         return 1
     return 0
+
+
+def _use_token(token: object) -> None:
+    """Have Qt show by it, under Wayland, that the next window comes to the front because somebody has asked for it."""
+    if isinstance(token, str) and token.isascii() and token and "\0" not in token:
+        os.environ[_TOKEN_VARIABLE] = token  # where Qt looks when it activates a window, and takes it away
 
 
 class _quit_on_signals(AbstractContextManager[None]):

@@ -43,9 +43,11 @@ class Notifier(QObject):
 
     Signals:
         acted: With a notice's topic and what its button does, when that was pressed.
+        permitted: With a token by which the window that a button opens may come to the front, before `acted`.
     """
 
     acted = pyqtSignal(str, object)
+    permitted = pyqtSignal(str)
 
     def __init__(self, bus: QDBusConnection, fallback: Callable[[Notice], None], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -78,7 +80,11 @@ class Notifier(QObject):
             self.close(topic)
 
     def _subscribe(self) -> None:
-        for member, method in (("ActionInvoked", self._on_action), ("NotificationClosed", self._on_closed)):
+        for member, method in (
+            ("ActivationToken", self._on_token),
+            ("ActionInvoked", self._on_action),
+            ("NotificationClosed", self._on_closed),
+        ):
             if not self._bus.connect(SERVICE, PATH, SERVICE, member, method):
                 log.error("cannot subscribe to %s.%s", SERVICE, member)
         watch = QDBusServiceWatcher.WatchModeFlag.WatchForOwnerChange
@@ -165,6 +171,12 @@ class Notifier(QObject):
             ]
         )
         return message
+
+    @slot(QDBusMessage)
+    def _on_token(self, message: QDBusMessage) -> None:
+        body = arguments(message, "us")
+        if body is not None and body[0] in [shown.id for shown in self._shown.values() if shown.id]:
+            self.permitted.emit(body[1])
 
     @slot(QDBusMessage)
     def _on_action(self, message: QDBusMessage) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from PyQt6.QtCore import QCoreApplication, QSettings
-from PyQt6.QtDBus import QDBusConnection
+from PyQt6.QtDBus import QDBusConnection, QDBusMessage
 from PyQt6.QtWidgets import QApplication, QLabel, QPushButton, QSystemTrayIcon
 
 from cablecar.applet import app
@@ -623,6 +623,43 @@ def test_one_instance_and_the_second_start_shows_the_window(
     first.terminate()
     assert first.wait(5) == 0
     assert "ERROR" not in first.stdout.read()
+
+
+def test_a_second_start_hands_on_its_leave_to_come_to_the_front(ready: Applet, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Any] = []
+
+    class Session:
+        def call(self, message: QDBusMessage, timeout: int) -> QDBusMessage:
+            sent.extend(message.arguments())
+            return QDBusMessage()
+
+    session: Any = Session()
+    monkeypatch.setenv("XDG_ACTIVATION_TOKEN", "kwin-1")
+    assert app._activate_first(session) == 0
+    monkeypatch.delenv("XDG_ACTIVATION_TOKEN")
+    assert app._activate_first(session) == 0
+    assert sent == [{"activation-token": "kwin-1"}, {}]
+    adaptor = app._Application(ready)
+    adaptor.Activate({"activation-token": ["of another type"]})
+    assert "XDG_ACTIVATION_TOKEN" not in os.environ
+    adaptor.Activate(sent[0])
+    assert os.environ["XDG_ACTIVATION_TOKEN"] == "kwin-1"
+
+
+def test_the_window_of_a_notification_may_come_to_the_front(
+    helper: Any, ready: Applet, start: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_ACTIVATION_TOKEN", "")
+    server = start("notifications.py")
+    helper.do("set", name="home", State="up")
+    helper.do("set", name="home", State="waiting", Reason="hangup")
+    [shown] = eventually(lambda: server.seen("shown"))
+    eventually(lambda: ready._notifier._shown[HOME].id)
+    server.do("permit", id=shown["id"], token="kwin-2")
+    server.do("permit", id=shown["id"] + 1, token="another's")
+    server.do("press", id=shown["id"], key="log")
+    eventually(lambda: opened(ready) == [f"status {HOME}"])
+    assert os.environ["XDG_ACTIVATION_TOKEN"] == "kwin-2"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -18,7 +18,10 @@ class FakeServer(Peer):
         self.capabilities = capabilities
         self.slow = slow
         self.last = 0
-        self.commands |= {"press": self.press, "close": self.close}
+        self.commands |= {"permit": self.permit, "press": self.press, "close": self.close}
+
+    def permit(self, id: int, token: str) -> None:
+        self.emit(PATH, NAME, "ActivationToken", "us", [id, token])
 
     def press(self, id: int, key: str) -> None:
         self.emit(PATH, NAME, "ActionInvoked", "us", [id, key])
