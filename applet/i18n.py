@@ -13,7 +13,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -49,6 +49,7 @@ _RIGHT_TO_LEFT: Final = LANGUAGE in ("ar", "fa", "he", "ur", "yi")
 _MARK: Final = "\N{RIGHT-TO-LEFT MARK}"
 _ISOLATE, _END_OF_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 _HELPER: Final = "helper"  # the context of the helper's sentences
+_DEEPEST: Final = 6  # what is filled in may be a sentence, with a sentence filled in
 _PLACEHOLDER: Final = re.compile(r"{([a-z_]+)}")
 _CHOICE: Final = re.compile(r"[\w-]+(?: or [\w-]+)+", re.ASCII)  # of a setting's values
 # Where a name begins or ends in a sign that belongs to no script, and would go to its other side: `mtu-`, /etc, @C012.
@@ -72,27 +73,30 @@ def said(text: str) -> str:
     return text if translated is None else _directed(translated)
 
 
-def _recognized(text: str) -> str | None:
+@lru_cache(maxsize=1024)  # the same part is met in several ways, and so is each part of it
+def _recognized(text: str, deep: int = 0) -> str | None:
+    if deep > _DEEPEST:
+        return None
     # What is filled in seldom has a full stop; a reason or an error may be.
-    return _sentence(text) or _sentences(text) or _of_a_form(text, several=True)
+    return _sentence(text, deep) or _sentences(text, deep) or _of_a_form(text, deep, several=True)
 
 
-def _sentence(text: str) -> str | None:
+def _sentence(text: str, deep: int) -> str | None:
     translated = _catalogue.pgettext(_HELPER, text)
-    return translated if translated != text else _of_a_form(text)
+    return translated if translated != text else _of_a_form(text, deep)
 
 
-def _sentences(text: str) -> str | None:
+def _sentences(text: str, deep: int) -> str | None:
     for end in (match.end() for match in re.finditer(r"[.?] ", text)):
-        if (first := _sentence(text[: end - 1])) and (others := _recognized(text[end:])):
+        if (first := _sentence(text[: end - 1], deep)) and (others := _recognized(text[end:], deep)):
             return f"{first} {others}"
     return None
 
 
-def _of_a_form(text: str, *, several: bool = False) -> str | None:
+def _of_a_form(text: str, deep: int, *, several: bool = False) -> str | None:
     for form, translation, is_frame in _forms():
         if (match := form.fullmatch(text)) and (several or not any(". " in value for value in match.groups())):
-            known = {name: _recognized(value) or _choice(value) for name, value in match.groupdict().items()}
+            known = {name: _recognized(value, deep + 1) or _choice(value) for name, value in match.groupdict().items()}
             if is_frame and not any(known.values()):
                 continue
             values = {name: known[name] or _isolated(value) for name, value in match.groupdict().items()}

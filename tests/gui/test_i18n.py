@@ -164,6 +164,24 @@ def test_what_the_helper_says_is_translated(installed: Path) -> None:
     assert [json.loads(line) for line in english] == texts
 
 
+@pytest.mark.parametrize("language", ["he", "ru"])
+@pytest.mark.parametrize("part", ["a: ", "a: b. ", "a, line 3: ", "The server is a: b. "])
+def test_what_has_many_parts_is_not_looked_at_for_ever(installed: Path, language: str, part: str) -> None:
+    program = f"""
+from cablecar.applet import i18n
+calls, look = 0, i18n._of_a_form
+def counted(*text, **options):
+    global calls
+    calls += 1
+    assert calls < 20000
+    return look(*text, **options)
+i18n._of_a_form = counted
+i18n.said(({part!r} * 195 + "b")[:600])
+print(i18n.said("a: b: The link is up.") != "a: b: The link is up.")
+"""
+    assert run(installed, {"LANGUAGE": language}, program) == ["True"]
+
+
 def test_what_is_filled_in_keeps_its_direction(installed: Path) -> None:
     program = "from cablecar.applet.i18n import said\nprint(ascii(said('The server is 203.0.113.7.')))"
     assert "\\u2068203.0.113.7\\u2069." in run(installed, {"LANGUAGE": "he"}, program)[0]
