@@ -1,6 +1,7 @@
 """Amounts and times as the user's country writes them."""
 
 import html
+import re
 from typing import Final
 
 from PyQt6.QtCore import QDateTime, QLocale, Qt, QTime
@@ -11,6 +12,7 @@ from cablecar.applet.i18n import _
 # Of our own: the system's word for bytes comes without the forms that go with numbers.
 _UNITS: Final = (_("{number} B"), _("{number} kB"), _("{number} MB"), _("{number} GB"), _("{number} TB"))
 _SHORT: Final = QLocale.FormatType.ShortFormat
+_ZONE: Final = re.compile(r",? ?[(\[]?(?<![\w'])t{1,4}(?![\w'])[)\]]?")  # of a long time: `14:05:09 (CET)`
 
 
 def size(amount: float) -> str:
@@ -35,7 +37,9 @@ def percent(part: float) -> str:
 
 def clock(seconds: float) -> str:
     """Say the time of day, with the seconds."""
-    return QLocale().toString(_moment(seconds).time(), _minutes().replace("mm", "mm:ss"))
+    # Not of the short format: what stands before the seconds, and behind them, is another thing in each country.
+    long = QLocale().timeFormat(QLocale.FormatType.LongFormat)
+    return QLocale().toString(_moment(seconds).time(), _ZONE.sub("", long).strip())
 
 
 def hour_and_minute(time: QTime) -> str:

@@ -1,6 +1,7 @@
 """Amounts and times by locale, and in a line from right to left."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from PyQt6.QtCore import QLocale, Qt, QTime
@@ -53,6 +54,34 @@ def test_numbers_and_times_follow_the_country() -> None:
 def test_only_the_whole_is_a_hundred_per_cent(part: float, said: str) -> None:
     QLocale.setDefault(QLocale.c())
     assert figures.percent(part) == said
+
+
+@pytest.mark.parametrize(
+    ("locale", "said"),
+    [
+        ("C", "22:13:35"),
+        ("en_GB", "22:13:35"),
+        ("he_IL", "22:13:35"),
+        ("da_DK", "22.13.35"),
+        ("fr_CA", "22 h 13 min 35 s"),
+        ("yo_NG", "22:13:35"),
+        ("cs_CZ", "22:13:35"),
+        ("ca_ES", "22:13:35"),
+        ("zh_CN", "22:13:35"),
+    ],
+)
+def test_seconds_are_written_as_the_country_does(locale: str, said: str) -> None:
+    QLocale.setDefault(QLocale(locale))
+    assert figures.clock(datetime(2026, 11, 22, 22, 13, 35).timestamp()) == said
+
+
+def test_each_country_has_the_seconds_and_no_more_on_its_clock() -> None:
+    languages = (QLocale.Language.AnyLanguage, QLocale.Script.AnyScript, QLocale.Country.AnyCountry)
+    for locale in QLocale.matchingLocales(*languages):
+        QLocale.setDefault(locale)
+        said = figures.clock(datetime(2026, 11, 22, 22, 13, 35).timestamp())
+        assert locale.toString(35) in said, (locale.name(), said)
+        assert said == said.strip(" ,()[]\N{NARROW NO-BREAK SPACE}"), (locale.name(), said)
 
 
 class OldQt(QLocale):
