@@ -191,14 +191,13 @@ class Editor(QDialog):
         self._enable()
 
     def _settings_arrived(self, answer: object) -> None:
+        typed = {*self._changes(), *self._filled}  # while the answer was on its way
         loaded, self._loaded = parse_settings(answer), {}
         if not self._was_refused:  # else what was typed stays, to be tried again
-            self._filled = {}
             for key, field in self.fields.items():
-                if key in loaded:
+                if key in loaded and key not in typed:
                     field.set_value(loaded[key])
                     field.touched = False
-            self._clear_secrets()
             if not self._is_lost:
                 self._note.say("")
         self._loaded = loaded
@@ -244,6 +243,7 @@ class Editor(QDialog):
         if not field.touched:
             return
         if field.value() == self._loaded.get("provider"):
+            self._filled = {}
             for key in _FILLED:
                 if key in self._loaded:  # else it is none of an older helper's
                     self.fields[key].set_value(self._loaded[key])
@@ -383,13 +383,15 @@ class Editor(QDialog):
         self._note.say(not_stored if words.is_declined(error) else words.error(error))
         self._was_refused = True
         self._reading.ask()  # a part may have been stored
-        self.show()
 
     def _saved(self, changed: set[str]) -> None:
-        self._set_saving(False)
         self._was_refused = False
         self._clear_secrets()
-        self._loaded |= {key: self.fields[key].value() for key in changed - SECRETS.keys()}
+        self._filled = {}
+        self._loaded |= self._values()
+        for field in self.fields.values():
+            field.touched = False
+        self._set_saving(False)
         self._reading.ask()  # the helper may have filled something in
         self._said.setText(_("Saved."))
         self._said.show()

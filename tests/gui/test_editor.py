@@ -139,6 +139,51 @@ def test_what_concerns_several_settings_is_told(editor: Editor, eventually: Any)
     eventually(lambda: not editor.fields["encryption"].error)
 
 
+def test_what_is_typed_while_the_stored_settings_are_read_again_stays(
+    editor: Editor, forms: Any, eventually: Any
+) -> None:
+    before = len(forms.seen("call", member="Settings"))
+    forms.do("outcome", member="Settings", hang=True)
+    type_into(edit(editor, "user"), "other")
+    click(editor, "Save")
+    eventually(lambda: len(forms.seen("call", member="Settings")) > before)
+    assert not button(editor, "Save").isEnabled()
+    type_into(edit(editor, "title"), "Work")
+    type_into(edit(editor, "password"), "s3cret")
+    box = choice(editor, "protocol").box
+    box.setCurrentIndex(box.findData("pppoe"))
+    assert editor.fields["server"].value() == ""
+    forms.do("change", name="home", mtu=1300)
+    forms.do("release")
+    eventually(lambda: editor.fields["mtu"].value() == 1300)
+    shown = {key: editor.fields[key].value() for key in ("title", "password", "protocol", "server", "user")}
+    assert shown == {"title": "Work", "password": "s3cret", "protocol": "pppoe", "server": "", "user": "other"}
+    click(editor, "Save")
+    eventually(lambda: [member for member, _body in calls(forms)] == ["Update", "Update", "SetPassword"])
+    eventually(lambda: not button(editor, "Save").isEnabled())
+    stored = forms.do("stored", name="home")
+    assert (stored["title"], stored["protocol"], stored["mtu"]) == ("Work", "pppoe", 1300)
+
+
+def test_a_provider_chosen_while_the_stored_settings_are_read_again_stays(
+    editor: Editor, forms: Any, eventually: Any
+) -> None:
+    before = len(forms.seen("call", member="Settings"))
+    forms.do("outcome", member="Settings", hang=True)
+    type_into(edit(editor, "user"), "other")
+    click(editor, "Save")
+    eventually(lambda: len(forms.seen("call", member="Settings")) > before)
+    box = choice(editor, "provider").box
+    box.setCurrentIndex(box.findData("il_barak"))
+    forms.do("change", name="home", title="Work")
+    forms.do("release")
+    eventually(lambda: editor.fields["title"].value() == "Work")
+    assert (editor.fields["server"].value(), editor.fields["mtu"].value()) == ("pns.barak.net.il", 0)
+    click(editor, "Save")
+    eventually(lambda: forms.do("stored", name="home")["provider"] == "il_barak")
+    eventually(lambda: editor.fields["mtu"].value() == 1380)
+
+
 def test_password_alone(editor: Editor, forms: Any, eventually: Any) -> None:
     type_into(edit(editor, "password"), "s3cret")
     assert edit(editor, "password").echoMode() is QLineEdit.EchoMode.Password

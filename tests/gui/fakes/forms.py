@@ -58,6 +58,7 @@ class FakeForms(FakeHelper):
         self.commands |= {
             "link": self.link,
             "stored": self.stored,
+            "change": self.change,
             "offer_peers": self.offer_peers,
             "answer_by_pppoe": self.answer_by_pppoe,
             "plan": self.plan,
@@ -75,6 +76,10 @@ class FakeForms(FakeHelper):
         if name not in self.settings:
             return {}
         return self.settings[name].as_dict() | {"password": self.passwords.get(name)}
+
+    def change(self, name: str, **values: Any) -> None:
+        """Have other settings, as when somebody else has changed them."""
+        self.settings[name] = settings.parse(settings.merge(self.settings[name], values, self.presets))
 
     def offer_peers(self, peers: list[str]) -> None:
         self.peers = peers
