@@ -28,6 +28,8 @@ _IN_DOUBT: Final[tuple[dict[str, Any], ...]] = (
 class Reading(QObject):
     """A question that is asked until it is answered: at once, and again when the helper has come back.
 
+    Somebody may have clicked for the first; to ask again is nobody's wish, and brings up no window for a password.
+
     Signals:
         answered: With the answer's first argument.
         refused: With a CallError.
@@ -56,14 +58,14 @@ class Reading(QObject):
         self._is_answered = False
         self._values = values
         self._running = self._client.snapshot.helper is Helper.RUNNING
-        self._ask()
+        self._ask(clicked=self._clicked)
 
     def _helper_changed(self, snapshot: Snapshot) -> None:
         came, self._running = not self._running, snapshot.helper is Helper.RUNNING
         if came and self._running and not self._is_answered:
-            self._ask()
+            self._ask(clicked=False)
 
-    def _ask(self) -> None:
+    def _ask(self, *, clicked: bool) -> None:
         if self._pending or not self._running:
             return
         self._pending = True
@@ -77,9 +79,7 @@ class Reading(QObject):
                 self.answered.emit(result[0])
 
         interface = names.MANAGER_INTERFACE if self._path == names.MANAGER_PATH else names.LINK_INTERFACE
-        self._client.ask(
-            self._path, interface, self._member, self._values, self._signature, done, clicked=self._clicked
-        )
+        self._client.ask(self._path, interface, self._member, self._values, self._signature, done, clicked=clicked)
 
 
 class Checker(QObject):

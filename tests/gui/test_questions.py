@@ -21,10 +21,12 @@ class Told(QObject):
         super().__init__()
         self.snapshot = Snapshot(Helper.RUNNING)
         self.asked: list[tuple[str, Any, Callable[[Any], None]]] = []
+        self.clicked: list[bool] = []
 
     def ask(self, *call: Any, clicked: bool = False) -> None:
         _path, _interface, member, values, _signature, done = call
         self.asked.append((member, values, done))
+        self.clicked.append(clicked)
 
     def become(self, helper: Helper) -> None:
         self.snapshot = Snapshot(helper)
@@ -117,6 +119,17 @@ def test_a_reading_waits_for_the_helper_and_asks_until_it_is_answered(told: Told
     assert (answers, len(told.asked)) == (["good"], 2)
     reading.ask()
     assert len(told.asked) == 3
+
+
+def test_a_reading_is_a_click_only_when_somebody_asks(told: Told) -> None:
+    reading = Reading(client(told), "/org/cablecar1/link/home", "Settings", "a{sv}", told, clicked=True)
+    reading.ask()
+    told.asked[0][2](BAD_REPLY)
+    told.become(Helper.GONE)
+    told.become(Helper.RUNNING)
+    told.asked[1][2](BAD_REPLY)
+    reading.ask()
+    assert told.clicked == [True, False, True]
 
 
 def test_what_a_version_offers_is_learned(told: Told) -> None:
