@@ -347,9 +347,10 @@ class Editor(QDialog):
             self.go_to(wrong)
             return
         changes = self._changes()
+        values = variant_dict(changes)  # before the form is locked, for it may raise
         self._set_saving(True)
         if changes:
-            self._ask("Update", variant_dict(changes), _NOTHING_STORED, lambda: self._save_secrets({*changes}))
+            self._ask("Update", values, _NOTHING_STORED, lambda: self._save_secrets({*changes}))
         else:
             self._save_secrets(set())
 

@@ -91,6 +91,16 @@ def question(
     box.open()
 
 
+def sendable(text: str) -> str:
+    """Return a text that somebody has typed or pasted, without what no message can carry."""
+    return text.replace("\0", "").encode(errors="ignore").decode()
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a list, with spaces, commas or semicolons between them."""
+    return sendable(text).replace(",", " ").replace(";", " ").split()
+
+
 class Message(QWidget):
     """A sentence with the sign of a warning before it; takes no room while there is none."""
 
@@ -247,8 +257,8 @@ class TextField(Field):
             self.edit.setText(text)
 
     def value(self) -> str:
-        """Return the text, without what no message can carry."""
-        return self.edit.text().replace("\0", "").encode(errors="ignore").decode()
+        """Return the text."""
+        return sendable(self.edit.text())
 
     def set_value(self, value: Any) -> None:
         """Show a text."""
@@ -477,7 +487,7 @@ class ChoiceField(Field):
     def value(self) -> str | bool | list[str]:
         """Return the value, or the list in its place."""
         data = self.box.currentData()
-        return data if isinstance(data, str | bool) else self.edit.text().replace(",", " ").replace(";", " ").split()
+        return data if isinstance(data, str | bool) else words_of(self.edit.text())
 
     def set_value(self, value: Any) -> None:
         """Show a value, or a list."""
@@ -549,7 +559,7 @@ class ListField(Field):
 
     def value(self) -> list[str]:
         """Return the words."""
-        return self.edit.text().replace(",", " ").replace(";", " ").split()
+        return words_of(self.edit.text())
 
     def set_value(self, value: Any) -> None:
         """Show the words."""

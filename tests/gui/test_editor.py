@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QApplication, QLabel, QLineEdit, QMessageBox, QPushB
 
 from cablecar.applet.client import Client
 from cablecar.applet.editor import Editor
-from cablecar.applet.fields import ChoiceField, SomeField, TextField
+from cablecar.applet.fields import ChoiceField, ListField, SomeField, TextField
 from cablecar.applet.mnemonics import bare
 from cablecar.applet.model import Helper
 
@@ -266,6 +266,27 @@ def test_networks_in_the_place_of_everything(editor: Editor, forms: Any, eventua
     eventually(lambda: not field.error)
     click(editor, "Save")
     eventually(lambda: forms.do("stored", name="home").get("route") == ["198.51.100.0/24", "203.0.113.0/24"])
+
+
+def test_what_no_message_can_carry_is_left_out(editor: Editor, forms: Any, eventually: Any) -> None:
+    share, route = editor.fields["share"], choice(editor, "route")
+    assert isinstance(share, ListField)
+    share.edit.setText("eth\0001, eth2\ud800")
+    route.box.setCurrentIndex(route.box.count() - 1)
+    route.edit.setText("198.51.100.0/24\0")
+    route.edit.textEdited.emit(route.edit.text())
+    click(editor, "Save")
+    eventually(lambda: "Saved." in said(editor))
+    stored = forms.do("stored", name="home")
+    assert (stored["share"], stored["route"]) == (["eth1", "eth2"], ["198.51.100.0/24"])
+
+
+def test_a_value_that_cannot_be_sent_does_not_lock_the_form(editor: Editor, monkeypatch: pytest.MonkeyPatch) -> None:
+    type_into(edit(editor, "user"), "other")
+    monkeypatch.setattr(editor.fields["user"], "value", lambda: "\0")
+    with pytest.raises(TypeError):
+        editor._save()
+    assert edit(editor, "user").isEnabled()
 
 
 @pytest.mark.parametrize(
