@@ -377,10 +377,19 @@ class StatusWindow(QDialog):
         self._set_timer()
 
     def changeEvent(self, event: QEvent | None) -> None:
-        """Stop while minimised."""
+        """Stop while minimised; who comes back to the window may have come back to the screen, and be allowed again."""
         super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.WindowStateChange:
+        if event is None:
+            return
+        if event.type() == QEvent.Type.WindowStateChange:
             self._refresh()
+        elif event.type() == QEvent.Type.ActivationChange and self.isActiveWindow():
+            self._knock()
+
+    def _knock(self) -> None:
+        """Ask once for the details where nothing else asks any more, and bring up no window for a password."""
+        if self._barred() and self._is_seen() and self._askable() and "Details" not in self._asked:
+            self._ask("Details")
 
 
 _MEMBERS: Final[dict[str, tuple[tuple[int, ...], str]]] = {

@@ -420,6 +420,28 @@ def test_who_may_not_see_the_details_can_ask(window: StatusWindow, fake: Any, ev
     eventually(lambda: "needs a password" not in said(window))
 
 
+def test_who_comes_back_to_the_window_and_is_allowed_again_sees_the_details(
+    window: StatusWindow, fake: Any, eventually: Any
+) -> None:
+    other = QWidget()
+    other.show()
+    fake.do("outcome", member="Details", error="org.cablecar1.Error.NotAuthorizedCanObtain", text="no")
+    eventually(lambda: not button(window, "Ask for permission").isHidden())
+    other.activateWindow()
+    eventually(lambda: not window.isActiveWindow())
+    before = asked(fake, "Details")
+    window.activateWindow()
+    eventually(lambda: window.isActiveWindow() and asked(fake, "Details") == before + 1)
+    assert not button(window, "Ask for permission").isHidden() and timers(window) == 0
+    other.activateWindow()
+    eventually(lambda: not window.isActiveWindow())
+    fake.do("outcome", member="Details")
+    window.activateWindow()
+    eventually(lambda: button(window, "Ask for permission").isHidden() and timers(window) == 1)
+    assert not fake.seen("call", member="Details", interactive=True)
+    other.deleteLater()
+
+
 def test_hostile_answers_are_only_text(window: StatusWindow, fake: Any, eventually: Any) -> None:
     evil = "<img src='x'>\x1b[2J\u202eevil"
     fake.do("say", member="Details", what={"server": evil, "user": evil, "<h1>key</h1>": evil, "dns": [evil] * 500})
