@@ -88,12 +88,28 @@ class LogView(QTextEdit):
         bar = self.verticalScrollBar()
         assert bar is not None
         at_end, place = bar.value() >= bar.maximum() - 2, bar.value()
-        if lines[: len(self._lines)] != self._lines:
-            self.clear()
-            self._lines = ()
-        self._append(lines[len(self._lines) :])
+        gone = next(n for n in range(len(self._lines) + 1) if lines[: len(self._lines) - n] == self._lines[n:])
+        place -= self._drop(gone)
+        self._append(lines[len(self._lines) - gone :])
         self._lines = lines
         bar.setValue(bar.maximum() if at_end else place)
+
+    def _drop(self, count: int) -> int:
+        """Take away the oldest lines, and return how high they were; all else stays selected as it is."""
+        document = self.document()
+        assert document is not None
+        first = document.findBlockByNumber(sum(2 if explain(line) else 1 for line in self._lines[:count]))
+        if not first.isValid():
+            self.clear()
+            return 0
+        layout = document.documentLayout()
+        assert layout is not None
+        top = layout.blockBoundingRect(document.firstBlock()).top()
+        height = layout.blockBoundingRect(first).top() - top
+        cursor = QTextCursor(document)
+        cursor.setPosition(first.position(), QTextCursor.MoveMode.KeepAnchor)
+        cursor.removeSelectedText()
+        return round(height)
 
     def _append(self, lines: Sequence[str]) -> None:
         cursor = QTextCursor(self.document())

@@ -109,6 +109,41 @@ def test_a_selection_survives_a_new_line(view: LogView) -> None:
     assert clipboard is not None and clipboard.text() == "first line"
 
 
+def test_the_oldest_lines_go_without_the_place_and_the_selection(view: LogView) -> None:
+    lines = tuple(f"line {n}" if n % 3 else f"{n}: PAP authentication succeeded" for n in range(300))
+    view.show_lines(lines[:200])
+    cursor = view.textCursor()
+    document = view.document()
+    assert document is not None
+    found = document.find("line 125")
+    cursor.setPosition(found.selectionStart())
+    cursor.setPosition(found.selectionEnd(), QTextCursor.MoveMode.KeepAnchor)
+    view.setTextCursor(cursor)
+    before = view.cursorRect()
+    assert scroll(view)[0] < scroll(view)[1]
+    for begin in (1, 2, 10, 50):
+        view.show_lines(lines[begin : begin + 200])
+        assert view.textCursor().selectedText() == "line 125"
+        assert abs(view.cursorRect().top() - before.top()) <= 1
+        assert shown(view)[0] == lines[begin]
+        assert [line for line in shown(view) if not line.startswith("—")] == list(lines[begin : begin + 200])
+    view.show_lines(lines[200:])
+    assert shown(view)[-1] == lines[-1] and view.textCursor().selectedText() == ""
+
+
+def test_what_is_left_of_the_log_looks_as_before(view: LogView) -> None:
+    view.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+    meant = "שלום: PAP authentication succeeded"
+    view.show_lines((meant, meant, "one", "two"))
+    for lines in ((meant, "one", "two", "three"), ("one", "two", "three", meant)):
+        view.show_lines(lines)
+        document = view.document()
+        assert document is not None
+        assert document.firstBlock().textDirection() == Qt.LayoutDirection.LeftToRight
+        assert document.firstBlock().blockFormat().indent() == 0
+        assert [line for line in shown(view) if not line.startswith("—")] == list(lines)
+
+
 def test_what_programs_say_runs_from_left_to_right_in_every_language(view: LogView) -> None:
     view.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
     view.show_lines(("שלום: PAP authentication succeeded",))
