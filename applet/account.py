@@ -79,7 +79,10 @@ class Account(QWidget):
         self._ask_for("pptp")
 
     def start_with(self, provider: Provider) -> None:
-        """Ask for an account with this provider; what was typed for the same one before stays."""
+        """Ask for an account with this provider; what was typed for the same one before stays.
+
+        For another one the user name stays too, which is there to be read; a password would go to it unseen.
+        """
         if self._started and provider == self._provider:
             return
         self._started = True
@@ -90,7 +93,7 @@ class Account(QWidget):
         self._ask_for(protocol)
         server = provider.server(protocol)
         self._text("server").begin("" if "{" in server else server)
-        for key in ("service", "interface", "tunnel_secret"):
+        for key in ("service", "interface", *SECRETS):
             self._text(key).begin("")
         self.fields["vlan"].touched = False
         self.fields["vlan"].set_value(0)

@@ -384,6 +384,19 @@ def test_password_can_be_seen(assistant: Assistant) -> None:
     assert field.edit.echoMode() is QLineEdit.EchoMode.Normal
 
 
+def test_a_password_does_not_go_to_another_provider_unseen(assistant: Assistant) -> None:
+    choose(assistant, "golden")
+    type_into(edit(assistant, "user"), "yosef@C012")
+    type_into(edit(assistant, "password"), "s3cret")
+    click(assistant.back_button)
+    choose(assistant, "golden")
+    assert assistant.account.secret("password") == "s3cret"
+    click(assistant.back_button)
+    choose(assistant, "barak")
+    assert assistant.account.values()["user"] == "yosef@C012"
+    assert edit(assistant, "password").text() == "" and edit(assistant, "password").hasFocus()
+
+
 def test_search_and_country(assistant: Assistant) -> None:
     def shown() -> list[str]:
         items = [assistant.providers.list.topLevelItem(i) for i in range(assistant.providers.list.topLevelItemCount())]
