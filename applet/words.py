@@ -51,7 +51,7 @@ _DECLINED: Final = frozenset({names.ERROR_PREFIX + "Cancelled", names.ERROR_PREF
 # or the call took minutes. The wish goes on, and the icon shows how.
 _QUIET: Final = _DECLINED | {_BUS + "NoReply", _BUS + "Timeout", _BUS + "TimedOut"}
 _ERRORS: Final = {
-    **{names.ERROR_PREFIX + reason.error: reason.sentence for reason in reasons.ALL if reason.sentence},
+    **{names.ERROR_PREFIX + reason.error: _(reason.sentence) for reason in reasons.ALL if reason.sentence},
     names.ERROR_PREFIX + "NotAuthorized": _("You are not allowed to do this."),
     names.ERROR_PREFIX + "NotAuthorizedCanObtain": _("This needs a password, and nobody could be asked for it."),
     names.ERROR_PREFIX + "NoSuchLink": GONE,
@@ -86,7 +86,7 @@ def error(error: CallError) -> str:
     """Say what went wrong with a call, in a sentence: ours for a known error, else what came with it."""
     if is_absence(error):
         return problem(error)
-    return _(_ERRORS.get(error.name, "")) or said(clean(error.text)) or _("It did not work.")
+    return _ERRORS.get(error.name) or said(clean(error.text)) or _("It did not work.")
 
 
 def reason(reason_id: str, *, brief: bool = False) -> str:
