@@ -388,7 +388,8 @@ class StatusWindow(QDialog):
 
     def _knock(self) -> None:
         """Ask once for the details where nothing else asks any more, and bring up no window for a password."""
-        if self._barred() and self._is_seen() and self._askable() and "Details" not in self._asked:
+        is_askable = self._is_seen() and self._client.snapshot.is_askable(self._path)
+        if self._barred() and is_askable and "Details" not in self._asked:
             self._ask("Details")
 
 
