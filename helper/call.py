@@ -371,12 +371,14 @@ class Call:
             raise CallFailed(reasons.PROGRAM_MISSING) from None
         if not all(os.access(program, os.X_OK) for program in self._carrier.programs):
             raise CallFailed(reasons.PROGRAM_MISSING)
-        password = self._machinery.store.password(self._link)
-        if password is None:
+        if self._machinery.store.password(self._link) is None:
             raise CallFailed(reasons.NO_PASSWORD)
         target = await (self._pinned_server(turn) if self._carrier.over_ip else self._interface())
         self._machinery.name_servers.prepare(self._link, self._settings.dns, await self._cables_servers())
         cable = await self._machinery.routes.size(self._footing.interface) if self._footing is not None else ETHERNET
+        password = self._machinery.store.password(self._link)  # it may have been changed meanwhile
+        if password is None:
+            raise CallFailed(reasons.NO_PASSWORD)
         pppfiles.write(self._link, self._settings, target, password, version, self._machinery.peers, cable)
         for ending, content in self._carrier.files(self._link, self._settings, target).items():
             safefile.replace(self._machinery.run / f"{self._link}.{ending}", content)

@@ -863,6 +863,29 @@ async def test_pon_dials_with_the_present_password_and_settings(stage: Stage, st
     assert {'password "another"', "mtu 1400", "debug", "# It dials 203.0.113.7."} <= {*lines}
 
 
+async def test_a_password_that_is_set_while_the_server_is_looked_up_is_dialed_with(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.units.answers["vpn.example"] = ["203.0.113.7"]
+    await added(stage, server=Variant("s", "vpn.example"))
+    looking, go_on, run_once = asyncio.Event(), asyncio.Event(), stage.units.run_once
+
+    async def slowly(unit: str) -> None:
+        looking.set()
+        await go_on.wait()
+        await run_once(unit)
+
+    monkeypatch.setattr(stage.units, "run_once", slowly)
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await looking.wait()
+    await set_password(stage, "another")
+    go_on.set()
+    await stage.until(lambda: LINK in stage.units.active)
+    assert 'password "another"' in (stage.peers / LINK).read_text().splitlines()
+    stage.units.say(LINK, *stage.up_lines)
+    await dialing
+
+
 async def test_pon_dials_no_server_that_the_link_has_no_more(stage: Stage) -> None:
     await added(stage)
     await come_up(stage)
