@@ -35,6 +35,7 @@ STOP_LIMIT: Final = 2.0  # seconds for systemd's word on a unit that has ended a
 ADDRESS_LIMIT: Final = 1.0  # seconds without an address: a call that ends takes it away, too, before it says why
 WORD_LIMIT: Final = 0.3  # seconds that pppd takes, once it goes on, to say that it was told to end
 END_LIMIT: Final = 12.0  # seconds for the end of a unit; its own limit is 10
+GONE_LIMIT: Final = 3.0  # seconds that pppd may take to end by itself when its interface is gone; it then says why
 LOOK_EVERY: Final = 0.5  # seconds between looks at what nobody tells: an answer of the server, the end of a unit
 
 
@@ -559,6 +560,9 @@ class Call:
             self.hang_up()
             return
         await self._name_servers()
+        if self._is_lost:
+            self._machinery.spawn(self._end_lost())  # nobody has heard `lost`: it was not up for anybody yet
+            return
         if not self._over:
             self._machinery.spawn(self._machinery.openings.join(self._link, self.facts.interface))
         if not self._over and not self._stopping:
@@ -568,6 +572,11 @@ class Call:
             self._listener.answered(self.facts.interface, self.dialed.up_since)
             if self._by_hand is None and not self.dialed.cable:
                 self._machinery.spawn(self._find_cable())
+
+    async def _end_lost(self) -> None:
+        await asyncio.wait({self._end}, timeout=GONE_LIMIT)
+        if not self._end.done():
+            self.hang_up()
 
     async def _find_cable(self) -> None:
         routes, name = self._machinery.routes, self._line

@@ -715,6 +715,30 @@ async def test_the_name_of_an_interface_that_is_gone_is_the_next_calls(stage: St
     assert not stage.routes.wanted[LINK].tunnel
 
 
+async def test_a_call_whose_interface_goes_while_it_is_routed_is_ended(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await added(stage, reconnect=Variant("b", False))
+    monkeypatch.setattr("cablecar.helper.call.GONE_LIMIT", 0.1)
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    routing, go_on, want = asyncio.Event(), asyncio.Event(), stage.routes.want
+
+    async def slowly(link: str, wanted: Wanted) -> list[IPv4Address]:
+        routing.set()
+        await go_on.wait()
+        return await want(link, wanted)
+
+    monkeypatch.setattr(stage.routes, "want", slowly)
+    stage.units.say(LINK, *stage.up_lines)
+    await routing.wait()
+    stage.links.interface_gone("ppp0")
+    go_on.set()
+    assert (await dialing).message_type is MessageType.ERROR
+    assert stage.links.get(LINK).status.state == "down"
+    assert (stage.units.active, stage.routes.wanted) == (set(), {})
+
+
 async def test_a_wanted_call_by_hand_is_kept_up_over_a_restart(stage: Stage, tmp_path: Path) -> None:
     await added(stage)
     pppd = await dialed_by_hand(tmp_path)
