@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, Protocol
 
@@ -55,6 +55,27 @@ class Listener(Protocol):
         """The call is over."""
 
 
+class _Repeated:
+    """Work that is done once more when it is asked for while it is done, however often that is."""
+
+    def __init__(self, work: Callable[[], Coroutine[None, None, None]], machinery: Machinery) -> None:
+        self._work = work
+        self._machinery = machinery
+        self._is_wanted = False
+        self._task: asyncio.Task[None] | None = None
+
+    def ask(self) -> None:
+        """Have it done soon."""
+        self._is_wanted = True
+        if self._task is None or self._task.done():
+            self._task = self._machinery.spawn(self._run())
+
+    async def _run(self) -> None:
+        while self._is_wanted:
+            self._is_wanted = False
+            await self._work()
+
+
 class Call:
     """One call. Used up when it has ended."""
 
@@ -94,6 +115,8 @@ class Call:
         self._end: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
         self._routing: asyncio.Task[None] | None = None
+        self._naming = _Repeated(self._name_servers, machinery)
+        self._proving = _Repeated(self._look_for_proof, machinery)
 
     def dial(self, turn: int) -> None:
         """Begin; `turn` counts the calls of this link, so that each tries another of the server's addresses."""
@@ -494,7 +517,7 @@ class Call:
             self.unit_ended(None)
 
     def _on_line(self, line: str) -> None:
-        was_up = self.facts.is_up
+        was_up, known = self.facts.is_up, self._known
         if not self._reading_back and self._is_last(line):
             self._spend()
         self.facts.read(line)
@@ -505,15 +528,21 @@ class Call:
         elif was_up and pppd.takes_down(line):
             self._look_ahead()
         elif was_up:
-            # pppd tells the peer's name servers last; the routes' own events bring the next `reconcile`.
-            self._machinery.routes.expect(self._link, self._wanted())
-            self._machinery.spawn(self._name_servers())
+            if self._known != known:  # a server can have pppd say a line for each of its packets
+                # pppd tells the peer's name servers last; the routes' own events bring the next `reconcile`.
+                self._machinery.routes.expect(self._link, self._wanted())
+                self._naming.ask()
         elif self.facts.is_up:
             self._routing = self._machinery.spawn(self._route())
         elif self.facts.claim is not None:
-            self._machinery.spawn(self._look_for_proof())
+            self._proving.ask()
         else:
             self._report()
+
+    @property
+    def _known(self) -> tuple[object, ...]:
+        """What the network is made by, of all that the log tells (`_wanted`)."""
+        return self.facts.is_up, self.facts.interface, self.facts.remote, self.facts.dns
 
     def _lose(self) -> None:
         self._is_lost = True

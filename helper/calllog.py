@@ -19,7 +19,7 @@ FOLDER: Final = Path("/run/cablecar")
 MAX_LINES: Final = 1000
 MAX_LINE: Final = 1024  # characters
 MAX_FILE: Final = 1 << 18  # bytes; a call that says more has its file emptied, the last lines are kept here
-_CHUNK: Final = 1 << 16  # bytes
+_CHUNK: Final = 1 << 14  # bytes; others have their turn in between
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -41,6 +41,7 @@ class CallLog:
         self._descriptor = -1
         self._offset = 0
         self._rest = b""
+        self._comes_back = False  # for the next chunk
 
     def begin(self, fresh: bool) -> None:
         """Follow the file from its first line; `fresh` empties it before a new call.
@@ -53,7 +54,7 @@ class CallLog:
         self._offset, self._rest = 0, b""
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_TRUNC if fresh else 0)
         os.close(os.open(self._path, flags, 0o600))
-        self._descriptor = inotify.follow(self.read)
+        self._descriptor = inotify.follow(self._read_on)
         inotify.watch(self._descriptor, self._path, inotify.MODIFIED)
         self.read()
 
@@ -66,13 +67,31 @@ class CallLog:
 
     def read(self) -> None:
         """Take in what has been written since the last time."""
+        left = self._path.stat().st_size - self._offset  # what comes meanwhile may have no end
+        while left > 0 and (taken := self._read_chunk()):
+            left -= taken
+
+    def _read_on(self) -> None:
+        """Take in a chunk, and the next one in another turn of the loop: a server can have pppd say a line a packet."""
+        if self._read_chunk() == _CHUNK and not self._comes_back:
+            self._comes_back = True
+            asyncio.get_running_loop().call_soon(self._come_back)
+
+    def _come_back(self) -> None:
+        self._comes_back = False
+        if self._descriptor >= 0:
+            self._read_on()
+
+    def _read_chunk(self) -> int:
         with open(self._path, "rb") as file:
             file.seek(self._offset)
-            while data := file.read(_CHUNK):
-                self._offset += len(data)
-                self._take(data)
-        if self._offset >= MAX_FILE:
+            data = file.read(_CHUNK)
+            size = os.fstat(file.fileno()).st_size
+        self._offset += len(data)
+        self._take(data)
+        if self._offset >= MAX_FILE and size <= 2 * self._offset:  # else what is unread would be moved again and again
             self._empty()
+        return len(data)
 
     def _take(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
@@ -85,9 +104,12 @@ class CallLog:
     def _empty(self) -> None:
         kept = "".join(f"{line}\n" for line in self._keep()).encode()
         with open(self._path, "r+b") as file:
+            file.seek(self._offset)
+            unread = file.read()
+            file.seek(0)
             file.truncate(0)  # its writers append, so they go on at the new end
-            file.write(kept)
-        self._offset = len(kept)
+            file.write(kept + self._rest + unread)
+        self._offset = len(kept) + len(self._rest)
 
 
 def last_words(link: str, folder: Path) -> list[str]:

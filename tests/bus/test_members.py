@@ -739,6 +739,38 @@ async def test_a_call_whose_interface_goes_while_it_is_routed_is_ended(
     assert (stage.units.active, stage.routes.wanted) == (set(), {})
 
 
+async def test_lines_that_change_nothing_cost_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await added(stage)
+    await come_up(stage)
+    looks, go_on, told = 0, asyncio.Event(), 0
+
+    async def slowly() -> frozenset[IPv4Address]:
+        nonlocal looks
+        looks += 1
+        await go_on.wait()
+        return stage.routes.own
+
+    def count(link: str, wanted: Wanted) -> None:
+        nonlocal told
+        told += 1
+        stage.routes.wanted[link] = wanted
+
+    call = stage.links.get(LINK).calls.call
+    assert call is not None
+    monkeypatch.setattr(stage.routes, "own_addresses", slowly)
+    monkeypatch.setattr(stage.routes, "expect", count)
+    stage.units.say(LINK, *["Unsupported protocol 'unknown' (0x1234) received"] * 100)
+    await stage.until(lambda: len(call.log.lines) > 100)
+    assert (looks, told) == (0, 0)
+    for number in range(1, 6):
+        stage.units.say(LINK, f"primary   DNS address 198.51.100.{number}")
+        await stage.until(lambda: told == number and looks)  # noqa: B023 - it is called before the next turn
+    assert looks == 1
+    go_on.set()
+    await stage.until(lambda: looks == 2)  # once more, for the last of them
+    assert IPv4Address("198.51.100.5") in stage.routes.wanted[LINK].inside
+
+
 async def test_a_wanted_call_by_hand_is_kept_up_over_a_restart(stage: Stage, tmp_path: Path) -> None:
     await added(stage)
     pppd = await dialed_by_hand(tmp_path)

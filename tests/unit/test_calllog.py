@@ -48,6 +48,29 @@ async def test_a_call_that_says_too_much_keeps_its_facts(tmp_path: Path, monkeyp
     assert list(log.lines)[-2] == "line 99"
 
 
+async def test_a_flood_of_lines_lets_others_have_their_turn_and_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calllog, "MAX_FILE", 100_000)
+    told: list[str] = []
+    log = CallLog("a", told.append, lambda: ["kept"], tmp_path)
+    log.begin(fresh=True)
+    said = [f"line {number}" for number in range(50_000)]
+    with (tmp_path / "a.log").open("a") as file:
+        file.writelines(f"{line}\n" for line in said)
+    steps = []
+    async with asyncio.timeout(5):
+        while len(told) < len(said) // 2:
+            before = len(told)
+            await asyncio.sleep(0)
+            steps.append(len(told) - before)
+    log.read()
+    log.close()
+    assert max(steps) < 5_000
+    assert told == said
+    assert (tmp_path / "a.log").stat().st_size < 100_000
+
+
 async def test_the_session_of_a_call_that_says_too_much_can_still_be_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
