@@ -110,7 +110,8 @@ class Call:
         self._was_killed = False
         self._looked_ahead = False  # for the next call
         self._answered = False  # the server has taken the control connection
-        self._said: list[str] | None = None  # until the call was over, when its unit was not yet
+        self._said: list[str] | None = None  # by it: until it was over before its unit was, or others wrote there, too
+        self._shares_log = False  # with another call by hand
         self._watching: asyncio.Task[None] | None = None
         self._end: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
@@ -211,7 +212,7 @@ class Call:
         """Whether the call is about to end, by whomever."""
         with contextlib.suppress(OSError):
             self.log.read()
-        return self._is_ending() or any(map(pppd.takes_down, pppd.last_call(list(self.log.lines))))
+        return self._is_ending() or any(map(pppd.takes_down, pppd.last_call(self._lines)))
 
     def _give_up(self, verdict: Reason) -> None:
         """End a call that pppd takes to be well."""
@@ -235,7 +236,8 @@ class Call:
 
     async def _look_for_interface(self, by_hand: HandMade) -> None:
         """See whether it is up: `pon NAME nodetach logfd 2` keeps the log from us."""
-        interface = byhand.interface_of(self._link, by_hand.pid, self._machinery.pids)
+        # A second `pon` takes the pid file away.
+        interface = byhand.interface_of(self._link, by_hand.pid, self._machinery.pids) or by_hand.interface
         endpoints = await self._machinery.routes.endpoints(interface) if interface else None
         if endpoints is not None and not self._over and not self.facts.is_up:
             self.facts.interface, (self.facts.local, self.facts.remote) = interface, map(str, endpoints)
@@ -260,7 +262,7 @@ class Call:
         if not self._stopping:
             self._stopping = True
             # Slow scripts may have its end take longer than we wait for it.
-            self._was_told_before = any(map(pppd.was_told_to_end, pppd.last_call(list(self.log.lines))))
+            self._was_told_before = any(map(pppd.was_told_to_end, pppd.last_call(self._lines)))
             # Later, so that the task has begun: one that is cancelled before its first step never reports its end.
             asyncio.get_running_loop().call_soon(self._end_task_or_unit)
 
@@ -474,10 +476,9 @@ class Call:
         if self._by_hand is None:
             killed = ended is not None and ended.signal != 0
             self._was_killed = killed or remains.found(self._link, self._machinery.run, list(self.log.lines))
-        lines = list(self.log.lines) if self._said is None else self._said
         stopped_by_us = self._stopping and not self._was_told_before
         reason = self._verdict or pppd.classify(
-            lines,
+            self._lines,
             ended,
             stopped_by_us=stopped_by_us,
             answered=self._has_answered,
@@ -517,6 +518,8 @@ class Call:
             self.unit_ended(None)
 
     def _on_line(self, line: str) -> None:
+        if self._is_anothers(line):
+            return
         was_up, known = self.facts.is_up, self._known
         if not self._reading_back and self._is_last(line):
             self._spend()
@@ -538,6 +541,24 @@ class Call:
             self._proving.ask()
         else:
             self._report()
+
+    def _is_anothers(self, line: str) -> bool:
+        """Whether it is, or may be, of a second `pon`, which writes into the same file; the kernel tells the rest then.
+
+        pppd has one interface as long as it lives, and its end is told by itself.
+        """
+        if self._by_hand is None or self._reading_back:
+            return False
+        if not self._shares_log and self.facts.interface and pppd.begins_elsewhere(line, self.facts.interface):
+            log.info("link %s: it is dialed by hand once more; what its log says is no more relied on", self._link)
+            self._shares_log = True
+            self._said = list(self.log.lines)[:-1]
+        return self._shares_log
+
+    @property
+    def _lines(self) -> list[str]:
+        """What the call itself has said."""
+        return list(self.log.lines) if self._said is None else self._said
 
     @property
     def _known(self) -> tuple[object, ...]:

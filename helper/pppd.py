@@ -366,6 +366,11 @@ def tells_of_size(line: str) -> bool:
     return "exceeds the MTU" in line
 
 
+def begins_elsewhere(line: str, interface: str) -> bool:
+    """Return whether a call on another interface than this one begins with this line."""
+    return _BEGINNING.match(line) is not None and line != f"Using interface {interface}"
+
+
 def gives_up(line: str) -> bool:
     """Return whether pppd says by this line that nothing comes from the server any more; it ends seconds later."""
     return line.startswith("Serial link appears to be disconnected")

@@ -382,6 +382,40 @@ async def test_a_call_by_hand_is_followed_from_its_own_first_line(stage: Stage, 
     assert (stage.units.started, stage.routes.wanted) == (0, {})
 
 
+@pytest.mark.parametrize("first_is_up", [True, False])
+async def test_a_second_call_by_hand_takes_nothing_from_the_first(
+    stage: Stage, tmp_path: Path, first_is_up: bool
+) -> None:
+    await added(stage)
+    pppd, log = await dialed_by_hand(tmp_path), f"{LINK}.byhand"
+    pid_file = stage.units.run / f"ppp-{LINK}.pid"
+    ends = stage.routes.point_to_point.pop("ppp0")
+    try:
+        pid_file.write_text(f"{pppd.pid}\nppp0\n")
+        stage.units.say(log, *stage.up_lines[: None if first_is_up else 1])
+        stage.links.network_changed()
+        link = stage.links.get(LINK)
+        await stage.until(lambda: link.status.state == ("up" if first_is_up else "dialing"))
+        call = link.calls.call
+        assert call is not None
+        stage.routes.point_to_point["ppp0"] = ends
+        pid_file.write_text("4194303\nppp1\n")
+        second = ("Using interface ppp1", "PAP authentication failed", "Modem hangup")
+        stage.units.say(log, *second)
+        await stage.until(lambda: call.log.lines[-1] == second[-1])
+        pid_file.unlink()
+        stage.links.network_changed()
+        await stage.until(lambda: link.status.state == "up")
+        assert (link.status.interface, stage.routes.wanted[LINK].tunnel) == ("ppp0", "ppp0")
+        pppd.kill()
+        await stage.until(lambda: link.status.state == "down")
+        assert link.status.reason is not reasons.AUTHENTICATION_FAILED
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            pppd.kill()
+        await pppd.wait()
+
+
 NO_RULES: dict[str, Any] = {"nftables": []}
 
 
