@@ -21,6 +21,7 @@ from cablecar.helper.calllog import CallLog
 from cablecar.helper.carrier import ETHERNET
 from cablecar.helper.carriers import BY_PROTOCOL
 from cablecar.helper.errors import CablecarError, CallFailed, PeerFileExists, StorageFailed
+from cablecar.helper.link import GONE_LIMIT
 from cablecar.helper.machinery import Machinery
 from cablecar.helper.plan import ANYWHERE, Footing, Wanted
 from cablecar.helper.pppd import Exit, Facts
@@ -35,7 +36,6 @@ STOP_LIMIT: Final = 2.0  # seconds for systemd's word on a unit that has ended a
 ADDRESS_LIMIT: Final = 1.0  # seconds without an address: a call that ends takes it away, too, before it says why
 WORD_LIMIT: Final = 0.3  # seconds that pppd takes, once it goes on, to say that it was told to end
 END_LIMIT: Final = 12.0  # seconds for the end of a unit; its own limit is 10
-GONE_LIMIT: Final = 3.0  # seconds that pppd may take to end by itself when its interface is gone; it then says why
 LOOK_EVERY: Final = 0.5  # seconds between looks at what nobody tells: an answer of the server, the end of a unit
 
 
@@ -487,7 +487,8 @@ class Call:
         )
         if reason is reasons.PATH_LOST and self._loops:
             reason = reasons.LOOP
-        if reason is reasons.HUNG_UP_HERE and self._by_hand is None and await self._is_started_again():
+        told_by_others = reason is reasons.HUNG_UP_HERE and not stopped_by_us and self._by_hand is None
+        if told_by_others and await self._is_started_again():
             reason = reasons.INTERRUPTED
         if reason.retry and slept() - self._slept > NOTICEABLE:
             reason = reasons.SUSPENDED  # it is not the provider's fault
@@ -497,7 +498,7 @@ class Call:
     async def _is_started_again(self) -> bool:
         """Whether somebody restarts the unit, which is no wish to hang up; the next call is then ours to start."""
         units = self._machinery.units
-        if self._stopping or not await units.is_running(self._link):
+        if not await units.is_running(self._link):
             return False
         log.info("link %s: its unit was restarted by somebody", self._link)
         await stopped(self._link, units)

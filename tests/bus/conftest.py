@@ -83,6 +83,7 @@ class FakeUnits:
     on_end: dict[str, Callable[[Exit], None]] = field(default_factory=dict)
     active: set[str] = field(default_factory=set)
     started: int = 0
+    stopped: int = 0
     answers: dict[str, list[str]] = field(default_factory=dict)
     probed: str = "open"
     echoed: str = ""  # else all that is asked for
@@ -147,6 +148,7 @@ class FakeUnits:
         pass
 
     async def stop(self, link: str) -> None:
+        self.stopped += 1
         if self.ends_when_stopped:
             self.end(link, Exit(code=5))
 

@@ -729,10 +729,19 @@ async def test_routes_that_cannot_be_made_once_are_no_reason_to_give_up(
     assert stage.links.get(LINK).wanted_by is not None
 
 
-async def test_who_restarts_the_unit_does_not_hang_up(stage: Stage) -> None:
+@pytest.mark.parametrize("scripts", ["quick", "slow"])
+async def test_who_restarts_the_unit_does_not_hang_up(
+    stage: Stage, scripts: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await added(stage)
     await come_up(stage)
     stage.units.say(LINK, "Terminating on signal 15")
+    if scripts == "slow":  # so slow that the call is told to end by us, too
+        monkeypatch.setattr("cablecar.helper.link.GONE_LIMIT", 0.01)
+        stage.units.ends_when_stopped = False
+        stage.links.interface_gone("ppp0")
+        await stage.until(lambda: stage.units.stopped == 1)
+        stage.units.ends_when_stopped = True
     stage.units.on_end[LINK](Exit(code=5))  # and systemd starts it again
     await stage.until(lambda: stage.units.started == 2)
     link = stage.links.get(LINK)
