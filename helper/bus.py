@@ -16,7 +16,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol, Self
@@ -210,13 +210,13 @@ class Bus(MessageBus):
         self.add_message_handler(on_message)
         try:
             await self.ask(DBUS, "AddMatch", "s", [rule])
-            try:
-                if await self.has_owner(name):
-                    await gone.wait()
-            finally:
-                await self.ask(DBUS, "RemoveMatch", "s", [rule])
+            if await self.has_owner(name):
+                await gone.wait()
         finally:
             self.remove_message_handler(on_message)
+            with suppress(CallError):  # there is none when the bus has refused it
+                # Also after a cancel in the middle: the bus has got the rule nevertheless.
+                await self.ask(DBUS, "RemoveMatch", "s", [rule])
 
     async def uid_of(self, name: str) -> int:
         """Return the user id behind a unique bus name.

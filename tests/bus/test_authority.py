@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from dbus_next.constants import MessageType
+from dbus_next.message import Message
 
 from cablecar.helper import authority, bus, names
 from cablecar.helper.bus import Caller
 
 if TYPE_CHECKING:
-    from dbus_next.message import Message
-
     from tests.bus.conftest import FakePolkit, Stage
 
 pytestmark = pytest.mark.asyncio
@@ -82,6 +81,25 @@ async def test_without_polkit_everybody_is_refused(stage: Stage) -> None:
     await stage.client.add_link()
     stage.be_user(1000)
     assert (await stage.client.link("Connect")).error_name == "org.cablecar1.Error.AuthorityUnavailable"
+
+
+async def test_a_refused_caller_leaves_no_match_rule(stage: Stage) -> None:
+    async def rules() -> int:
+        bus = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus.Debug.Stats")
+        message = Message(*bus, "GetConnectionStats", signature="s", body=[names.BUS_NAME])
+        answer = await stage.client.connection.call(message)
+        assert answer is not None
+        return int(answer.body[0]["MatchRules"].value)
+
+    await stage.client.add_link()
+    before = await rules()
+    stage.be_user(1000)
+    for _ in range(10):
+        replies = await asyncio.gather(*(stage.client.link("Connect") for _ in range(5)))
+        assert all(reply.message_type is MessageType.ERROR for reply in replies)
+    async with asyncio.timeout(5):
+        while await rules() > before:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_polkit_that_hangs_refuses_and_holds_nobody_up(
