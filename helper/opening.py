@@ -192,7 +192,13 @@ class Openings:
 
     async def _change(self, commands: Iterable[Mapping[str, Any]]) -> None:
         text = json.dumps({"nftables": list(commands)})
-        await asyncio.to_thread(nft.run, text, "-j", program=self._program, on_start=self._children.append)
+        work = asyncio.to_thread(nft.run, text, "-j", program=self._program, on_start=self._children.append)
+        change = asyncio.ensure_future(work)
+        try:
+            await asyncio.shield(change)
+        finally:
+            # A cancel does not end nft: who closes next has to find what it has made.
+            await asyncio.wait({change})
 
 
 def missing(ruleset: Any, wanted: Iterable[Packet]) -> list[tuple[Key, Packet]]:

@@ -214,3 +214,23 @@ async def test_a_firewall_that_cannot_be_read_stays(
     monkeypatch.setattr(firewall, "ruleset", unreadable)
     await openings.open("home", "eth0", SERVER, PPTP.passages)
     assert "could not be opened" in caplog.text and openings.names == set()
+
+
+async def test_who_hangs_up_in_the_middle_of_an_opening_finds_it_and_takes_it_back(
+    openings: Openings, program: Path, tmp_path: Path
+) -> None:
+    build(program, WALL)
+    before, begun, ended = told(program), tmp_path / "begun", tmp_path / "ended"
+    head, command = program.read_text().splitlines()
+    slow = f'case "$*" in *-f*) touch {begun}; sleep 0.3; {command.removeprefix("exec")}; touch {ended}; exit;; esac'
+    program.write_text(f"{head}\n{slow}\n{command}\n")
+    dialing = asyncio.ensure_future(openings.open("home", "eth0", SERVER, PPTP.passages))
+    while not begun.exists():
+        await asyncio.sleep(0.001)
+    dialing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await dialing
+    await openings.close("home")
+    while not ended.exists():
+        await asyncio.sleep(0.001)
+    assert (told(program), openings.names) == (before, set())
