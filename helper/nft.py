@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from cablecar.helper import safefile
-from cablecar.helper.errors import Failed
+from cablecar.helper.errors import Failed, StorageFailed
 
 log = logging.getLogger(__name__)
 
@@ -163,11 +163,21 @@ class Nft:
         """
         if chains == self._kept:
             return
-        if chains:
-            safefile.replace(self._at_boot, _script(chains).encode())
-        else:
-            safefile.remove(self._at_boot)
+        script = _script(chains).encode() if chains else None
+        if script != self._script_at_boot():  # else a full disk would be asked for room for nothing
+            if script is not None:
+                safefile.replace(self._at_boot, script)
+            else:
+                safefile.remove(self._at_boot)
         self._kept = chains
+
+    def _script_at_boot(self) -> bytes | None:
+        try:
+            return safefile.read(self._at_boot)
+        except FileNotFoundError:
+            return None
+        except StorageFailed:
+            return b""  # whatever it is, it is to be replaced
 
     def _note_child(self, pid: int) -> None:
         self._child = pid

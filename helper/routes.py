@@ -79,6 +79,7 @@ class Routes:
         self._strict: dict[str, tuple[IPv4Network, ...]] = {}  # of each link in strict mode its local networks
         self._called: dict[str, Wanted] = {}  # likewise what its last call needed: a diagnosis tries the server
         self._refusal: Failed | None = None  # what the firewall said to the last change
+        self._is_kept = True  # for the start of the machine
         self._wanted: dict[str, Wanted] = {}
         self._slots: dict[str, int] = {}  # which link has which table
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="routes")
@@ -147,14 +148,14 @@ class Routes:
         else:
             self._strict[link] = local
 
-    async def clear(self) -> None:
-        """End strict mode for every link, and take back all that no running call needs.
+    async def clear(self, but: Collection[str] = ()) -> None:
+        """End strict mode for every link but these, and take back all that no running call needs.
 
         Raises:
             Failed: The firewall refuses.
         """
-        self._strict.clear()
-        self._called.clear()
+        for link in {*self._strict, *self._called}.difference(but):
+            self.expect_strict(link, None)
         await self.reconcile()
         if self._refusal is not None:
             raise self._refusal
@@ -321,8 +322,7 @@ class Routes:
                 switched = self._forwarding.switchable(self._netlink, interfaces)
                 chains += share.chains(wanted, self._sizes(), switched)
             lost = self._nft.make(chains)
-            # No call's way out is in these: by then its server may be another.
-            self._nft.keep(strict.chains({}, local) if local is not None else "")
+            self._keep(local)
             if interfaces:
                 self._forwarding.switch_on(self._netlink, interfaces)
         except (Failed, StorageFailed, NetlinkError) as error:
@@ -330,6 +330,18 @@ class Routes:
             self._refusal = Failed(str(error))
             return False
         return lost
+
+    def _keep(self, local: Collection[IPv4Network] | None) -> None:
+        """Have strict mode hold from the start of the machine, if the disk has room for that; the table stands."""
+        try:
+            # No call's way out is in these: by then its server may be another.
+            self._nft.keep(strict.chains({}, local) if local is not None else "")
+        except StorageFailed as error:
+            if self._is_kept:
+                log.error("a start of the machine will not know of strict mode as it is now: %s", error)
+            self._is_kept = False
+        else:
+            self._is_kept = True
 
     def _sizes(self) -> dict[str, int]:
         return {link.get_attr("IFLA_IFNAME"): link.get_attr("IFLA_MTU") for link in self._netlink.links()}

@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import os
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -210,8 +210,8 @@ class FakeRoutes:
             raise self.refusal
         self.expect_strict(link, local)
 
-    async def clear(self) -> None:
-        self.strict.clear()
+    async def clear(self, but: Collection[str] = ()) -> None:
+        self.strict = {link: local for link, local in self.strict.items() if link in but}
         await self.reconcile()
 
     async def release(self, link: str) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cablecar.helper import nft
-from cablecar.helper.errors import Failed
+from cablecar.helper import nft, safefile
+from cablecar.helper.errors import Failed, StorageFailed
 from cablecar.helper.nft import Change, Ear, Nft
 
 CHAINS = "  chain x {\n  }\n"
@@ -67,6 +67,20 @@ def test_what_is_kept_for_the_start_of_the_machine_is_a_table_as_a_whole(tmp_pat
     Nft(tmp_path / "note", str(program), at_boot).keep("")
     assert not at_boot.exists(), "also by who does not know of it"
     assert told(tmp_path) == []
+
+
+def test_what_is_kept_already_needs_no_room(tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_boot = tmp_path / "strict.nft"
+    Nft(tmp_path / "note", str(program), at_boot).keep(CHAINS)
+
+    def full(path: Path, data: bytes) -> None:
+        raise StorageFailed("No space left on device.")
+
+    monkeypatch.setattr(safefile, "replace", full)
+    after = Nft(tmp_path / "note", str(program), at_boot)
+    after.keep(CHAINS)
+    with pytest.raises(StorageFailed):
+        after.keep(f"{CHAINS}\n")
 
 
 def test_a_table_that_the_start_of_the_machine_has_left_is_taken_away(tmp_path: Path, table: Nft) -> None:
