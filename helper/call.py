@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, Protocol
 
@@ -26,6 +26,7 @@ from cablecar.helper.machinery import Machinery
 from cablecar.helper.plan import ANYWHERE, Footing, Wanted
 from cablecar.helper.pppd import Exit, Facts
 from cablecar.helper.reasons import Reason
+from cablecar.helper.repeated import Repeated
 from cablecar.helper.sleep import NOTICEABLE, clock, slept
 from cablecar.helper.store import Dialed
 from cablecar.helper.units import Units
@@ -53,27 +54,6 @@ class Listener(Protocol):
 
     def ended(self, reason: Reason) -> None:
         """The call is over."""
-
-
-class _Repeated:
-    """Work that is done once more when it is asked for while it is done, however often that is."""
-
-    def __init__(self, work: Callable[[], Coroutine[None, None, None]], machinery: Machinery) -> None:
-        self._work = work
-        self._machinery = machinery
-        self._is_wanted = False
-        self._task: asyncio.Task[None] | None = None
-
-    def ask(self) -> None:
-        """Have it done soon."""
-        self._is_wanted = True
-        if self._task is None or self._task.done():
-            self._task = self._machinery.spawn(self._run())
-
-    async def _run(self) -> None:
-        while self._is_wanted:
-            self._is_wanted = False
-            await self._work()
 
 
 class Call:
@@ -116,8 +96,8 @@ class Call:
         self._end: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
         self._routing: asyncio.Task[None] | None = None
-        self._naming = _Repeated(self._name_servers, machinery)
-        self._proving = _Repeated(self._look_for_proof, machinery)
+        self._naming = Repeated(self._name_servers, machinery.spawn)
+        self._proving = Repeated(self._look_for_proof, machinery.spawn)
 
     def dial(self, turn: int) -> None:
         """Begin; `turn` counts the calls of this link, so that each tries another of the server's addresses."""

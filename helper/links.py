@@ -28,6 +28,7 @@ from cablecar.helper.history import Record
 from cablecar.helper.machinery import Machinery
 from cablecar.helper.managed import ManagedLink
 from cablecar.helper.providers import Provider
+from cablecar.helper.repeated import Repeated
 from cablecar.helper.settings import Settings, check, check_password, fill, merge, parse
 from cablecar.helper.sleep import clock
 from cablecar.helper.store import AUTOMATIC
@@ -59,6 +60,7 @@ class Links:
         self._providers: Mapping[str, Provider] | None = None  # read when they are needed
         self._begun = False  # before that, a repair would sweep what running calls need
         self._repair: asyncio.TimerHandle | None = None
+        self._reconciling = Repeated(self._reconcile, machinery.spawn)
         self._repairs: list[float] = []
         self._changing = asyncio.Lock()  # one change of what links there are, and of their settings, at a time
         self._diagnosed: set[str] = set()
@@ -360,7 +362,7 @@ class Links:
         """
         async with contextlib.AsyncExitStack() as whatever_fails:  # from the last to the first
             whatever_fails.push_async_callback(self._repair_name_servers)
-            whatever_fails.push_async_callback(self._machinery.routes.clear)
+            whatever_fails.push_async_callback(self._clear_routes)
             whatever_fails.push_async_callback(self._close_openings)
             whatever_fails.push_async_callback(self._end_calls_without_settings)
             whatever_fails.callback(self._forget_strict)
@@ -370,8 +372,16 @@ class Links:
                     raise outcome
 
     def _forget_strict(self) -> None:
-        for name in self._machinery.store.strict():
+        for name in set(self._machinery.store.strict()) - self._connected_since:
             self._machinery.store.save_strict(name, None)
+
+    async def _clear_routes(self) -> None:
+        await self._machinery.routes.clear(but=self._connected_since)
+
+    @property
+    def _connected_since(self) -> set[str]:
+        """The links that somebody has connected while `restore_network` took the others down."""
+        return {name for name, link in self.by_name.items() if link.status.state not in (names.DOWN, names.FAILED)}
 
     async def _end_calls_without_settings(self) -> None:
         for name in await self._machinery.units.running():
@@ -437,7 +447,7 @@ class Links:
             self._repair = asyncio.get_running_loop().call_later(REPAIR_WINDOW, self._begin_repair)
             self._machinery.spawn(self._look_at_calls())  # a call may fall by what they do
             return
-        self._machinery.spawn(self._reconcile())
+        self._reconciling.ask()
 
     async def _reconcile(self) -> None:
         if await self._machinery.routes.reconcile():
@@ -463,7 +473,11 @@ class Links:
 
     async def _make(self, name: str, settings: Settings) -> ManagedLink:
         link = self.by_name[name] = ManagedLink(name, settings, self._machinery)
-        await link.calls.follow()
+        try:
+            await link.calls.follow()
+        except BaseException:
+            del self.by_name[name]  # the next `reload` tries again
+            raise
         self._use(link, settings)
         return link
 

@@ -70,6 +70,7 @@ class ManagedLink:
         self.audience: Audience | None = None
         self.removed = False
         self._unstored_wish: int | None = None  # while the disk has no room for it
+        self._has_unstored_strict = False  # likewise
         self._machinery = machinery
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
@@ -116,7 +117,7 @@ class ManagedLink:
 
     async def disconnect(self) -> None:
         """Take the link down and return when nothing of the call is left."""
-        self._unstored_wish = None
+        self._unstored_wish, self._has_unstored_strict = None, False
         try:
             # First, so that a helper that is killed meanwhile does not come back with a link that nobody wants.
             self._machinery.store.save_wish(self.name, None)
@@ -158,10 +159,13 @@ class ManagedLink:
         """Return what strict mode leaves reachable, None when it does not hold; also have that outlive the helper."""
         store, strict = self._machinery.store, self.settings.strict
         local = strict if isinstance(strict, tuple) else ()
-        holds = strict is not False and (self.wanted_by is not None or self.name in store.strict())
+        held = self._has_unstored_strict or self.name in store.strict()
+        holds = strict is not False and (held or self.wanted_by is not None)
         try:
             store.save_strict(self.name, local if holds else None)
+            self._has_unstored_strict = False
         except StorageFailed as error:
+            self._has_unstored_strict = holds
             log.error("link %s: a restart of the helper will not know of its strict mode: %s", self.name, error)
         return tuple(map(IPv4Network, local)) if holds else None
 
@@ -172,7 +176,10 @@ class ManagedLink:
             try:
                 await self.hold_strict()
             except Failed:
-                await self.disconnect()
+                if self.machine.is_by_hand:  # a call of somebody's `pon` is not the caller's to end
+                    await self._unwish()
+                else:
+                    await self.disconnect()
                 raise
             if self.wanted_by is None:  # somebody has disconnected or removed it meanwhile
                 raise CallFailed(reasons.REQUESTED)
@@ -180,6 +187,15 @@ class ManagedLink:
         status = await self._settle()
         if status.state != names.UP:
             raise CallFailed(status.reason)
+
+    async def _unwish(self) -> None:
+        """Take back the wish and strict mode, but leave a call as it is."""
+        self._forget_wish()
+        self._has_unstored_strict = False
+        try:
+            self._machinery.store.save_strict(self.name, None)
+        finally:
+            await self._machinery.routes.set_strict(self.name, None)
 
     def remember_wish(self, uid: int) -> None:
         """Have the wish of user `uid` outlive the helper, if the disk has room for it."""

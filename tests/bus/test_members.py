@@ -16,6 +16,7 @@ from dbus_next.constants import MessageType
 from dbus_next.signature import Variant
 
 from cablecar.helper import diagnose, firewall, names, reasons, remains
+from cablecar.helper.bus import CallError
 from cablecar.helper.errors import Failed, StorageFailed
 from cablecar.helper.history import Record
 from cablecar.helper.links import Links
@@ -382,6 +383,23 @@ async def test_a_call_by_hand_is_followed_from_its_own_first_line(stage: Stage, 
     assert (stage.units.started, stage.routes.wanted) == (0, {})
 
 
+async def test_who_may_connect_cannot_end_a_call_by_hand_where_strict_mode_is_refused(
+    stage: Stage, tmp_path: Path
+) -> None:
+    await added(stage, strict=Variant("b", True))
+    pppd = await dialed_by_hand(tmp_path)
+    try:
+        await by_hand_is_up(stage, pppd)
+        stage.routes.refusal = Failed("The firewall refuses.")
+        assert (await stage.client.link("Connect")).error_name == "org.cablecar1.Error.Failed"
+        link = stage.links.get(LINK)
+        assert (link.status.state, link.machine.is_by_hand, link.wanted_by) == ("up", True, None)
+        assert (pppd.returncode, stage.routes.strict, stage.store.strict()) == (None, {}, {})
+    finally:
+        pppd.kill()
+        await pppd.wait()
+
+
 @pytest.mark.parametrize("first_is_up", [True, False])
 async def test_a_second_call_by_hand_takes_nothing_from_the_first(
     stage: Stage, tmp_path: Path, first_is_up: bool
@@ -630,7 +648,8 @@ async def test_restore_network_goes_on_when_something_cannot_be_taken_back(
 ) -> None:
     done: list[str] = []
 
-    async def clear() -> None:
+    async def clear(but: set[str]) -> None:
+        assert not but
         done.append("routes")
         if what == "the firewall":
             raise Failed("The firewall refuses.")
@@ -727,6 +746,51 @@ async def test_routes_that_cannot_be_made_once_are_no_reason_to_give_up(
     assert (await dialing).error_name == "org.cablecar1.Error.ConnectionFailed"
     assert stage.links.get(LINK).status.state == "waiting"
     assert stage.links.get(LINK).wanted_by is not None
+
+
+async def test_a_link_that_cannot_be_followed_is_made_by_the_next_reload(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await added(stage)
+    links = stage.store.configuration / "links"
+    (links / "third.toml").write_text((links / f"{LINK}.toml").read_text())
+    (links / "third.toml").chmod(0o600)
+
+    async def late(link: str, on_end: object) -> None:
+        raise CallError("org.freedesktop.DBus.Error.NoReply", "LoadUnit was not answered")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.units, "follow", late)
+        assert (await stage.client.manager("Reload")).error_name is not None
+    assert sorted(stage.links.by_name) == [LINK]
+    assert (await stage.client.manager("Reload")).error_name is None
+    assert "third" in stage.units.on_end
+    answer = await stage.client.call(names.link_path("third"), names.LINK_INTERFACE, "Disconnect")
+    assert answer.error_name is None
+
+
+async def test_repairs_do_not_pile_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await added(stage)
+    monkeypatch.setattr("cablecar.helper.links.REPAIR_PAUSE", 0.0)
+    go_on, begun = asyncio.Event(), 0
+
+    async def slow() -> bool:
+        nonlocal begun
+        begun += 1
+        await go_on.wait()
+        return False
+
+    monkeypatch.setattr(stage.routes, "reconcile", slow)
+    stage.links.network_changed()
+    await stage.until(lambda: begun == 1)
+    for _ in range(20):
+        stage.links.network_changed()
+        await asyncio.sleep(0.001)
+    assert begun == 1
+    go_on.set()
+    await stage.until(lambda: begun == 2)
+    await stage.until(lambda: stage.links._reconciling.is_idle)
+    assert begun == 2, "once more for all that came meanwhile"
 
 
 @pytest.mark.parametrize("scripts", ["quick", "slow"])

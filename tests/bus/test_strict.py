@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import IPv4Network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from dbus_next.signature import Variant
 
-from cablecar.helper.errors import Failed
+from cablecar.helper.errors import Failed, StorageFailed
 from cablecar.helper.pppd import Exit
 from tests.bus.test_restart import another
 from tests.bus.test_service import added, come_up
@@ -89,3 +90,42 @@ async def test_a_link_that_is_up_without_it_by_hand_is_left_out(stage: Stage) ->
     await strict(stage)
     async with another(stage):
         assert stage.routes.strict == {}
+
+
+async def test_a_wish_that_cannot_be_stored_is_not_the_end_of_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await strict(stage)
+    save = type(stage.store).save_strict
+
+    def full(store: Any, name: str, local: Any) -> None:
+        if local is not None:
+            raise StorageFailed("No space left on device.")
+        save(store, name, local)
+
+    monkeypatch.setattr(type(stage.store), "save_strict", full)
+    dialing = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.until(lambda: LINK in stage.units.active)
+    await fail(stage)
+    assert (await dialing).error_name is not None
+    assert stage.store.wish(LINK) is None
+    await stage.client.manager("Reload")
+    assert set(stage.routes.strict) == {LINK}
+    await stage.client.link("Disconnect")
+    assert stage.routes.strict == {}
+
+
+async def test_who_connects_while_the_network_is_restored_keeps_it(stage: Stage) -> None:
+    await strict(stage)
+    await stage.client.add_link("slow")
+    stage.links.set_password("slow", b"x")
+    slow = asyncio.ensure_future(stage.links.get("slow").connect(0))
+    await stage.until(lambda: "slow" in stage.units.active)
+    stage.units.say("slow", *stage.up_lines)
+    await slow
+    stage.units.ends_when_stopped = False
+    restoring = asyncio.ensure_future(stage.client.manager("RestoreNetwork"))
+    await stage.until(lambda: stage.links.get("slow").status.state == "stopping")
+    await come_up(stage)
+    stage.units.ends_when_stopped = True
+    stage.units.end("slow", Exit(code=5))
+    assert (await restoring).error_name is None
+    assert set(stage.routes.strict) == set(stage.store.strict()) == {LINK}
