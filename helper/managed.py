@@ -70,7 +70,8 @@ class ManagedLink:
         self.audience: Audience | None = None
         self.removed = False
         self._unstored_wish: int | None = None  # while the disk has no room for it
-        self._has_unstored_strict = False  # likewise
+        self._unstored_strict = False  # likewise, that strict mode holds
+        self._holding = asyncio.Lock()  # one wish at a time waits for the firewall's answer
         self._machinery = machinery
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
@@ -117,7 +118,8 @@ class ManagedLink:
 
     async def disconnect(self) -> None:
         """Take the link down and return when nothing of the call is left."""
-        self._unstored_wish, self._has_unstored_strict = None, False
+        self._unstored_wish = None
+        self._unstored_strict = False
         try:
             # First, so that a helper that is killed meanwhile does not come back with a link that nobody wants.
             self._machinery.store.save_wish(self.name, None)
@@ -159,43 +161,48 @@ class ManagedLink:
         """Return what strict mode leaves reachable, None when it does not hold; also have that outlive the helper."""
         store, strict = self._machinery.store, self.settings.strict
         local = strict if isinstance(strict, tuple) else ()
-        held = self._has_unstored_strict or self.name in store.strict()
-        holds = strict is not False and (held or self.wanted_by is not None)
+        holds = strict is not False and (self.wanted_by is not None or self._is_strict)
+        self._unstored_strict = False
         try:
             store.save_strict(self.name, local if holds else None)
-            self._has_unstored_strict = False
         except StorageFailed as error:
-            self._has_unstored_strict = holds
+            self._unstored_strict = holds
             log.error("link %s: a restart of the helper will not know of its strict mode: %s", self.name, error)
         return tuple(map(IPv4Network, local)) if holds else None
 
+    @property
+    def _is_strict(self) -> bool:
+        return self._unstored_strict or self.name in self._machinery.store.strict()
+
     async def _wish_and_settle(self, uid: int, ask: Callable[[], None]) -> None:
-        if self.wanted_by is None:  # else it stays the wish of who had it first
+        was_wanted, was_strict = self.wanted_by is not None, self._is_strict
+        if not was_wanted:  # else it stays the wish of who had it first
             self.remember_wish(uid)
         if self.settings.strict is not False:
-            try:
-                await self.hold_strict()
-            except Failed:
-                if self.machine.is_by_hand:  # a call of somebody's `pon` is not the caller's to end
-                    await self._unwish()
-                else:
-                    await self.disconnect()
-                raise
-            if self.wanted_by is None:  # somebody has disconnected or removed it meanwhile
+            async with self._holding:
+                if self.wanted_by is not None:
+                    try:
+                        await self.hold_strict()
+                    except Failed:
+                        if not was_wanted:
+                            await self._take_back(was_strict)
+                        raise
+            if self.wanted_by is None:  # somebody has disconnected or removed it meanwhile, or the firewall refused
                 raise CallFailed(reasons.REQUESTED)
         ask()
         status = await self._settle()
         if status.state != names.UP:
             raise CallFailed(status.reason)
 
-    async def _unwish(self) -> None:
-        """Take back the wish and strict mode, but leave a call as it is."""
+    async def _take_back(self, was_strict: bool) -> None:
+        # A call that runs by hand goes on: it may be somebody else's to end.
         self._forget_wish()
-        self._has_unstored_strict = False
-        try:
-            self._machinery.store.save_strict(self.name, None)
-        finally:
-            await self._machinery.routes.set_strict(self.name, None)
+        if not was_strict:
+            self._unstored_strict = False
+            try:
+                self._machinery.store.save_strict(self.name, None)
+            finally:
+                await self._machinery.routes.set_strict(self.name, None)
 
     def remember_wish(self, uid: int) -> None:
         """Have the wish of user `uid` outlive the helper, if the disk has room for it."""

@@ -163,21 +163,17 @@ class Nft:
         """
         if chains == self._kept:
             return
-        script = _script(chains).encode() if chains else None
-        if script != self._script_at_boot():  # else a full disk would be asked for room for nothing
-            if script is not None:
-                safefile.replace(self._at_boot, script)
-            else:
-                safefile.remove(self._at_boot)
+        if not chains:
+            safefile.remove(self._at_boot)
+        elif self._at_boot_text() != _script(chains):  # a helper before us may have written it
+            safefile.replace(self._at_boot, _script(chains).encode())
         self._kept = chains
 
-    def _script_at_boot(self) -> bytes | None:
+    def _at_boot_text(self) -> str | None:
         try:
-            return safefile.read(self._at_boot)
-        except FileNotFoundError:
+            return safefile.read(self._at_boot).decode()
+        except (FileNotFoundError, StorageFailed, UnicodeDecodeError):
             return None
-        except StorageFailed:
-            return b""  # whatever it is, it is to be replaced
 
     def _note_child(self, pid: int) -> None:
         self._child = pid

@@ -79,7 +79,7 @@ class Routes:
         self._strict: dict[str, tuple[IPv4Network, ...]] = {}  # of each link in strict mode its local networks
         self._called: dict[str, Wanted] = {}  # likewise what its last call needed: a diagnosis tries the server
         self._refusal: Failed | None = None  # what the firewall said to the last change
-        self._is_kept = True  # for the start of the machine
+        self._unkept: StorageFailed | None = None  # why the start of the machine will not find the table as it is
         self._wanted: dict[str, Wanted] = {}
         self._slots: dict[str, int] = {}  # which link has which table
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="routes")
@@ -153,12 +153,13 @@ class Routes:
 
         Raises:
             Failed: The firewall refuses.
+            StorageFailed: The next start of the machine begins with strict mode.
         """
         for link in {*self._strict, *self._called}.difference(but):
             self.expect_strict(link, None)
         await self.reconcile()
-        if self._refusal is not None:
-            raise self._refusal
+        if (error := self._refusal or self._unkept) is not None:
+            raise error
 
     def _insist(self) -> None:
         # Without the table nothing may be dialed in strict mode; in any other a link is of use without it.
@@ -332,16 +333,15 @@ class Routes:
         return lost
 
     def _keep(self, local: Collection[IPv4Network] | None) -> None:
-        """Have strict mode hold from the start of the machine, if the disk has room for that; the table stands."""
+        """Have strict mode hold from the start of the machine on too; where it cannot, it holds now all the same."""
+        before, self._unkept = self._unkept, None
         try:
             # No call's way out is in these: by then its server may be another.
             self._nft.keep(strict.chains({}, local) if local is not None else "")
         except StorageFailed as error:
-            if self._is_kept:
-                log.error("a start of the machine will not know of strict mode as it is now: %s", error)
-            self._is_kept = False
-        else:
-            self._is_kept = True
+            self._unkept = error
+            if str(error) != str(before):
+                log.warning("what strict mode is at the next start of the machine could not be written down: %s", error)
 
     def _sizes(self) -> dict[str, int]:
         return {link.get_attr("IFLA_IFNAME"): link.get_attr("IFLA_MTU") for link in self._netlink.links()}
