@@ -383,23 +383,6 @@ async def test_a_call_by_hand_is_followed_from_its_own_first_line(stage: Stage, 
     assert (stage.units.started, stage.routes.wanted) == (0, {})
 
 
-async def test_who_may_connect_cannot_end_a_call_by_hand_where_strict_mode_is_refused(
-    stage: Stage, tmp_path: Path
-) -> None:
-    await added(stage, strict=Variant("b", True))
-    pppd = await dialed_by_hand(tmp_path)
-    try:
-        await by_hand_is_up(stage, pppd)
-        stage.routes.refusal = Failed("The firewall refuses.")
-        assert (await stage.client.link("Connect")).error_name == "org.cablecar1.Error.Failed"
-        link = stage.links.get(LINK)
-        assert (link.status.state, link.machine.is_by_hand, link.wanted_by) == ("up", True, None)
-        assert (pppd.returncode, stage.routes.strict, stage.store.strict()) == (None, {}, {})
-    finally:
-        pppd.kill()
-        await pppd.wait()
-
-
 @pytest.mark.parametrize("first_is_up", [True, False])
 async def test_a_second_call_by_hand_takes_nothing_from_the_first(
     stage: Stage, tmp_path: Path, first_is_up: bool

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from ipaddress import IPv4Network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from dbus_next.signature import Variant
 
 from cablecar.helper.errors import Failed, StorageFailed
 from cablecar.helper.pppd import Exit
+from cablecar.helper.store import Store
+from tests.bus.test_members import by_hand_is_up, dialed_by_hand
 from tests.bus.test_restart import another
 from tests.bus.test_service import added, come_up
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from tests.bus.conftest import Stage
 
 pytestmark = pytest.mark.asyncio
@@ -86,31 +91,82 @@ async def test_nothing_is_dialed_where_it_cannot_hold(stage: Stage) -> None:
     assert await stage.client.state() == "down"
 
 
-async def test_a_link_that_is_up_without_it_by_hand_is_left_out(stage: Stage) -> None:
+async def test_who_may_not_end_a_call_by_hand_does_not_where_it_cannot_hold(stage: Stage, tmp_path: Path) -> None:
     await strict(stage)
-    async with another(stage):
-        assert stage.routes.strict == {}
+    pppd = await dialed_by_hand(tmp_path)
+    try:
+        await by_hand_is_up(stage, pppd)
+        stage.routes.refusal = Failed("The firewall refuses.")
+        for member in ("Connect", "Reconnect"):
+            assert (await stage.client.link(member)).error_name == "org.cablecar1.Error.Failed"
+        assert (stage.links.get(LINK).status.state, pppd.returncode) == ("up", None)
+        assert stage.links.get(LINK).machine.is_by_hand
+        assert (stage.store.wish(LINK), stage.store.strict(), stage.routes.strict) == (None, {}, {})
+    finally:
+        pppd.kill()
+        await pppd.wait()
 
 
-async def test_a_wish_that_cannot_be_stored_is_not_the_end_of_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_two_who_ask_at_once_are_both_refused_where_it_cannot_hold(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await strict(stage)
-    save = type(stage.store).save_strict
+    asked, go_on = asyncio.Event(), asyncio.Event()
 
-    def full(store: Any, name: str, local: Any) -> None:
+    async def set_strict(link: str, local: tuple[IPv4Network, ...] | None) -> None:
+        known = stage.routes.strict.get(link) == local  # `Routes` answers for a change that is still on its way
+        stage.routes.expect_strict(link, local)
+        if local is not None and not known:
+            asked.set()
+            await go_on.wait()
+            raise Failed("The firewall refuses.")
+
+    monkeypatch.setattr(stage.routes, "set_strict", set_strict)
+    first = asyncio.ensure_future(stage.client.link("Connect"))
+    await asked.wait()
+    second = asyncio.ensure_future(stage.client.link("Connect"))
+    await stage.client.manager("ListLinks")
+    go_on.set()
+    assert (await first).error_name == "org.cablecar1.Error.Failed"
+    assert (await second).error_name == "org.cablecar1.Error.Cancelled"
+    assert (stage.units.started, stage.store.wish(LINK), stage.routes.strict) == (0, None, {})
+
+
+async def test_who_asks_in_vain_ends_nothing_that_held_before(stage: Stage) -> None:
+    await strict(stage)
+    await come_up(stage)
+    await fail(stage)
+    stage.routes.refusal = Failed("The firewall refuses.")
+    assert (await stage.client.link("Connect")).error_name == "org.cablecar1.Error.Failed"
+    assert (stage.routes.strict, stage.store.strict(), stage.store.wish(LINK)) == (HOLDS, {LINK: LOCAL}, None)
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_what_the_disk_has_no_room_for_only_a_person_ends(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    await strict(stage)
+    save = Store.save_strict
+
+    def full(store: Store, name: str, local: Sequence[str] | None) -> None:
         if local is not None:
             raise StorageFailed("No space left on device.")
         save(store, name, local)
 
-    monkeypatch.setattr(type(stage.store), "save_strict", full)
-    dialing = asyncio.ensure_future(stage.client.link("Connect"))
-    await stage.until(lambda: LINK in stage.units.active)
+    monkeypatch.setattr(Store, "save_strict", full)
+    await come_up(stage)
     await fail(stage)
-    assert (await dialing).error_name is not None
-    assert stage.store.wish(LINK) is None
-    await stage.client.manager("Reload")
-    assert set(stage.routes.strict) == {LINK}
-    await stage.client.link("Disconnect")
-    assert stage.routes.strict == {}
+    if ended:
+        await stage.client.link("Disconnect")
+    assert not (await stage.client.manager("Reload")).error_name
+    await stage.client.link("Update", "a{sv}", {"title": Variant("s", "T")})
+    assert stage.routes.strict == ({} if ended else HOLDS)
+
+
+async def test_a_link_that_is_up_without_it_by_hand_is_left_out(stage: Stage) -> None:
+    await strict(stage)
+    async with another(stage):
+        assert stage.routes.strict == {}
 
 
 async def test_who_connects_while_the_network_is_restored_keeps_it(stage: Stage) -> None:

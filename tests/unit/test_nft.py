@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cablecar.helper import nft, safefile
-from cablecar.helper.errors import Failed, StorageFailed
+from cablecar.helper import nft
+from cablecar.helper.errors import Failed
 from cablecar.helper.nft import Change, Ear, Nft
 
 CHAINS = "  chain x {\n  }\n"
@@ -69,18 +69,15 @@ def test_what_is_kept_for_the_start_of_the_machine_is_a_table_as_a_whole(tmp_pat
     assert told(tmp_path) == []
 
 
-def test_what_is_kept_already_needs_no_room(tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_helper_before_has_kept_is_not_written_again(tmp_path: Path, program: Path) -> None:
     at_boot = tmp_path / "strict.nft"
     Nft(tmp_path / "note", str(program), at_boot).keep(CHAINS)
-
-    def full(path: Path, data: bytes) -> None:
-        raise StorageFailed("No space left on device.")
-
-    monkeypatch.setattr(safefile, "replace", full)
-    after = Nft(tmp_path / "note", str(program), at_boot)
-    after.keep(CHAINS)
-    with pytest.raises(StorageFailed):
-        after.keep(f"{CHAINS}\n")
+    before = at_boot.stat().st_ino
+    Nft(tmp_path / "note", str(program), at_boot).keep(CHAINS)
+    assert at_boot.stat().st_ino == before
+    at_boot.write_bytes(b"\xff")
+    Nft(tmp_path / "note", str(program), at_boot).keep(CHAINS)
+    assert at_boot.read_text() == MADE
 
 
 def test_a_table_that_the_start_of_the_machine_has_left_is_taken_away(tmp_path: Path, table: Nft) -> None:

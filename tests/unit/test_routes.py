@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from cablecar.helper.errors import Failed
+from cablecar.helper.errors import Failed, StorageFailed
 from cablecar.helper.leases import Lease
 from cablecar.helper.netlink import NetlinkError, ifinfmsg
+from cablecar.helper.nft import Nft
 from cablecar.helper.plan import (
     ANYWHERE,
     MAIN,
@@ -458,8 +460,8 @@ class Switch:
 class Switched(Routes):
     """Routes above played interfaces, and no routes."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, nft: Nft | None = None) -> None:
+        super().__init__(nft=nft)
         self.switch = Switch()
         self._socket = self.switch  # type: ignore[assignment]
 
@@ -484,6 +486,27 @@ async def test_a_vlan_that_cannot_be_made_is_told() -> None:
     routes.switch.refusal = NetlinkError(95, "Operation not supported")
     with pytest.raises(Failed, match="VLAN 35 "):
         await routes.vlan("home", Wanted(), MODEM, 35)
+
+
+async def test_strict_mode_holds_now_where_the_next_start_cannot_be_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    routes = Switched(Nft(tmp_path / "note", "/bin/true", tmp_path / "missing/strict.nft"))
+    await routes.set_strict("home", ())
+    await routes.want("office", Wanted())
+    assert (tmp_path / "note").exists()
+    assert [record.levelname for record in caplog.records] == ["WARNING"], "told once"
+    (tmp_path / "missing").mkdir()
+    await routes.reconcile()
+    assert (tmp_path / "missing/strict.nft").exists()
+    await routes.clear()
+    assert not (tmp_path / "missing/strict.nft").exists()
+
+
+async def test_who_ends_strict_mode_hears_that_the_next_start_begins_with_it(tmp_path: Path) -> None:
+    (tmp_path / "strict.nft").mkdir()  # which nobody can remove as a file
+    with pytest.raises(StorageFailed):
+        await Switched(Nft(tmp_path / "note", "/bin/true", tmp_path / "strict.nft")).clear()
 
 
 def interface(index: int, name: str, flags: int, carrier: int | None) -> Any:
