@@ -472,13 +472,15 @@ class Links:
             log.error("/etc/resolv.conf could not be looked after: %s", error or "systemd takes too long")
 
     async def _make(self, name: str, settings: Settings) -> ManagedLink:
-        link = self.by_name[name] = ManagedLink(name, settings, self._machinery)
+        link = ManagedLink(name, settings, self._machinery)
         try:
             await link.calls.follow()
+            self._use(link, settings)
         except BaseException:
-            del self.by_name[name]  # the next `reload` tries again
+            with contextlib.suppress(CallError):
+                await link.calls.unfollow()  # what there is of it
             raise
-        self._use(link, settings)
+        self.by_name[name] = link  # last: the next `reload` tries one again that could not be followed
         return link
 
     @contextlib.contextmanager

@@ -113,7 +113,7 @@ class FakeUnits:
         self.on_end[link] = on_end
 
     async def unfollow(self, link: str) -> None:
-        del self.on_end[link]
+        self.on_end.pop(link, None)
 
     async def start(self, link: str, template: str) -> None:
         assert template == BY_PROTOCOL[self.protocol].unit
