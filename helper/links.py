@@ -31,7 +31,7 @@ from cablecar.helper.providers import Provider
 from cablecar.helper.repeated import Repeated
 from cablecar.helper.settings import Settings, check, check_password, fill, merge, parse
 from cablecar.helper.sleep import clock
-from cablecar.helper.store import AUTOMATIC
+from cablecar.helper.store import AUTOMATIC, Dialed
 
 log = logging.getLogger(__name__)
 
@@ -139,19 +139,20 @@ class Links:
             link.machine.connect()  # which for a call that runs means that it is to be kept up
 
     async def _take_over(self, name: str, ends: bool) -> None:
+        dialed = self._machinery.store.dialed(name)
         if name not in self.by_name and self._machinery.store.has_link(name):
             # Its file is broken, which the log has told: what it was dialed with still holds for the call that runs.
-            if (dialed := self._machinery.store.dialed(name)) is None:
+            if dialed is None:
                 return
             await self._make(name, dialed.settings)
         if (link := self.by_name.get(name)) is not None:
-            link.machine.adopt()
+            link.machine.adopt(by_hand=dialed is not None and dialed.by_hand)
             link.calls.adopt(ends=ends)
 
     async def _settle_running(self, name: str) -> None:
         if (link := self.by_name.get(name)) is not None:
             await link.calls.adopted()  # so that nobody ever sees such a link as anything but up
-            if link.wanted_by is None:
+            if link.wanted_by is None and not link.machine.is_by_hand:
                 link.machine.disconnect()
         elif self._machinery.store.has_link(name):
             log.error("a call of link %s runs, but its settings cannot be read: it is left alone", name)
@@ -204,8 +205,17 @@ class Links:
             if in_unit or not link.machine.is_at_rest:
                 found.close()
             if link.machine.is_at_rest:
+                if in_unit:
+                    self._leave_word(link)
                 link.machine.adopt(by_hand=True)
                 link.calls.adopt(None if in_unit else found)
+
+    def _leave_word(self, link: ManagedLink) -> None:
+        """Have the next helper know a call that runs in our unit for somebody else's, which is not to be ended."""
+        try:
+            self._machinery.store.leave(link.name, Dialed(link.settings, by_hand=True))
+        except StorageFailed as error:
+            log.error("link %s: a restart of the helper will end its call: %s", link.name, error)
 
     def providers(self) -> Mapping[str, Provider]:
         """Return the presets."""

@@ -62,6 +62,7 @@ class Dialed(NamedTuple):
         connected_at: Likewise, when it came up; 0 while it has not.
         up_since: The same moment in seconds of the machine's clock (CLOCK_BOOTTIME); 0 while it has not come up.
         cable: The index of the interface that it goes by; 0 while that is not known.
+        by_hand: Whether somebody else has started its unit.
     """
 
     settings: Settings
@@ -69,6 +70,7 @@ class Dialed(NamedTuple):
     connected_at: float = 0.0
     up_since: float = 0.0
     cable: int = 0
+    by_hand: bool = False
 
 
 class Rest(NamedTuple):

@@ -265,6 +265,33 @@ async def test_a_call_of_the_unit_that_somebody_else_started_comes_up(stage: Sta
         await pppd.wait()
 
 
+@pytest.mark.parametrize("is_up", [True, False])
+async def test_a_call_of_the_unit_that_somebody_else_started_goes_on(stage: Stage, tmp_path: Path, is_up: bool) -> None:
+    await added(stage)
+    pppd = await dialed_by_hand(tmp_path)
+    try:
+        (stage.units.run / f"ppp-{LINK}.pid").write_text(f"{pppd.pid}\nppp0\n")
+        stage.units.active.add(LINK)
+        stage.units.say(LINK, *stage.up_lines[: None if is_up else 1])
+        stage.links.network_changed()
+        await stage.until(lambda: stage.links.get(LINK).status.state == ("up" if is_up else "dialing"))
+        for _ in range(2):
+            links = Links(stage.machinery)
+            await links.begin(at_boot=False)
+            assert links.get(LINK).status.state == ("up" if is_up else "dialing")
+            assert links.get(LINK).machine.is_by_hand
+        stage.units.end(LINK, Exit(code=5))
+        await stage.until(lambda: links.get(LINK).status.state == "down")
+        stage.units.active.add(LINK)  # and now it is nobody's
+        async with another(stage) as link:
+            assert not link.machine.is_by_hand
+            await stage.until(lambda: link.status.state in ("down", "failed"))
+            assert stage.units.active == set()
+    finally:
+        pppd.kill()
+        await pppd.wait()
+
+
 async def test_a_call_by_hand_that_says_nothing_is_seen_by_its_interface(stage: Stage, tmp_path: Path) -> None:
     await added(stage)
     pppd = await dialed_by_hand(tmp_path)
