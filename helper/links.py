@@ -60,7 +60,7 @@ class Links:
         self._providers: Mapping[str, Provider] | None = None  # read when they are needed
         self._begun = False  # before that, a repair would sweep what running calls need
         self._repair: asyncio.TimerHandle | None = None
-        self._reconciling = Repeated(self._reconcile, machinery.spawn)
+        self._repairing = Repeated(self._repair_routes, machinery.spawn)  # a dial queues behind each
         self._repairs: list[float] = []
         self._changing = asyncio.Lock()  # one change of what links there are, and of their settings, at a time
         self._diagnosed: set[str] = set()
@@ -457,10 +457,14 @@ class Links:
             self._repair = asyncio.get_running_loop().call_later(REPAIR_WINDOW, self._begin_repair)
             self._machinery.spawn(self._look_at_calls())  # a call may fall by what they do
             return
-        self._reconciling.ask()
+        self._repairing.ask()
 
-    async def _reconcile(self) -> None:
-        if await self._machinery.routes.reconcile():
+    async def _repair_routes(self) -> None:
+        lost = await self._machinery.routes.reconcile()
+        self._machinery.spawn(self._repair_rest(lost))  # the routes do not wait for a firewall that takes its time
+
+    async def _repair_rest(self, lost: bool) -> None:
+        if lost:
             self._repairs.append(clock())
             log.info("routes or rules of ours were missing and have been put back")
         if await self._machinery.openings.renew():

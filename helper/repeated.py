@@ -25,15 +25,15 @@ class Repeated:
     def ask(self) -> None:
         """Have it done soon."""
         self._is_wanted = True
-        if self.is_idle:
+        if self._task is None or self._task.done():
             self._task = self._spawn(self._run())
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it is neither done nor about to be."""
-        return self._task is None or self._task.done()
 
     async def _run(self) -> None:
         while self._is_wanted:
             self._is_wanted = False
-            await self._work()
+            try:
+                await self._work()
+            except Exception:
+                if self._is_wanted:  # what was asked for meanwhile is not lost with it
+                    self._task = self._spawn(self._run())
+                raise

@@ -752,30 +752,6 @@ async def test_a_link_that_cannot_be_followed_is_made_by_the_next_reload(
     assert answer.error_name is None
 
 
-async def test_repairs_do_not_pile_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    await added(stage)
-    monkeypatch.setattr("cablecar.helper.links.REPAIR_PAUSE", 0.0)
-    go_on, begun = asyncio.Event(), 0
-
-    async def slow() -> bool:
-        nonlocal begun
-        begun += 1
-        await go_on.wait()
-        return False
-
-    monkeypatch.setattr(stage.routes, "reconcile", slow)
-    stage.links.network_changed()
-    await stage.until(lambda: begun == 1)
-    for _ in range(20):
-        stage.links.network_changed()
-        await asyncio.sleep(0.001)
-    assert begun == 1
-    go_on.set()
-    await stage.until(lambda: begun == 2)
-    await stage.until(lambda: stage.links._reconciling.is_idle)
-    assert begun == 2, "once more for all that came meanwhile"
-
-
 @pytest.mark.parametrize("scripts", ["quick", "slow"])
 async def test_who_restarts_the_unit_does_not_hang_up(
     stage: Stage, scripts: str, monkeypatch: pytest.MonkeyPatch

@@ -15,7 +15,7 @@ from dbus_next.service import ServiceInterface
 from dbus_next.signature import Variant
 
 from cablecar.helper import call, errors, names, pppd, reasons, service
-from cablecar.helper.links import REPAIRS, Links
+from cablecar.helper.links import REPAIR_PAUSE, REPAIRS, Links
 from cablecar.helper.plan import Cable, Interface
 from cablecar.helper.pppd import Exit
 from cablecar.helper.sleep import clock
@@ -254,6 +254,29 @@ async def test_only_another_cable_ends_the_wait_for_one(stage: Stage) -> None:
     stage.routes.reached, stage.routes.surroundings = True, "another cable"
     stage.links.network_changed()
     await stage.until(lambda: LINK in stage.units.active)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_changes_during_a_repair_are_answered_by_one_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    begun, go_on = [], asyncio.Event()
+
+    async def reconcile() -> bool:
+        begun.append(clock())
+        await go_on.wait()
+        if fails:
+            raise OSError("no buffer space")
+        return False
+
+    monkeypatch.setattr(stage.routes, "reconcile", reconcile)
+    for _ in range(4):
+        stage.links.network_changed()
+        await asyncio.sleep(REPAIR_PAUSE * 1.5)
+    assert len(begun) == 1
+    go_on.set()
+    await asyncio.sleep(REPAIR_PAUSE * 4)
+    assert len(begun) == 2
 
 
 @pytest.mark.parametrize("protocol", ["pptp", "pppoe"])
