@@ -18,7 +18,7 @@ from dbus_next.constants import BusType, MessageFlag, MessageType
 from dbus_next.message import Message
 from dbus_next.signature import Variant
 
-from cablecar.helper import names, providers
+from cablecar.helper import inotify, names, providers
 from cablecar.helper.authority import Authority
 from cablecar.helper.bus import Bus
 from cablecar.helper.carriers import BY_PROTOCOL
@@ -400,8 +400,25 @@ class Stage:
                 await asyncio.sleep(0.005)
 
 
+@pytest.fixture
+def ears(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what calls that a test leaves running have of inotify(7): a user has 128 of them."""
+    follow, descriptors = inotify.follow, set()
+
+    def note(on_change: Callable[[], None]) -> int:
+        descriptors.add(descriptor := follow(on_change))
+        return descriptor
+
+    monkeypatch.setattr(inotify, "follow", note)
+    yield
+    for descriptor in descriptors:
+        with contextlib.suppress(FileNotFoundError):  # it is closed
+            if os.readlink(f"/proc/self/fd/{descriptor}") == "anon_inode:inotify":
+                os.close(descriptor)
+
+
 @pytest_asyncio.fixture
-async def stage(private_bus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+async def stage(private_bus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ears: None) -> AsyncIterator[Stage]:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", private_bus)
     monkeypatch.setattr(os, "access", lambda path, mode: True)  # pptp need not be on this host
     store = Store(tmp_path / "etc", tmp_path / "var", tmp_path / "run")

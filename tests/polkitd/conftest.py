@@ -37,7 +37,7 @@ else:
     sys.modules["bus_conftest"] = bus_conftest = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(bus_conftest)
 
-stage = bus_conftest.stage  # the fixture, on the bus that is made here
+stage, ears = bus_conftest.stage, bus_conftest.ears  # the fixtures, on the bus that is made here
 
 # Only root can be somebody else: for others test_as_root.py runs the rest as root of a user namespace.
 collect_ignore = ["test_as_root.py"] if os.geteuid() == 0 else ["test_polkitd.py"]
