@@ -82,6 +82,7 @@ class Call:
         self._in_unit = False  # the unit has processes, or is about to
         self._stopping = False  # by our own wish
         self._was_told_before = False  # by somebody else, to end
+        self._was_to_restart = False  # likewise
         self._is_lost = False  # it was up, and is about to end
         self._interface_is_gone = False
         self._loops = False  # at the last look
@@ -468,7 +469,7 @@ class Call:
         if reason is reasons.PATH_LOST and self._loops:
             reason = reasons.LOOP
         told_by_others = reason is reasons.HUNG_UP_HERE and not stopped_by_us and self._by_hand is None
-        if told_by_others and await self._is_started_again():
+        if told_by_others and (self._was_to_restart or await self._is_started_again()):
             reason = reasons.INTERRUPTED
         if reason.retry and slept() - self._slept > NOTICEABLE:
             reason = reasons.SUSPENDED  # it is not the provider's fault
@@ -489,6 +490,8 @@ class Call:
             self._by_hand.hang_up()
             return
         try:
+            if self._was_told_before:
+                self._was_to_restart = await self._machinery.units.is_restarting(self._link)
             await self._machinery.units.stop(self._link)
             if not await self._machinery.units.is_running(self._link):
                 # It ended before we asked; the signal that says so is on its way, or was sent before we listened.

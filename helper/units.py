@@ -101,6 +101,12 @@ class Units:
         for template in TEMPLATES:
             await self._bus.ask(SYSTEMD, "StopUnit", "ss", [unit_name(link, template), "replace"])
 
+    async def is_restarting(self, link: str) -> bool:
+        """Return whether somebody has the link's unit end to start it again, which a `stop` of ours prevents."""
+        (jobs,) = await self._bus.ask(SYSTEMD, "ListJobs")
+        ours = {unit_name(link, template) for template in TEMPLATES}
+        return any(unit in ours and kind in ("restart", "start") for _, unit, kind, *_ in jobs)
+
     async def pause(self, link: str) -> None:
         """Have the processes of the link's call, if there are any, stand still.
 

@@ -95,6 +95,7 @@ class FakeUnits:
     ends_when_stopped: bool = True
     standing_still: set[str] = field(default_factory=set)
     stopping: set[str] = field(default_factory=set)
+    restarting: set[str] = field(default_factory=set)
 
     def established(self, server: IPv4Address, port: int) -> frozenset[str]:
         """Plays the kernel's table of TCP connections."""
@@ -108,6 +109,9 @@ class FakeUnits:
 
     async def is_running(self, link: str) -> bool:
         return link in self.active
+
+    async def is_restarting(self, link: str) -> bool:
+        return link in self.restarting
 
     async def follow(self, link: str, on_end: Callable[[Exit], None]) -> None:
         self.on_end[link] = on_end
