@@ -94,6 +94,7 @@ class FakeUnits:
     have_run: list[str] = field(default_factory=list)
     ends_when_stopped: bool = True
     standing_still: set[str] = field(default_factory=set)
+    resumed: int = 0
     stopping: set[str] = field(default_factory=set)
     restarting: set[str] = field(default_factory=set)
 
@@ -162,6 +163,7 @@ class FakeUnits:
 
     async def resume(self, link: str) -> None:
         self.standing_still.discard(link)
+        self.resumed += 1
 
     def say(self, link: str, *lines: str) -> None:
         with (self.run / f"{link}.log").open("a") as file:

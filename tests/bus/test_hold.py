@@ -119,7 +119,7 @@ async def test_the_next_helper_lets_it_go_on(stage: Stage) -> None:
     await unplugged(stage)
     async with another(stage) as link:
         assert link.status.state == "up"
-        await stage.until(lambda: not stage.units.standing_still)
+        await stage.until(lambda: stage.units.resumed)  # until it is seen that the plug is still out
         assert link.calls.call is not None
         assert link.calls.call.dialed.cable == INDEX  # also while the plug is out
 
