@@ -72,6 +72,7 @@ def asked(editor: Editor) -> QMessageBox | None:
 
 
 def calls(forms: Any) -> list[tuple[str, list[Any]]]:
+    forms.do("catch-up")  # the bus may have been faster than the pipe that it tells us by
     return [(call["member"], call["body"]) for call in forms.seen("call") if call["member"] in CHANGING]
 
 
