@@ -140,14 +140,19 @@ def test_what_concerns_several_settings_is_told(editor: Editor, eventually: Any)
     eventually(lambda: not editor.fields["encryption"].error)
 
 
-def test_what_is_typed_while_the_stored_settings_are_read_again_stays(
-    editor: Editor, forms: Any, eventually: Any
-) -> None:
+def save_and_hold_the_next_reading(editor: Editor, forms: Any, eventually: Any) -> None:
+    """Store another user name; until "release" the helper does not answer what is stored then."""
     before = len(forms.seen("call", member="Settings"))
     forms.do("outcome", member="Settings", hang=True)
     type_into(edit(editor, "user"), "other")
     click(editor, "Save")
     eventually(lambda: len(forms.seen("call", member="Settings")) > before)
+
+
+def test_what_is_typed_while_the_stored_settings_are_read_again_stays(
+    editor: Editor, forms: Any, eventually: Any
+) -> None:
+    save_and_hold_the_next_reading(editor, forms, eventually)
     assert not button(editor, "Save").isEnabled()
     type_into(edit(editor, "title"), "Work")
     type_into(edit(editor, "password"), "s3cret")
@@ -169,11 +174,7 @@ def test_what_is_typed_while_the_stored_settings_are_read_again_stays(
 def test_a_provider_chosen_while_the_stored_settings_are_read_again_stays(
     editor: Editor, forms: Any, eventually: Any
 ) -> None:
-    before = len(forms.seen("call", member="Settings"))
-    forms.do("outcome", member="Settings", hang=True)
-    type_into(edit(editor, "user"), "other")
-    click(editor, "Save")
-    eventually(lambda: len(forms.seen("call", member="Settings")) > before)
+    save_and_hold_the_next_reading(editor, forms, eventually)
     box = choice(editor, "provider").box
     box.setCurrentIndex(box.findData("il_barak"))
     forms.do("change", name="home", title="Work")
