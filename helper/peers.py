@@ -223,10 +223,15 @@ def take_secret(root: Path, line: Line) -> None:
 
 
 def _secret(root: Path, file: str, client: bytes, server: bytes) -> _Secret | None:
-    """Return what pppd's scan_authfile would: the first of the best lines, a name being better than a `*`."""
+    """Return what pppd's scan_authfile would: the first of the best lines, a name being better than a `*`.
+
+    One without a password is none of ours: Debian's pap-secrets has such a line for everybody who calls in.
+    """
     best, secrets = -1, list[bytes]()
     for entry in _lines_of_words(read(root / "etc/ppp" / file, MAX_SECRETS) or b""):
-        if len(entry) < 3 or entry[0] not in (client, b"*") or (server and entry[1] not in (server, b"*")):
+        if len(entry) < 3 or not entry[2]:
+            continue
+        if entry[0] not in (client, b"*") or (server and entry[1] not in (server, b"*")):
             continue
         rank = 2 * (entry[0] != b"*") + (entry[1] != b"*")
         if rank > best:

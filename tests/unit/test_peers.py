@@ -253,6 +253,22 @@ def test_two_passwords_for_one_user_are_told(foreign: Foreign, put: Put) -> None
     assert (found.password, "authentication" in found.settings) == ("one", False)
 
 
+# What the package ppp has in its pap-secrets, without the comments.
+DEBIANS_PAP_SECRETS = '*\thostname\t""\t*\nguest\thostname\t"*"\t-\nroot\thostname\t"*"\t-\n'
+
+
+def test_debians_line_for_those_who_call_in_is_no_password_of_ours(foreign: Foreign, put: Put) -> None:
+    peer(put, plain())
+    put("etc/ppp/pap-secrets", DEBIANS_PAP_SECRETS)
+    found = foreign.read("p")
+    assert (found.password, "authentication" in found.settings) == (None, False)
+    assert mentions(found.left_out, "no password for this user")
+    put("etc/ppp/chap-secrets", "u * geheim *\n")
+    found = foreign.read("p")
+    assert (found.password, found.settings["authentication"]) == ("geheim", ["chap", "mschapv2"])
+    assert not mentions(found.left_out, "password")
+
+
 def test_a_refused_method_needs_no_secret(foreign: Foreign, put: Put) -> None:
     peer(put, plain("refuse-pap"))
     put("etc/ppp/pap-secrets", "u * one\n")
