@@ -7,6 +7,7 @@ import configparser
 import contextlib
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
@@ -87,7 +88,10 @@ def _pppoe_line(peer: str, keyfile: configparser.RawConfigParser) -> Line:
         line.settings["autoconnect"] = True
     line.profile = _text(keyfile, "connection", "uuid")
     _take_ppp(line, keyfile, "ppp")
-    if other := [key for key in _keys(keyfile, "pppoe") if key not in _PPPOE_SETTLED]:
+    other = [key for key in _keys(keyfile, "pppoe") if key not in _PPPOE_SETTLED]
+    # A provider may know its customer by the address of the network card.
+    other += [key for key in ("mac-address", "cloned-mac-address") if _text(keyfile, "ethernet", key)]
+    if other:
         line.left_out.append(f"Left out, for Cablecar has nothing like it: {shown(other)}.")
     password = _text(keyfile, "pppoe", "password")
     take_password(line, password.encode() if password else None)
@@ -108,13 +112,21 @@ def _routing(keyfile: configparser.RawConfigParser) -> dict[str, object]:
     """Return what the profile says about routes and DNS servers."""
     found: dict[str, object] = {}
     if _is_on(keyfile, "ipv4", "never-default"):
-        routes = [_text(keyfile, "ipv4", key) for key in _keys(keyfile, "ipv4") if re.fullmatch(r"route[0-9]+", key)]
-        found["route"] = [route.partition(",")[0] for route in routes] or "none"
+        keys = [key for key in _keys(keyfile, "ipv4") if re.fullmatch(r"routes?[0-9]+", key)]  # of old, with an s
+        found["route"] = [*filter(None, (_network(_text(keyfile, "ipv4", key)) for key in keys))] or "none"
     if servers := [server for server in _text(keyfile, "ipv4", "dns").split(";") if server]:
         found["dns"] = servers
     elif _is_on(keyfile, "ipv4", "ignore-auto-dns"):
         found["dns"] = "none"
     return found
+
+
+def _network(route: str) -> str:
+    """Return where a route leads, empty for one that NetworkManager does not understand either."""
+    try:
+        return str(IPv4Network(route.partition(",")[0], strict=False))  # it takes no offence at host bits
+    except ValueError:
+        return ""
 
 
 def _keyfile(text: bytes) -> configparser.RawConfigParser:

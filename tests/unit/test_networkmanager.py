@@ -138,6 +138,31 @@ def test_an_l2tp_profile_becomes_a_link(foreign: Foreign, put: Put) -> None:
 
 
 @pytest.mark.parametrize(
+    ("routes", "expected"),
+    [
+        ("", "none"),
+        ("route1=10.1.2.3/8,203.0.113.1", ["10.0.0.0/8"]),  # NetworkManager leaves out the host bits
+        ("route1=192.0.2.7\nroute1_options=mtu=1400\nroute2=10.0.0.0/8,,50", ["192.0.2.7/32", "10.0.0.0/8"]),
+        ("routes1=10.0.0.0/8,203.0.113.1", ["10.0.0.0/8"]),
+        ("route1=hunter2\nroute2=10.0.0.0/8", ["10.0.0.0/8"]),
+        ("route1=hunter2", "none"),
+    ],
+)
+def test_a_profile_that_leaves_the_default_route_alone_never_becomes_a_link_for_everything(
+    foreign: Foreign, put: Put, routes: str, expected: str | list[str]
+) -> None:
+    profile(put, L2TP_PROFILE + f"[ipv4]\nnever-default=true\n{routes}\n")
+    found = foreign.read("nm:p")
+    assert found.settings["route"] == expected
+    assert parse(found.settings).route == (tuple(expected) if isinstance(expected, list) else expected)
+
+
+def test_another_address_of_the_card_is_told(foreign: Foreign, put: Put) -> None:
+    profile(put, PPPOE_PROFILE + "[ethernet]\nmac-address-blacklist=\ncloned-mac-address=02:00:00:00:00:01\n")
+    assert mentions(foreign.read("nm:p").left_out, "nothing like it: `cloned-mac-address`.")
+
+
+@pytest.mark.parametrize(
     "content",
     [
         L2TP_PROFILE + "ipsec-enabled=yes\n",
