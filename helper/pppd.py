@@ -89,7 +89,9 @@ _ROWS: Final[tuple[tuple[str, Reason], ...]] = (
     (r"(?:PAP|CHAP|EAP) authentication failed due to [Pp]rotocol-[Rr]eject", reasons.METHOD_REFUSED),
     (r"No CHAP secret found for authenticating us|No secret found for PAP|no PAP secret found", reasons.NO_PASSWORD),
     (r"(?:PAP|CHAP|MS-CHAP|EAP) authentication failed|Unknown MS-CHAP auth", reasons.AUTHENTICATION_FAILED),
+    (r"EAP: peer reports authentication failure", reasons.AUTHENTICATION_FAILED),
     (r"No response to PAP authenticate-requests|CHAP authentication timed out", reasons.AUTHENTICATION_TIMEOUT),
+    (r"EAP: timeout waiting for Request from peer", reasons.AUTHENTICATION_TIMEOUT),
     (r"peer refused to authenticate: terminating link", reasons.PEER_NOT_AUTHENTICATED),
     (r"No auth is possible|eap required to authenticate us but no suitable secrets", reasons.METHOD_REFUSED),
     # What is agreed upon with the server.
@@ -211,6 +213,11 @@ _EXIT_BELOW_XL2TPD: Final = re.compile(_XL2TPD + r"pppd exited for call \d+ with
 _SECRETS: Final = (
     (re.compile(r'\bpassword="(?:[^"\\]|\\.)*"?'), "password=<hidden>"),
     (re.compile(r"(\[CHAP Response id=\w+ )<[^>,]*>?"), r"\1<hidden>"),
+    # 2.4.9 does not say how long it is.
+    (
+        re.compile(r"(\[EAP Response id=\w+ (?:len=\d+ )?(?:MD5-Challenge|MSCHAPv2 Response)[^<]*)<[^>]*>?"),
+        r"\1<hidden>",
+    ),
 )
 
 

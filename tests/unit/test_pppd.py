@@ -109,6 +109,13 @@ ROWS: list[tuple[str, str | list[str], Reason]] = [
         reasons.MTU_TOO_LARGE,
     ),
     ("16", "PAP authentication failed", reasons.AUTHENTICATION_FAILED),
+    ("16", ["EAP: peer reports authentication failure", "Modem hangup"], reasons.AUTHENTICATION_FAILED),
+    (
+        "16",
+        ["MS-CHAP authentication failed: E=647 Account disabled", "EAP: peer reports authentication failure"],
+        reasons.ACCOUNT_DISABLED,
+    ),
+    ("17", "EAP: timeout waiting for Request from peer", reasons.AUTHENTICATION_TIMEOUT),
     ("17", "No response to PAP authenticate-requests", reasons.AUTHENTICATION_TIMEOUT),
     ("18", "CHAP authentication failed", reasons.AUTHENTICATION_FAILED),
     ("18", "MS-CHAP authentication failed: E=691 Authentication failure", reasons.AUTHENTICATION_FAILED),
@@ -613,6 +620,15 @@ def test_the_lines_kept_tell_the_same_facts_again(lines: list[str]) -> None:
             'sent [CHAP Response id=0x1 <00c0ffee>, name = "me"]',
             'sent [CHAP Response id=0x1 <hidden>, name = "me"]',
         ),
+        (
+            'sent [EAP Response id=0x2 MD5-Challenge <Value00c0ffee> <Name "me">]',
+            'sent [EAP Response id=0x2 MD5-Challenge <hidden> <Name "me">]',
+        ),
+        (
+            'sent [EAP Response id=0x2 len=61 MSCHAPv2 Response msid=2 mslen=56 chlen=49 <00c0ffee>, <Name "me">]',
+            'sent [EAP Response id=0x2 len=61 MSCHAPv2 Response msid=2 mslen=56 chlen=49 <hidden>, <Name "me">]',
+        ),
+        ('sent [EAP Response id=0x1 len=7 Identity <Name "me">]',) * 2,
         (
             'sent [PAP AuthReq id=0x1 user="me" password=<hidden>]',
             'sent [PAP AuthReq id=0x1 user="me" password=<hidden>]',
