@@ -5,6 +5,7 @@ It never follows a symbolic link and never touches a file that is not a plain on
 """
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Collection
@@ -55,11 +56,11 @@ def read(path: Path) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise _failed(path, error) from error
+        raise (_unsafe(path) if error.errno == errno.ELOOP else _failed(path, error)) from error
     try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_size > MAX_BYTES:
-            raise StorageFailed(f"{path} is not a plain file of root's with at most {MAX_BYTES} bytes.")
+            raise _unsafe(path)
         if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise StorageFailed(f"{path} can be written by others than root. Try: chmod go-w {path}")
         with open(descriptor, "rb", closefd=False) as file:
@@ -123,6 +124,10 @@ def _write_new(name: str, folder: int, data: bytes, mode: int) -> None:
         os.fchmod(file.fileno(), mode)  # the umask has no say
         file.flush()
         os.fsync(file.fileno())
+
+
+def _unsafe(path: Path) -> StorageFailed:
+    return StorageFailed(f"{path} is not a plain file of root's with at most {MAX_BYTES} bytes.")
 
 
 def _failed(path: Path, error: OSError) -> StorageFailed:

@@ -179,7 +179,7 @@ def check(key: str, value: object, protocol: str = "") -> Any:
         InvalidSetting: There is no such setting, or it does not take this value.
     """
     if (convert := _CHECKS.get(key)) is None:
-        raise InvalidSetting(f"There is no setting {_shown(key)}. Known are: {', '.join(_CHECKS)}.")
+        raise InvalidSetting(f"There is no setting {_shown(key)}. Known are: {', '.join(_CHECKS)}.", key)
     if key == "server" and protocol in BY_PROTOCOL and BY_PROTOCOL[protocol].over_ip:
         convert = _host
     try:

@@ -135,7 +135,7 @@ class Store:
         path = self._settings_path(name)
         text = ""
         try:
-            text = safefile.read(path).decode()
+            text = safefile.read(path).decode("utf-8-sig")  # some editors put a mark before the first line
             values = tomllib.loads(text)
             return parse(_filled(path, values, presets) if "provider" in values else values)
         # Also UnicodeDecodeError, and what `int` says of thousands of digits; RecursionError: thousands of brackets.
@@ -153,7 +153,7 @@ class Store:
         """
         path = self._settings_path(name)
         try:
-            old = safefile.read(path).decode()
+            old = safefile.read(path).decode("utf-8-sig")
         except FileNotFoundError:
             old = "".join(f"# {line}\n" for line in (_HEAD, *remarks))
         safefile.replace(path, _edited(old, settings))
@@ -314,8 +314,8 @@ def _filled(path: Path, values: Mapping[str, object], presets: Presets) -> Mappi
 
 
 def _line_of(key: str, text: str) -> int:
-    """Return the number of the line that sets `key`, 0 when none does."""
-    match = re.search(rf"^[ \t]*[\"']?{re.escape(key)}[\"']?[ \t]*=", text, re.MULTILINE) if key else None
+    """Return the number of the first line that sets `key` or something in it, 0 when none does."""
+    match = re.search(rf"^[ \t\[]*[\"']?{re.escape(key)}[\"']?[ \t]*[=.\]]", text, re.MULTILINE) if key else None
     return text.count("\n", 0, match.start()) + 1 if match else 0
 
 

@@ -76,6 +76,10 @@ def test_a_broken_file_is_named_and_harms_no_other(
         ('server = "x.example"\n"route" = "some"\nuser = "u"', "line 2"),
         ('server = "x.example"\nuser = "u\n', "line 2"),
         ('server = "x.example"\n', "`user` is missing"),
+        ('server = "x.example"\nuser = "u"\nmut = 1400\n', "line 3: There is no setting `mut`"),
+        ('server = "x.example"\nuser = "u"\n[link]\nmtu = 1400\n', "line 3: There is no setting `link`"),
+        ('server = "x.example"\nuser = "u"\ndns.first = "192.0.2.53"\n', "line 3: The setting `dns`"),
+        ('server = "x.example"\nuser = "u"\n[[ "share" ]]\nname = "eth1"\n', "line 3: The setting `share`"),
     ],
 )
 def test_the_line_that_is_wrong_is_named(store: Store, content: str, where: str) -> None:
@@ -222,7 +226,18 @@ def test_a_file_that_is_no_file_does_not_hold_us(store: Store) -> None:
     (store.configuration / "links/away.toml").symlink_to("/etc/passwd")
     (store.configuration / "links/folder.toml").mkdir()
     (store.configuration / "links/Up Per.toml").write_text('server = "x"\nuser = "u"\n')
-    assert list(store.load_links(no_presets).links) == ["good"]
+    loaded = store.load_links(no_presets)
+    assert list(loaded.links) == ["good"]
+    assert all("not a plain file" in loaded.broken[name] for name in ("fifo", "away", "folder"))
+
+
+def test_a_file_may_begin_with_the_mark_of_some_editors(store: Store) -> None:
+    path = store.configuration / "links/a.toml"
+    store.save_link("a", SETTINGS)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert store.load_link("a", no_presets) == SETTINGS
+    store.save_link("a", replace(SETTINGS, mtu=1300))
+    assert store.load_link("a", no_presets).mtu == 1300
 
 
 def test_passwords_and_wishes(store: Store) -> None:
