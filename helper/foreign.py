@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 MAX_FILE: Final = 1 << 16  # bytes
 MAX_FILES: Final = 256  # of one folder
+IPSEC: Final = "It protects L2TP by IPsec, which Cablecar does not do: without it, all would be readable."
 HOST: Final = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from cablecar.helper.errors import PeerNotUsable
 from cablecar.helper.foreign import (
     HOST,
+    IPSEC,
     Line,
     files,
     names,
@@ -59,7 +60,7 @@ def line_of(peer: str, text: bytes) -> Line:
     if (protocol := _SERVICES.get(_text(keyfile, "vpn", "service-type"))) is None:
         raise PeerNotUsable("It is neither a VPN by PPTP or L2TP nor a connection by PPPoE.")
     if _is_on(keyfile, "vpn", "ipsec-enabled"):
-        raise PeerNotUsable("It protects L2TP by IPsec, which Cablecar does not do: without it, all would be readable.")
+        raise PeerNotUsable(IPSEC)
     if _text(keyfile, "vpn", "user-auth-type") not in ("", "password"):
         raise PeerNotUsable("It logs in by a certificate; Cablecar logs in by a password only.")
     server = _text(keyfile, "vpn", "gateway")

@@ -1,6 +1,7 @@
 """The LACs of xl2tpd, with the options of pppd and the secret of the tunnel that they name, read as a link's settings.
 
-/etc/xl2tpd/xl2tpd.conf, /etc/xl2tpd/l2tp-secrets, with the files below /etc/ppp that the former names
+/etc/xl2tpd/xl2tpd.conf, /etc/xl2tpd/l2tp-secrets, with the files below /etc/ppp that the former names; and whether
+strongSwan or Libreswan protects them: /etc/ipsec.conf, /etc/ipsec.d/*.conf, /etc/swanctl/
 """
 
 import re
@@ -10,7 +11,7 @@ from typing import Final, NamedTuple
 
 from cablecar.helper import peers
 from cablecar.helper.errors import InvalidSetting, PeerNotUsable
-from cablecar.helper.foreign import HOST, Line, entries, files, read, shown
+from cablecar.helper.foreign import HOST, IPSEC, Line, entries, files, read, shown
 from cablecar.helper.settings import check
 
 MAX_PATH: Final = 255  # characters that are shown of one
@@ -30,6 +31,8 @@ _LOST: Final = (
     "hidden bit", "hostname", "local ip", "refuse auth", "refuse authentication", "remote ip", "require auth",
     "require authentication",
 )  # fmt: skip
+_PROTECTED: Final = "protected by ipsec"  # a key of our own, that no LAC can have
+_L2TP_BY_IPSEC: Final = re.compile(r"\b(?:17|udp)/(?:1701|l2tp)\b")
 _OFF: Final = ("no", "n", "false")
 _SPACE: Final = bytes(range(33))  # xl2tpd's
 
@@ -46,6 +49,10 @@ def sources(root: Path) -> dict[str, bytes]:
     for kind, name, lines in _sections(root):
         if kind == "lac" and name.lower() != "default" and name.isprintable():
             found.setdefault(LAC + name, []).extend(lines)
+    protected = _servers_by_ipsec(root)
+    for lines in found.values():
+        if any(key == "lns" and value.partition(":")[0].lower() in protected for key, value in _pairs(lines)):
+            lines.append(f"{_PROTECTED} = yes")
     return {lac: _encoded(lines) + _options_of(root, dict(_pairs(lines))) for lac, lines in found.items()}
 
 
@@ -62,6 +69,22 @@ def _sections(root: Path) -> Iterator[_Section]:
         else:
             section.lines.append(line)
     yield section
+
+
+def _servers_by_ipsec(root: Path) -> set[str]:
+    """Return whom IPsec is configured to talk to, where it is to protect L2TP at all."""
+    paths = [root / "etc/ipsec.conf", root / "etc/swanctl/swanctl.conf"]
+    for folder in ("etc/ipsec.d", "etc/swanctl/conf.d"):
+        paths += [path for name, path in files(root / folder).items() if name.endswith(".conf")]
+    lines = [line.partition("#")[0] for path in paths for line in _decoded(read(path) or b"")]
+    if not any(map(_L2TP_BY_IPSEC.search, lines)):
+        return set()
+    return {
+        server
+        for key, value in _pairs(lines)
+        if key in ("right", "remote_addrs")
+        for server in re.split(r"[\s,]+", value.lower())
+    }
 
 
 def _options_of(root: Path, values: Mapping[str, str]) -> bytes:
@@ -88,6 +111,8 @@ def line_of(lac: str, text: bytes) -> Line:
     lines, was_read, rest = text.partition(b"\0")
     pairs = _pairs(_decoded(lines))
     values = dict(pairs)
+    if _PROTECTED in values:
+        raise PeerNotUsable(IPSEC)
     unread = "" if was_read else values.get("pppoptfile", "")
     servers = [value for key, value in pairs if key == "lns"]  # xl2tpd dials the first one first
     server, _, port = servers[0].partition(":") if servers else ("", "", "")

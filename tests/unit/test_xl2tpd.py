@@ -104,6 +104,45 @@ def test_what_has_no_setting_is_named(foreign: Foreign, put: Put) -> None:
     assert mentions(left_out, "after the first")
 
 
+# As guides to a VPN by L2TP and IPsec have it.
+IPSEC = """config setup
+conn %default
+  keyexchange=ikev1
+conn vpn
+  type=transport
+  left=%defaultroute
+  leftprotoport=17/1701
+  rightprotoport=17/1701
+  right=203.0.113.7 # at work
+"""
+SWANCTL = (
+    "connections {\n vpn {\n  remote_addrs = %any, 203.0.113.7\n  children { l2tp { local_ts = dynamic[udp/l2tp] } }\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "protected"),
+    [
+        ("etc/ipsec.conf", IPSEC, True),
+        ("etc/ipsec.d/vpn.conf", IPSEC, True),
+        ("etc/swanctl/conf.d/vpn.conf", SWANCTL, True),
+        ("etc/ipsec.d/vpn.conf.old", IPSEC, False),
+        ("etc/ipsec.conf", IPSEC.replace("203.0.113.7", "203.0.113.77"), False),
+        ("etc/ipsec.conf", IPSEC.replace("17/1701", "47"), False),
+        ("etc/ipsec.conf", IPSEC.replace("\n", "\n#"), False),
+    ],
+)
+def test_a_lac_that_ipsec_protects_is_refused(
+    foreign: Foreign, put: Put, path: str, text: str, protected: bool
+) -> None:
+    lac(put)
+    put(path, text)
+    assert foreign.ids() == ([] if protected else ["l2tp:isp"])
+    if protected:
+        with pytest.raises(PeerNotUsable, match="IPsec"):
+            foreign.read("l2tp:isp")
+
+
 # The options of pppd that a LAC names
 
 
