@@ -337,10 +337,18 @@ def _edited(old: str, settings: Settings) -> bytes:
         if isinstance(plain, list) and isinstance(present.get(key), list):
             array = cast("Array", document[key])
             _edit_list(array, plain)
-            if check(key, array.unwrap()) == check(key, plain):
+            if _is_list_of(array.as_string(), key, plain):
                 continue
         document[key] = plain
     return tomlkit.dumps(document).encode()
+
+
+def _is_list_of(text: str, key: str, wanted: object) -> bool:
+    """Return whether an edited list says what it should: tomlkit spoils one whose comma stands behind a comment."""
+    try:
+        return bool(check(key, tomllib.loads(f"list = {text}")["list"]) == check(key, wanted))
+    except (ValueError, InvalidSetting):
+        return False
 
 
 def _edit_list(items: "Array", wanted: Sequence[str]) -> None:

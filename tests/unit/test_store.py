@@ -182,6 +182,28 @@ def test_what_people_wrote_beside_entries_that_keep_their_order_stays(
     assert store.load_link("a", no_presets).route == route
 
 
+COMMAS_FIRST = """server = "x"
+user = "u"
+route = [
+    "10.0.0.0/8" # the office
+  , "192.0.2.0/24" # seen
+  , "198.51.100.0/24"
+] # mine
+"""
+
+
+@pytest.mark.parametrize("kept", [(0,), (2,), (0, 2), (2, 1), (1, 0, 2)])
+def test_a_list_with_its_commas_first_stays_a_list(store: Store, kept: tuple[int, ...]) -> None:
+    path = store.configuration / "links/a.toml"
+    path.parent.mkdir()
+    path.write_text(COMMAS_FIRST)
+    settings = store.load_link("a", no_presets)
+    changed = replace(settings, route=(*(settings.route[place] for place in kept), "203.0.113.0/24"))
+    store.save_link("a", changed)
+    assert store.load_link("a", no_presets) == changed
+    assert path.read_text().endswith("] # mine\n")
+
+
 def test_a_new_file_begins_with_the_remarks(store: Store) -> None:
     store.save_link("a", SETTINGS, ["`pty` was left out.", "Cron dials it too."])
     lines = (store.configuration / "links/a.toml").read_text().splitlines()
