@@ -1,6 +1,6 @@
 """NetworkManager's profiles of PPTP, L2TP and PPPoE, read as the settings of a link.
 
-/etc/NetworkManager/system-connections/*.nmconnection
+/etc/NetworkManager/system-connections/*
 """
 
 import configparser
@@ -29,6 +29,8 @@ from cablecar.helper.foreign import (
 MAX_LINE: Final = 1024  # bytes of a keyfile: configparser takes quadratic time for a long line
 PROFILE: Final = "nm:"  # begins the id of a profile of NetworkManager
 
+_SUFFIX: Final = ".nmconnection"
+_NO_PROFILES: Final = ("~", ".pem", ".der")  # as NetworkManager has it
 _SERVICES: Final = {f"org.freedesktop.NetworkManager.{protocol}": protocol for protocol in ("pptp", "l2tp")}
 _METHODS: Final = {"refuse-pap": "pap", "refuse-chap": "chap", "refuse-mschapv2": "mschapv2"}
 _SETTLED: Final = names(
@@ -43,8 +45,11 @@ _KEYFILE_ESCAPES: Final = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"
 
 def sources(root: Path) -> dict[str, bytes]:
     """Return the text of each profile by id."""
-    found = files(root / "etc/NetworkManager/system-connections").values()
-    paths = {PROFILE + path.stem: path for path in found if path.suffix == ".nmconnection"}
+    found = files(root / "etc/NetworkManager/system-connections")
+    # Those of before NetworkManager 1.14 have no suffix, and go on being read.
+    paths = {
+        PROFILE + name.removesuffix(_SUFFIX): path for name, path in found.items() if not name.endswith(_NO_PROFILES)
+    }
     return {profile: text for profile, path in paths.items() if (text := read(path)) is not None}
 
 

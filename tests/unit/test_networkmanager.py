@@ -194,6 +194,13 @@ def test_a_profile_that_cannot_be_used_is_refused(
     assert "hunter2" not in str(refusal.value) + str(refusal.value.__cause__) + caplog.text
 
 
+def test_profiles_of_old_have_no_suffix(foreign: Foreign, put: Put) -> None:
+    for name in ("Old ISP", "new.isp.nmconnection", "Old ISP~", ".hidden", "key.pem"):
+        put(f"etc/NetworkManager/system-connections/{name}", L2TP_PROFILE.replace("id=yosefcom", "id=isp"))
+    assert foreign.ids() == ["nm:Old ISP", "nm:new.isp"]
+    assert mentions(foreign.read("nm:new.isp").dials_too, "`Old ISP` for the same line")
+
+
 def test_a_profiles_sections_do_not_leak_into_each_other(foreign: Foreign, put: Put) -> None:
     profile(put, "[DEFAULT]\nuser=other\nmtu=1300\n" + L2TP_PROFILE.replace("user=", "nobody="))
     assert foreign.ids() == []
