@@ -54,10 +54,13 @@ _ROWS: Final[tuple[tuple[str, Reason], ...]] = (
     (_PPPD + r"Can't safely use .*(?:not owned by root|group or other writable)", reasons.UNSAFE_FILE),
     # The interface of a PPPoE call got another name, or went, since it was looked up.
     (_PPPD + r"In file \S+: unrecognized option 'nic-", reasons.NO_CABLE),
+    (r"Can't get (?:MTU|hardware address) for \S+: No such device", reasons.NO_CABLE),
+    (r"(?:Could not get interface index for|Failed to bind to interface) \S+: No such device", reasons.NO_CABLE),
     (_PPPD + r"(?:In file \S+: |unrecognized option )", reasons.BAD_CONFIGURATION),
     (r"\S*sh: (?:line )?(?:\d+: )?\S+/(?:pptp|xl2tpd): (?:not found|No such file)", reasons.PROGRAM_MISSING),
     (r"Couldn't open the /dev/ppp device|(?:Sorry - t|T)his system lacks ", reasons.NO_KERNEL_SUPPORT),
     (r"PPPoL2TP kernel driver not installed|Linux kernel does not support PPPoE", reasons.NO_KERNEL_SUPPORT),
+    (r"Failed to create PPPoE socket: (?:Address family|Protocol) not supported", reasons.NO_KERNEL_SUPPORT),
     # pptp that could not call hangs the line up; pppd then finds no discipline either.
     (r"Couldn't (?:set tty to PPP discipline|get channel number): (?!Input/output)", reasons.NO_KERNEL_SUPPORT),
     (r"Device \S+ is locked by pid", reasons.DEVICE_LOCKED),
@@ -146,7 +149,7 @@ _LOGIN_ANSWER: Final = re.compile(
 _LAST_WORDS: Final = re.compile(r"LCP terminated by peer \((.*?)\)?$")
 # E=NNN are the codes of RFC 2759, section 6.
 _SERVER_ROWS: Final = (
-    (r"\bE=646\b|restricted logon hours", reasons.LOGON_HOURS),
+    (r"\bE=646\b|restricted logon hours|outside your allowed timespan", reasons.LOGON_HOURS),  # the latter FreeRADIUS
     (r"\bE=647\b|account (?:is )?(?:disabled|suspended|blocked)", reasons.ACCOUNT_DISABLED),
     (r"\bE=(?:648|709)\b|password (?:has )?expired", reasons.PASSWORD_EXPIRED),
     (r"\bE=649\b|no dial-?in permission", reasons.ACCOUNT_REFUSED),
