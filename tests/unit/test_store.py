@@ -253,6 +253,12 @@ def test_a_file_that_is_no_file_does_not_hold_us(store: Store) -> None:
     assert all("not a plain file" in loaded.broken[name] for name in ("fifo", "away", "folder"))
 
 
+def test_what_an_editor_keeps_beside_a_file_is_no_settings_file(store: Store) -> None:
+    store.save_link("good", SETTINGS)
+    (store.configuration / "links/.#good.toml").symlink_to("root@host.1234")
+    assert not store.load_links(no_presets).broken
+
+
 def test_a_file_may_begin_with_the_mark_of_some_editors(store: Store) -> None:
     path = store.configuration / "links/a.toml"
     store.save_link("a", SETTINGS)
