@@ -47,7 +47,7 @@ _VALUES: Final = names(
     "ipxcp-restart kdebug lcp-echo-failure lcp-echo-interval lcp-max-configure lcp-max-failure lcp-max-terminate "
     "lcp-restart logfd max-tls-version maxconnect maxfail maxoctets mo-direction mo-timeout mrru mru ms-dns ms-wins "
     "netmask pap-max-authreq pap-restart pap-timeout pass-filter pppol2tp remotenumber socket stop-bits "
-    "tls-verify-method unit vj-max-slots"
+    "srp-interval srp-pn-secret tls-verify-method unit vj-max-slots"
 )
 _ALIASES: Final = {
     "-d": "debug",
@@ -87,9 +87,12 @@ _SETTLED: Final = names(
     "-vjccomp -pc -ac -am -crtscts -proxyarp nomp nomultilink"
 )
 _OTHER: Final = names(
-    "auth defaultroute6 demand login mp mppe-stateful multilink nodefaultroute6 nomagic nomppe-128 notty passive "
-    "proxyarp require-chap require-eap require-mschap require-mschap-v2 require-pap show-password silent sync "
-    "up_sdnotify usehostname +pap +chap +mschap +mschap-v2 -ccp xonxoff"
+    "auth cdtrcts chapms-strip-domain defaultroute6 demand dryrun dump enable-session ipcp-no-address "
+    "ipcp-no-addresses ipv6cp-accept-local ipv6cp-accept-remote ipv6cp-use-ipaddr ipv6cp-use-persistent ipx ktune "
+    "login master_detach mp mppe-stateful mpshortseq multilink need-peer-eap nocdtrcts nodefaultroute6 noendpoint noip "
+    "nolog nomagic nompshortseq nomppe-128 nosendip notty papcrypt passive predictor1 proxyarp receive-all "
+    "require-chap require-eap require-mschap require-mschap-v2 require-pap show-password silent sync up_sdnotify "
+    "usehostname +pap +chap +mschap +mschap-v2 -ccp xonxoff"
 )
 _WITH_ARGUMENT: Final = _RUNNING | _VALUES
 _KNOWN: Final = _WITH_ARGUMENT | _MEANINGS.keys() | _METHODS.keys() | _SETTLED | _OTHER

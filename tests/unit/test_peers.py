@@ -164,6 +164,14 @@ def test_what_runs_or_opens_something_is_named_and_left_out(foreign: Foreign, pu
     assert argument not in str(found)
 
 
+@pytest.mark.parametrize("option", ["papcrypt", "noendpoint", "ipv6cp-use-ipaddr", "receive-all", "dump", "predictor1"])
+def test_every_option_that_pppd_knows_is_named(foreign: Foreign, put: Put, option: str) -> None:
+    peer(put, plain(option))
+    left_out = foreign.read("p").left_out
+    assert mentions(left_out, f"nothing like it: `{option}`.")
+    assert not mentions(left_out, "words")
+
+
 def test_other_options_are_named_and_words_that_are_none_are_not(foreign: Foreign, put: Put) -> None:
     peer(put, plain("idle 600 demand hunter2 10.0.0.1:10.0.0.2"))
     found = foreign.read("p")
