@@ -15,6 +15,7 @@ from cablecar.helper.xl2tpd import LAC
 _WORD: Final = re.compile(r"[^\s;&|()<>`\"']+")
 _SEPARATOR: Final = re.compile(r"[;&|()`]+")
 _REDIRECTION: Final = re.compile(r"(?:(?<=\s)[0-9]+)?[<>]+[&|]?[ \t]*[\"']?[^\s;&|()<>`\"']*")
+_COMMENT: Final = re.compile(r"\s#")
 _DIALERS: Final = names("pon check-ppp-connection")  # the latter is the HOWTO's
 _PPPOE_DIALERS: Final = names("pppoe-start adsl-start")  # rp-pppoe's
 _PPPOE_CONFIGURATION: Final = "/etc/ppp/pppoe.conf"  # theirs, where they are told none
@@ -95,8 +96,14 @@ def _shell_lines(text: bytes | None) -> Iterator[tuple[int, str]]:
             begun = begun[:-1] + " "
             continue
         if begun.strip() and not begun.lstrip().startswith("#"):
-            yield start, begun.strip()
+            yield start, _without_comment(begun).strip()
         begun = ""
+
+
+def _without_comment(line: str) -> str:
+    """Return a shell line without a comment behind it; what has quotes may be none."""
+    comment = _COMMENT.search(line, max(line.rfind("'"), line.rfind('"')) + 1)
+    return line[: comment.start()] if comment else line
 
 
 def _dialed(line: str) -> Iterator[str]:
