@@ -121,7 +121,7 @@ def _presets(path: Path, data: bytes) -> dict[str, Provider]:
     Raises:
         ValueError: The file as a whole is not in order.
     """
-    document = tomllib.loads(data.decode())
+    document = tomllib.loads(data.decode("utf-8-sig"))
     _only(document, ("sources", "provider"))
     sources = {tag: _at(tag, _text, text) for tag, text in _table(document.get("sources", {})).items()}
     found = {}

@@ -207,7 +207,8 @@ def test_the_sources_are_told(shipped: dict[str, Provider]) -> None:
 
 def test_an_administrator_adds_and_replaces(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "10-first.toml").write_text(SOURCES + preset("il_012") + preset("xx_new", title='"First"'))
-    (tmp_path / "20-second.toml").write_text(SOURCES + preset("xx_new", title='"Second"'))
+    (tmp_path / "20-second.toml").write_text("\ufeff" + SOURCES + preset("xx_new", title='"Second"'))
+    (tmp_path / ".#20-second.toml").symlink_to("root@host.1234")  # of an editor
     (tmp_path / "30-notes.txt").write_text("not read")
     found = load(tmp_path)
     assert found["il_012"].defaults("")["server"] == "vpn.example.net"
