@@ -199,7 +199,7 @@ class StatusWindow(QDialog):
             button.setVisible(item is not None)
             button.setText(item.marked if item else "")
         self._mend.setVisible((View.PASSWORD, self._path) in offers)
-        self._diagnose.setEnabled(self._client.snapshot.is_askable(self._path))
+        self._diagnose.setEnabled(self._is_askable())
 
     def _show_facts(self) -> None:
         rows = Report(self._link, details=self._details, now=time.time()).facts()
@@ -241,17 +241,21 @@ class StatusWindow(QDialog):
 
     # Asking.
 
-    def _is_seen(self) -> bool:
-        return self.isVisible() and not self.isMinimized()
+    def _is_askable(self) -> bool:
+        return self._client.snapshot.is_askable(self._path)
+
+    def _is_asking(self) -> bool:
+        """Whether somebody can see the window, and the helper can be asked about its link."""
+        return self.isVisible() and not self.isMinimized() and self._is_askable()
 
     def _interval(self) -> int | None:
-        if not self._is_seen() or not self._client.snapshot.is_askable(self._path) or self._barred():
+        if not self._is_asking() or self._barred():
             return None
         return {names.UP: UP_MS, names.DIALING: DIALING_MS}.get(self._link.state)
 
     def _refresh(self) -> None:
         """Ask for everything when it can be seen, and set the timer to what there is to follow."""
-        if self._is_seen() and self._client.snapshot.is_askable(self._path):
+        if self._is_asking():
             for member in _MEMBERS:
                 self._ask(member)
         self._set_timer()
@@ -293,7 +297,7 @@ class StatusWindow(QDialog):
         self._show_troubles()
         if was_barred and not self._barred() and member == "Details":
             self._refresh()  # somebody has just permitted it
-        elif member in self._ask_again and self._is_seen() and self._client.snapshot.is_askable(self._path):
+        elif member in self._ask_again and self._is_asking():
             self._ask(member, clicked=self._ask_again.pop(member))
         self._set_timer()
 
@@ -324,7 +328,7 @@ class StatusWindow(QDialog):
 
     def _show_troubles(self) -> None:
         told = [words.error(one) for one in self._troubles.values() if words.needs_saying(one)]
-        _say(self._trouble, told[0] if told and self._client.snapshot.is_askable(self._path) else "")
+        _say(self._trouble, told[0] if told and self._is_askable() else "")
         self._permission.setVisible(self._barred())
 
     # Buttons.
@@ -388,8 +392,7 @@ class StatusWindow(QDialog):
 
     def _knock(self) -> None:
         """Ask once for the details where nothing else asks any more, and bring up no window for a password."""
-        is_askable = self._is_seen() and self._client.snapshot.is_askable(self._path)
-        if self._barred() and is_askable and "Details" not in self._asked:
+        if self._barred() and self._is_asking() and "Details" not in self._asked:
             self._ask("Details")
 
 
