@@ -22,7 +22,7 @@ from cablecar.helper.nft import NFT, TABLE
 
 LIMIT: Final = 5.0  # seconds
 LEGACY: Final = Path("/proc/self/net/ip_tables_names")  # of the old kernel part; not there before it is used
-_TRANSLATES: Final = "nat"  # the table that is not asked whether a packet passes
+_TRANSLATES: Final = "nat"  # the table, or the type of chain, that is not for stopping packets
 MAX_RULES: Final = 1 << 22  # bytes
 PASSES, STOPPED, OPEN = "passes", "stopped", "open"
 COMMENT: Final = "cablecar "  # and a link's name: of a rule of ours in a chain of others
@@ -69,12 +69,12 @@ class Outcome(NamedTuple):
 
 @dataclass(slots=True)
 class _Chains:
-    base: dict[Key, tuple[str, str]] = field(default_factory=dict)  # hook and policy
+    base: dict[Key, tuple[str, str, bool]] = field(default_factory=dict)  # hook, policy, whether addresses change there
     rules: dict[Key, Rules] = field(default_factory=dict)
 
 
 def packets(cable: str, server: str, passages: Iterable[Passage]) -> tuple[Packet, ...]:
-    """Return the packets, there and back, that a call needs to pass."""
+    """Return the packets, there and back, that a call needs to pass; a cable or server that is not known is empty."""
     return tuple(packet for passage in passages for packet in _both_ways(cable, server, passage))
 
 
@@ -89,7 +89,8 @@ def _both_ways(cable: str, server: str, passage: Passage) -> tuple[Packet, Packe
         back |= {"sport": passage.port, "state": "established"}
     else:
         back |= _NEW
-    return Packet(passage, "output", server, out), Packet(passage, "input", server, back)
+    known = [{key: value for key, value in values.items() if value != ""} for values in (out, back)]
+    return Packet(passage, "output", server, known[0]), Packet(passage, "input", server, known[1])
 
 
 async def ruleset() -> Any:
@@ -152,7 +153,7 @@ def _chains(ruleset: Any) -> _Chains:
             key = chain["family"], chain["table"], chain["name"]
             found.rules.setdefault(key, [])
             if "hook" in chain:
-                found.base[key] = chain["hook"], chain.get("policy", "accept")
+                found.base[key] = chain["hook"], chain.get("policy", "accept"), chain.get("type") == _TRANSLATES
         elif (rule := entry.get("rule")) and rule["family"] in _FAMILIES:
             found.rules.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(_readable(rule))
     return found
@@ -174,12 +175,14 @@ def _is_masked(statement: Mapping[str, Any]) -> bool:
 def _outcome(chains: _Chains, packet: Packet) -> Outcome:
     """Return what the chains of the packet's hook do in turn: one that drops it is enough."""
     worst = Outcome(PASSES, packet)
-    for key, (hook, policy) in chains.base.items():
+    for key, (hook, policy, translates) in chains.base.items():
         if hook != packet.hook:
             continue
         ends: Ends = {}
         for end, place in _ends(chains, key, packet, 0).items():
             _add(ends, _POLICIES[policy] if end == _ON else end, place)
+        if translates and not ends.get(STOPPED):
+            continue  # what cannot be read there is Docker's "is it for this machine", or where it goes to instead
         if STOPPED in ends and worst.verdict != STOPPED:
             worst = Outcome(STOPPED if len(ends) == 1 else OPEN, packet, ends[STOPPED] or _place(key), key)
     return worst
@@ -285,4 +288,6 @@ def _is(one: Any, value: object) -> bool | None:
         return _is_within(one.get("prefix", {}), value)
     if isinstance(one, str) and one.startswith("@"):
         return None  # a named set
+    if isinstance(one, str) and isinstance(value, str) and one.endswith("*") and not one.endswith("\\*"):
+        return value.startswith(one[:-1])  # interfaces; a name with an asterisk of its own is written with a backslash
     return bool((_PROTOCOLS.get(one, one) if isinstance(one, str) else one) == value)

@@ -76,6 +76,11 @@ def test_no_rules_stop_nothing() -> None:
         ([chain("out", "output"), rule("out", match(field("tcp", "dport"), {"range": [1700, 1800]}), DROP)],
          [STOPPED, PASSES, PASSES, PASSES]),
         ([chain("out", "output"), rule("out", match(meta("oifname"), "wlan0"), DROP)], [PASSES] * 4),
+        ([chain("out", "output"), rule("out", match(meta("oifname"), "eth*"), DROP)],
+         [STOPPED, PASSES, STOPPED, PASSES]),
+        ([chain("in", "input", "drop"), rule("in", match(meta("iifname"), {"set": ["lo", "e*"]}), ACCEPT)],
+         [PASSES] * 4),
+        ([chain("out", "output"), rule("out", match(meta("oifname"), "eth\\*"), DROP)], [PASSES] * 4),
         ([chain("out", "output"), rule("out", match(meta("oifname"), "wlan0", "!="), GRE, DROP)],
          [PASSES, PASSES, STOPPED, PASSES]),
         ([chain("out", "output"), rule("out", match(field("udp", "dport"), 1723), DROP)], [PASSES] * 4),
@@ -109,6 +114,25 @@ def test_a_chain_that_is_jumped_to() -> None:
     assert verdicts(*entries, rule("out", goto), rule("out", PPTP, ACCEPT))[0] == STOPPED, "goto does not come back"
     endless = [chain("ours"), rule("ours", jump)]
     assert verdicts(chain("out", "output"), *endless, rule("out", jump))[0] == OPEN
+
+
+def test_a_chain_that_translates_addresses_stops_only_what_it_says() -> None:
+    # Docker's, as iptables-nft has it: `-m addrtype --dst-type LOCAL -j DOCKER`
+    nat = {"chain": {**chain("OUTPUT", "output", table="nat")["chain"], "type": "nat"}}
+    local = {"xt": {"type": "match", "name": "addrtype"}}
+    docker = [chain("DOCKER", table="nat"), rule("OUTPUT", local, {"jump": {"target": "DOCKER"}}, table="nat")]
+    assert verdicts(nat, *docker) == [PASSES] * 4
+    assert verdicts(nat, *docker, rule("OUTPUT", GRE, DROP, table="nat")) == [PASSES, PASSES, OPEN, PASSES]
+    assert verdicts(nat, rule("OUTPUT", GRE, DROP, table="nat")) == [PASSES, PASSES, STOPPED, PASSES]
+
+
+def test_rules_about_a_server_or_a_cable_that_is_not_known_may_be_for_them() -> None:
+    entries = [
+        chain("out", "output", "drop"),
+        rule("out", match(field("ip", "daddr"), "203.0.113.7"), match(meta("oifname"), "eth0"), ACCEPT),
+    ]
+    unknown = packets("", "", BY_PROTOCOL["pptp"].passages)
+    assert [one.verdict for one in outcomes({"nftables": entries}, unknown)] == [OPEN, PASSES, OPEN, PASSES]
 
 
 def test_accepting_in_one_table_does_not_save_from_another() -> None:
