@@ -70,7 +70,8 @@ _FORWARDING: Final = 1  # linux/ip.h, IPV4_DEVCONF_FORWARDING
 _GET_CONFIGURATION: Final = 82  # linux/rtnetlink.h, RTM_GETNETCONF
 _NEW_CONFIGURATION: Final = 80  # RTM_NEWNETCONF
 _UP: Final = 1  # netdevice(7), IFF_UP
-_INFO_KIND, _INFO_DATA = 1, 2  # linux/if_link.h, IFLA_INFO_KIND, IFLA_INFO_DATA
+_INFO_KIND, _INFO_DATA, _INFO_PORT = 1, 2, 4  # linux/if_link.h, IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND
+_VRF: Final = b"vrf"  # its ports go on having addresses and routes of their own
 _VLAN_ID, _VLAN_PROTOCOL = 1, 5  # IFLA_VLAN_ID, IFLA_VLAN_PROTOCOL
 _VLAN: Final = b"vlan"
 _SHORT: Final = struct.Struct("=H")
@@ -92,6 +93,7 @@ class ifinfmsg(nlmsg):  # type: ignore[misc]
         (3, "IFLA_IFNAME", "asciiz"),
         (4, "IFLA_MTU", "uint32"),
         (5, "IFLA_LINK", "uint32"),
+        (10, "IFLA_MASTER", "uint32"),
         (18, "IFLA_LINKINFO", "cdata"),
         (23, "IFLA_STATS64", "statistics"),
         (26, "IFLA_AF_SPEC", "cdata"),
@@ -179,6 +181,16 @@ class Netlink:
         if link.get_attr("IFLA_LINK_NETNSID") is not None:
             return None  # what it is on is in another network namespace, where that index means something else
         return link.get_attr("IFLA_LINK"), _SHORT.unpack(data[_VLAN_ID])[0]
+
+    def kind(self, link: Any) -> str:
+        """Return what is no card: `bridge`, `veth`; empty for an interface, one of `links`, that is one."""
+        info = _attributes(link.get_attr("IFLA_LINKINFO") or b"")
+        return info.get(_INFO_KIND, b"").rstrip(b"\0").decode("ascii", "replace")
+
+    def bundle(self, link: Any) -> int:
+        """Return the index of the bridge or bond that an interface, one of `links`, is a port of; 0 if it is none."""
+        info = _attributes(link.get_attr("IFLA_LINKINFO") or b"")
+        return 0 if info.get(_INFO_PORT, b"").rstrip(b"\0") in (b"", _VRF) else int(link.get_attr("IFLA_MASTER") or 0)
 
     def add_vlan(self, name: str, index: int, number: int) -> None:
         """Make a VLAN on an interface, up at once or not at all; `%d` in the name stands for the first number free."""

@@ -47,6 +47,7 @@ ANYWHERE: Final = IPv4Network("0.0.0.0/0")
 _LARGE: Final = 8  # bits of a prefix; who has fewer owns no such network
 VLAN_NAME: Final = "cablecar%d.{}"  # the kernel puts a number in
 _VLAN_NAMES: Final = re.compile(r"cablecar[0-9]+\.[0-9]+")
+_GUESTS: Final = ("veth", "tun", "dummy")  # what leads to a container or a virtual machine, when it is a bridge's port
 _NOWHERE: Final = IPv4Address(0)  # only a default route leads there
 _DHCP_SERVER: Final = "DHCP server"
 _PAST_THE_TUNNEL: Final = (
@@ -136,6 +137,8 @@ class Interface:
 
     Attributes:
         hardware: Its address on the wire, the one that it was made with where that is known.
+        kind: What it is when it is no card: `bridge`, `veth`.
+        bundle: The index of the bridge or bond that it is a port of; 0 if it is none.
     """
 
     index: int
@@ -145,6 +148,8 @@ class Interface:
     is_ethernet: bool = False
     hardware: bytes = b""
     vlan: Vlan | None = None
+    kind: str = ""
+    bundle: int = 0
 
     @property
     def is_ours(self) -> bool:
@@ -363,7 +368,7 @@ def doubt(address: IPv4Address, own: Iterable[IPv4Address]) -> str:
 
 def ethernets(snapshot: Snapshot) -> list[str]:
     """Return the Ethernet interfaces that have a carrier."""
-    return sorted({one.name for one in snapshot.interfaces.values() if _is_live(one)})
+    return sorted({one.name for one in _live(snapshot)})
 
 
 def vlan_of(snapshot: Snapshot, wanted: Vlan) -> Interface | None:
@@ -377,9 +382,17 @@ def vlans_left(snapshot: Snapshot, wanted: Iterable[Wanted]) -> list[Interface]:
     return [one for one in snapshot.interfaces.values() if one.is_ours and one.name not in used]
 
 
-def _is_live(interface: Interface) -> bool:
-    # What was made for a call is no cable, but on one.
-    return interface.is_ethernet and interface.has_carrier and not interface.is_ours
+def _live(snapshot: Snapshot) -> set[Interface]:
+    """Return what may be a cable that is plugged in: no port of a bridge or bond, and no bridge of guests alone."""
+    present = set(snapshot.interfaces.values())
+    leading_out = {one.bundle for one in present if one.kind not in _GUESTS}
+    return {
+        one
+        for one in present
+        # What was made for a call is no cable, but on one.
+        if one.is_ethernet and one.has_carrier and not one.is_ours
+        if not one.bundle and (one.kind != "bridge" or one.index in leading_out)
+    }
 
 
 def own_addresses(snapshot: Snapshot) -> frozenset[IPv4Address]:
@@ -389,12 +402,12 @@ def own_addresses(snapshot: Snapshot) -> frozenset[IPv4Address]:
 
 def others(snapshot: Snapshot, tunnels: Iterable[str]) -> frozenset[Route | Interface]:
     """Return what a cable may consist of, tunnels apart: others' routes, interfaces with an address or a carrier."""
-    indices = _indices(snapshot, tunnels)
+    indices, live = _indices(snapshot, tunnels), _live(snapshot)
     routes = {route for route in snapshot.foreign if route.output not in indices}
     return frozenset(routes).union(
         one
         for one in snapshot.interfaces.values()
-        if (one.addresses or _is_live(one)) and one.index not in indices and not one.is_ours
+        if (one.addresses or one in live) and one.index not in indices and not one.is_ours
     )
 
 

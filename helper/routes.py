@@ -351,7 +351,7 @@ class Routes:
         for message in self._netlink.addresses():
             if (local := message.get_attr("IFA_LOCAL")) is not None:
                 addresses.setdefault(message["index"], []).append(IPv4Address(local))
-        bare = [_interface(message, self._netlink.vlan(message)) for message in self._netlink.links()]
+        bare = [_interface(message, self._netlink) for message in self._netlink.links()]
         interfaces = [replace(one, addresses=tuple(addresses.get(one.index, ()))) for one in bare]
         self._former |= {one.name: one for one in interfaces if one.name in self._named}
         routes = [
@@ -486,7 +486,8 @@ def _has_carrier(message: Any) -> bool:
     return message.get_attr("IFLA_CARRIER") != 0 and bool(message["flags"] & _UP)
 
 
-def _interface(message: Any, vlan: tuple[int, int] | None) -> Interface:
+def _interface(message: Any, kernel: Netlink) -> Interface:
+    vlan = kernel.vlan(message)
     return Interface(
         message["index"],
         message.get_attr("IFLA_IFNAME"),
@@ -494,6 +495,8 @@ def _interface(message: Any, vlan: tuple[int, int] | None) -> Interface:
         is_ethernet=message["ifi_type"] == _ETHERNET,
         hardware=bytes(message.get_attr("IFLA_PERM_ADDRESS") or message.get_attr("IFLA_ADDRESS") or b""),
         vlan=Vlan(*vlan) if vlan is not None else None,
+        kind=kernel.kind(message),
+        bundle=kernel.bundle(message),
     )
 
 

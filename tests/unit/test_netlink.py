@@ -88,6 +88,17 @@ def test_a_vlan_is_read_as_it_is_made(kernel: Netlink, monkeypatch: pytest.Monke
     assert [kernel.vlan(link) for link in kernel.links() if link.get_attr("IFLA_IFNAME") == "lo"] == [None]
 
 
+@pytest.mark.parametrize(("port", "bundle"), [(b"bridge", 4), (b"bond", 4), (b"vrf", 0), (b"", 0)])
+def test_a_port_is_known_by_what_it_is_a_port_of(kernel: Netlink, port: bytes, bundle: int) -> None:
+    info = netlink._attribute(1, b"veth\0") + bytes(3) + (netlink._attribute(4, port + b"\0") if port else b"")
+    link = netlink.ifinfmsg()
+    link["attrs"] = [("IFLA_MASTER", 4), ("IFLA_LINKINFO", info)]
+    link.encode()
+    told = netlink._decode(netlink.RTM_NEWLINK, bytes(link.data))
+    assert (kernel.kind(told), kernel.bundle(told)) == ("veth", bundle)
+    assert [kernel.kind(one) for one in kernel.links() if one.get_attr("IFLA_IFNAME") == "lo"] == [""]
+
+
 def test_events_of_one_kind_are_heard(kernel: Netlink) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     events = []

@@ -10,7 +10,7 @@ import pytest
 
 from cablecar.helper.errors import Failed, StorageFailed
 from cablecar.helper.leases import Lease
-from cablecar.helper.netlink import NetlinkError, ifinfmsg
+from cablecar.helper.netlink import Netlink, NetlinkError, ifinfmsg
 from cablecar.helper.nft import Nft
 from cablecar.helper.plan import (
     ANYWHERE,
@@ -441,6 +441,26 @@ def test_a_vlan_that_was_made_for_a_call_is_no_cable() -> None:
     assert others(seen, []) == {MODEM}, "its coming is no news to who waits for a cable"
 
 
+DOCKER0 = Interface(4, "docker0", True, (IPv4Address("172.17.0.1"),), is_ethernet=True, kind="bridge")
+CONTAINER = Interface(5, "veth1", True, is_ethernet=True, kind="veth", bundle=DOCKER0.index)
+
+
+def test_what_leads_to_containers_is_no_cable() -> None:
+    seen = Snapshot({one.name: one for one in (MODEM, DOCKER0, CONTAINER)}, (), frozenset(), frozenset())
+    assert cable_of(seen, "", None, []) == MODEM
+    assert CONTAINER not in others(seen, []), "its coming is no news to who waits for a cable"
+    beside = Interface(6, "eth1", True, is_ethernet=True, kind="veth")  # such is the cable of who is a container
+    assert ethernets(Snapshot({"eth1": beside}, (), frozenset(), frozenset())) == ["eth1"]
+
+
+@pytest.mark.parametrize("kind", ["bridge", "bond"])
+def test_a_bridge_or_a_bond_is_the_cable_and_its_ports_are_none(kind: str) -> None:
+    whole = Interface(6, "whole0", True, is_ethernet=True, kind=kind)
+    ports = [replace(MODEM, bundle=whole.index), replace(CONTAINER, bundle=whole.index)]
+    seen = Snapshot({one.name: one for one in (*ports, whole)}, (), frozenset(), frozenset())
+    assert cable_of(seen, "", None, []) == whole
+
+
 class Switch:
     """Plays the kernel's interfaces."""
 
@@ -523,7 +543,8 @@ CARRIERS = [(1, 1, True), (1, 0, False), (0, 1, False), (1, None, True)]
 def test_an_interface_that_is_down_has_no_carrier_whatever_the_kernel_says(
     flags: int, carrier: int | None, has: bool
 ) -> None:
-    assert _interface(interface(7, "theirs", flags, carrier), (2, 35)).has_carrier == has
+    with Netlink() as kernel:
+        assert _interface(interface(7, "theirs", flags, carrier), kernel).has_carrier == has
 
 
 class Wired(Routes):
