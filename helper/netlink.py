@@ -7,7 +7,7 @@ versions that Debian 12 and 13 and PyPI have, and take long to load (`lean.py`).
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Self
 
 from pyroute2.netlink import (
@@ -61,6 +61,8 @@ __all__ = [
 
 CHANGES: Final = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE
 _HEADER: Final = struct.Struct("=IHHII")  # netlink(7): length, type, flags, sequence number, port
+_INTERRUPTED: Final = 0x10  # linux/netlink.h, NLM_F_DUMP_INTR
+_DUMPS: Final = 5  # looks at what changes meanwhile, such as the interfaces of containers that start
 _ERROR: Final = struct.Struct("=i")
 _ROOM: Final = 65536  # the kernel fills at most 32 KiB at once
 _ATTRIBUTE: Final = struct.Struct("=HH")  # netlink(7), struct rtattr: length, type
@@ -136,6 +138,7 @@ class Netlink:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         self._socket.bind((0, groups))
         self._sequence = 0
+        self._is_torn = False  # the answer is of two moments, and may lack what was there in both
 
     def __enter__(self) -> Self:
         return self
@@ -149,15 +152,15 @@ class Netlink:
 
     def links(self) -> list[Any]:
         """Return every interface."""
-        return self._dump(ifinfmsg(), RTM_GETLINK)
+        return self._dump(ifinfmsg, RTM_GETLINK)
 
     def addresses(self) -> list[Any]:
         """Return the IPv4 addresses of every interface."""
-        return self._dump(ifaddrmsg(), RTM_GETADDR)
+        return self._dump(ifaddrmsg, RTM_GETADDR)
 
     def routes(self) -> list[Any]:
         """Return the IPv4 routes of every table."""
-        return self._dump(rtmsg(), RTM_GETROUTE)
+        return self._dump(rtmsg, RTM_GETROUTE)
 
     def output(self, address: str) -> int:
         """Return the index of the interface that a packet to `address` would leave by now."""
@@ -170,7 +173,7 @@ class Netlink:
 
     def rules(self) -> list[Any]:
         """Return the IPv4 policy rules."""
-        return self._dump(fibmsg(), RTM_GETRULE)
+        return self._dump(fibmsg, RTM_GETRULE)
 
     def vlan(self, link: Any) -> tuple[int, int] | None:
         """Return the index of the interface that a VLAN, one of `links`, is on, and its number; None if it is none."""
@@ -240,12 +243,19 @@ class Netlink:
         """Return when something happened: those messages about it that are of this kind."""
         return [_decode(kind, data) for heard, _, data in self._receive() if heard == kind]
 
-    def _dump(self, message: Any, kind: int) -> list[Any]:
-        if kind != RTM_GETLINK:
-            message["family"] = socket.AF_INET
-        self._send(message, kind, NLM_F_DUMP)
-        # Decoded when all of it is here: the kernel refuses the next question before the end of this answer.
-        return [_decode(answered, data) for answered, data in list(self._answers())]
+    def _dump(self, question: Callable[[], Any], kind: int) -> list[Any]:
+        for _ in range(_DUMPS):
+            message = question()
+            if kind != RTM_GETLINK:
+                message["family"] = socket.AF_INET
+            self._is_torn = False
+            self._send(message, kind, NLM_F_DUMP)
+            # Decoded when all of it is here: the kernel refuses the next question before the end of this answer.
+            answers = list(self._answers())
+            if not self._is_torn:
+                break
+        # Of what never stood still for so long the last look is taken: the next event brings another.
+        return [_decode(answered, data) for answered, data in answers]
 
     def _send(self, message: Any, kind: int, flags: int) -> None:
         self._sequence += 1
@@ -263,6 +273,7 @@ class Netlink:
             for kind, sequence, data in self._receive():
                 if sequence != self._sequence:
                     continue  # of a question that an exception ended
+                self._is_torn = self._is_torn or bool(_HEADER.unpack_from(data)[2] & _INTERRUPTED)
                 if kind == NLMSG_DONE:
                     return
                 if kind == NLMSG_ERROR:

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,24 @@ def test_what_cannot_be_decoded_does_not_spoil_the_next_answer(
         patch.setattr(netlink, "_CLASSES", {})
         kernel.rules()
     assert {message["family"] for message in kernel.rules()} == {socket.AF_INET}
+
+
+@pytest.mark.parametrize(("torn", "asked"), [(0, 1), (1, 2), (99, 5)])
+def test_a_list_that_changed_while_it_was_read_is_read_again(
+    kernel: Netlink, monkeypatch: pytest.MonkeyPatch, torn: int, asked: int
+) -> None:
+    receive, looks = kernel._receive, []
+
+    def interrupted() -> Iterator[tuple[int, int, bytes]]:
+        for kind, sequence, data in receive():
+            if kind == netlink.NLMSG_DONE:
+                looks.append(kind)
+            flags = 0x12 if kind == netlink.NLMSG_DONE and len(looks) <= torn else 2
+            yield kind, sequence, data[:6] + struct.pack("=H", flags) + data[8:]
+
+    monkeypatch.setattr(kernel, "_receive", interrupted)
+    assert {message["family"] for message in kernel.rules()} == {socket.AF_INET}
+    assert len(looks) == asked
 
 
 def test_a_vlan_is_read_as_it_is_made(kernel: Netlink, monkeypatch: pytest.MonkeyPatch) -> None:
