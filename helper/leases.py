@@ -92,7 +92,7 @@ def of_dhcpcd(data: bytes) -> Lease | None:
         _packed(options.get(_ROUTERS, b"")),
         servers[0] if servers else None,
         _packed(options.get(_DNS, b"")),
-        _name(options.get(_DOMAIN, b"").decode("ascii", "replace")),
+        _name(options.get(_DOMAIN, b"").rstrip(b"\0").decode("ascii", "replace")),  # RFC 2132, 2: some end it so
     )
 
 

@@ -184,6 +184,12 @@ def test_a_message_that_is_cut_harms_nobody(length: int) -> None:
     assert found is None or found.holder == "dhcpcd"
 
 
+def test_a_domain_that_ends_as_in_c_is_one() -> None:
+    found = of_dhcpcd(message(option(15, b"provider.example\0")))
+    assert found is not None
+    assert found.domain == "provider.example"
+
+
 def test_no_more_addresses_are_taken_than_anybody_needs() -> None:
     many = " ".join(f"10.0.0.{number}" for number in range(200))
     found = of_networkd(f"ADDRESS=10.20.30.145\nDNS={many}\nROUTER=x 999.1.1.1 ::1\n")
