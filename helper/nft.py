@@ -64,6 +64,7 @@ class Ear:
     def __init__(self, on_change: Callable[[list[Change]], None]) -> None:
         self._on_change = on_change
         self._socket: socket.socket | None = None
+        self._is_deaf = False  # and the log has been told
 
     @property
     def hears(self) -> bool:
@@ -71,7 +72,7 @@ class Ear:
         return self._socket is not None
 
     def listen(self, wanted: bool) -> None:
-        """Hear from now on, or no longer; call in the event loop."""
+        """Hear from now on, or no longer; call in the event loop. A kernel without nftables has nothing to tell."""
         if wanted == self.hears:
             return
         loop = asyncio.get_running_loop()
@@ -80,9 +81,13 @@ class Ear:
             self._socket.close()
             self._socket = None
             return
-        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-        self._socket = socket.socket(socket.AF_NETLINK, kind, _NETFILTER)
-        self._socket.bind((0, _EVENTS))
+        try:
+            self._socket = _connected()
+        except OSError as error:
+            if not self._is_deaf:
+                log.warning("changes in the firewall cannot be followed: %s", error.strerror)
+            self._is_deaf = True
+            return
         loop.add_reader(self._socket, self._heard)
 
     def _heard(self) -> None:
@@ -105,6 +110,16 @@ class Ear:
                     is_ours = data[20 : 20 + len(_OURS)] == _OURS
                     yield Change(kind in _GONE, is_ours, not is_ours, sender)
                 data = data[(length + 3) & ~3 :]
+
+
+def _connected() -> socket.socket:
+    found = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, _NETFILTER)
+    try:
+        found.bind((0, _EVENTS))
+    except OSError:
+        found.close()
+        raise
+    return found
 
 
 class Nft:

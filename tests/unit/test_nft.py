@@ -1,5 +1,6 @@
 """When the table is made, when not, and who is heard of."""
 
+import errno
 import socket
 import struct
 from collections.abc import Iterator
@@ -191,3 +192,18 @@ async def test_a_loss_is_heard_from_before_the_table_is_made(table: Nft) -> None
     assert table._ear.hears
     table.listen()
     assert not table._ear.hears
+
+
+async def test_a_kernel_without_nftables_tells_nothing_and_stops_no_call(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(*of: object) -> socket.socket:
+        raise OSError(errno.EPROTONOSUPPORT, "Protocol not supported")
+
+    ear = Ear(lambda changes: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socket", refused)
+        for wanted in (True, True, False, True):
+            ear.listen(wanted)
+    assert not ear.hears
+    assert [record.levelname for record in caplog.records] == ["WARNING"], "told once"
