@@ -204,7 +204,7 @@ class Diagnosis:
             return Finding(UNKNOWN, "The lease names no DNS server; names are looked up as the machine itself does.")
         if doubtful := [address for address in servers if await self._is_doubtful(address)]:
             return Finding(BAD, f"The lease names a DNS server that cannot be: {_list(doubtful)}.", _OTHER_SERVER)
-        if self._is_up and (loose := [address for address in servers if await self._is_loose(address)]):
+        if self._is_up and not self._is_strict and (loose := [one for one in servers if await self._is_loose(one)]):
             return Finding(BAD, f"The cable's DNS is not pinned to the cable: {_list(loose)}.", _REPIN)
         return Finding(GOOD, f"The cable's DNS is {_list(servers)}.")
 
@@ -353,10 +353,9 @@ class Diagnosis:
                 f"Other links take all traffic as well: {', '.join(others)}.",
                 "Disconnect one of them, or change its setting `route`.",
             )
-        is_strict = self._link.settings.strict is not False  # then such routes count for nothing
         if (
             self._link.settings.route == "all"
-            and not is_strict
+            and not self._is_strict
             and (past := await self._machinery.routes.past_the_tunnels())
         ):
             return Finding(
@@ -383,6 +382,11 @@ class Diagnosis:
     @property
     def _is_up(self) -> bool:
         return self._link.status.state == names.UP
+
+    @property
+    def _is_strict(self) -> bool:
+        """Whether others' routes count for nothing, and name servers beyond the cable's network are asked inside."""
+        return self._link.settings.strict is not False
 
     @property
     def _has_carrier(self) -> bool:

@@ -352,7 +352,9 @@ def way(snapshot: Snapshot, address: IPv4Address, cable: str, tunnels: Iterable[
     best = _best(snapshot, address, cable, tunnels)
     if best is None:
         return Way()
-    return Way(_interface(snapshot, best.output).name, _pin(address, best) in snapshot.ours, _is_local(best))
+    pin = _pin(address, best)
+    is_pinned = not snapshot.ours.isdisjoint({pin, pin._replace(table=NARROW_TABLE)})
+    return Way(_interface(snapshot, best.output).name, is_pinned, _is_local(best))
 
 
 def doubt(address: IPv4Address, own: Iterable[IPv4Address]) -> str:

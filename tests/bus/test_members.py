@@ -512,6 +512,16 @@ async def test_diagnose_judges_the_lease(stage: Stage, healthy: dict[str, Any]) 
     assert (findings["cable"]["verdict"], findings["lease"]["verdict"]) == ("bad", "bad")
 
 
+async def test_diagnose_does_not_ask_strict_mode_to_pin_a_dns_server(stage: Stage, healthy: dict[str, Any]) -> None:
+    await added(stage, strict=Variant("b", True))
+    await come_up(stage)
+    lease, far = stage.routes.cable_.lease, IPv4Address("10.99.0.9")
+    assert lease is not None
+    stage.routes.cable_ = stage.routes.cable_._replace(lease=lease._replace(dns=(far,)))
+    stage.routes.loose = frozenset({far})
+    assert (await diagnosed(stage))["dns"]["verdict"] == "good", "it is asked through the tunnel"
+
+
 async def test_diagnose_names_the_rule_in_the_way(stage: Stage, healthy: dict[str, Any]) -> None:
     await added(stage)
     base = {"family": "inet", "table": "filter", "name": "input", "hook": "input", "policy": "drop"}

@@ -291,6 +291,13 @@ def test_a_way_tells_whether_a_router_and_a_pin_are_there() -> None:
     assert way(seen, SERVER, "eth1", []) == Way()
 
 
+def test_a_public_address_of_the_lease_is_pinned_by_its_narrow_pin() -> None:
+    public = IPv4Address("9.9.9.9")
+    narrow = Route(IPv4Network(public), NARROW_TABLE, HOME.index, GATEWAY)
+    seen = Snapshot({"eth0": HOME}, (LAN, OUT), frozenset({narrow}), frozenset())
+    assert way(seen, public, "eth0", []) == Way("eth0", is_pinned=True)
+
+
 def test_half_routes_past_the_tunnels_are_seen() -> None:
     half = route("128.0.0.0/1", HOME, GATEWAY)
     seen = Snapshot({"eth0": HOME, "ppp0": PPP0}, (LAN, OUT, half, route("0.0.0.0/1", PPP0)), frozenset(), frozenset())
