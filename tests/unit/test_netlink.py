@@ -12,6 +12,8 @@ import pytest
 from cablecar.helper import netlink
 from cablecar.helper.netlink import Netlink, NetlinkError
 
+DONE = 3  # netlink(7), NLMSG_DONE
+
 
 @pytest.fixture
 def kernel() -> Iterator[Netlink]:
@@ -73,9 +75,9 @@ def test_a_list_that_changed_while_it_was_read_is_read_again(
 
     def interrupted() -> Iterator[tuple[int, int, bytes]]:
         for kind, sequence, data in receive():
-            if kind == netlink.NLMSG_DONE:
+            if kind == DONE:
                 looks.append(kind)
-            flags = 0x12 if kind == netlink.NLMSG_DONE and len(looks) <= torn else 2
+            flags = 0x12 if kind == DONE and len(looks) <= torn else 2
             yield kind, sequence, data[:6] + struct.pack("=H", flags) + data[8:]
 
     monkeypatch.setattr(kernel, "_receive", interrupted)
