@@ -330,7 +330,7 @@ class Links:
                 present = self._machinery.store.load_link(name, self.providers)
             except FileNotFoundError:
                 present = link.settings
-            presets = self.providers() if "provider" in values else {}
+            presets = self.providers() if {"provider", "protocol"} & values.keys() else {}
             merged = merge(present, values, presets)
             settings = parse(fill(merged, presets) if "provider" in values else merged)
             self._machinery.store.save_link(name, settings)

@@ -252,14 +252,20 @@ def fill(values: Mapping[str, Any], presets: Mapping[str, Preset]) -> dict[str, 
 def merge(settings: Settings, values: Mapping[str, Any], presets: Mapping[str, Preset]) -> dict[str, Any]:
     """Return the values of `settings` with `values` in their place; another provider's preset replaces what it knows.
 
-    Another protocol replaces what it does not know, a server's address among it where it calls none.
+    Another protocol replaces what it does not know, a server's address among it where it calls none, and of what the
+    preset has filled in for the old protocol what it says otherwise of the new one: some have a server for each.
     """
     lost = _not_for(values.get("protocol"), settings.protocol)
     kept = {key: value for key, value in settings.as_dict().items() if key not in lost}
-    wanted = values.get("provider")
-    if wanted and wanted != settings.provider and (preset := presets.get(wanted)) is not None:
-        known = preset.defaults(values.get("protocol", ""))
+    preset = presets.get(values.get("provider", settings.provider))
+    if preset is None:
+        return {**kept, **values}
+    known = preset.defaults(values.get("protocol", ""))
+    if values.get("provider", settings.provider) != settings.provider:
         kept = {key: value for key, value in kept.items() if key not in known}
+    elif "protocol" in values:
+        before = preset.defaults(settings.protocol)
+        kept |= {key: value for key, value in known.items() if key in kept and kept[key] == before.get(key)}
     return {**kept, **values}
 
 

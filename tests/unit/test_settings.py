@@ -155,6 +155,21 @@ def test_another_provider_replaces_what_its_preset_knows_and_nothing_else() -> N
     assert merge(settings, {"mtu": 0}, {})["mtu"] == 0
 
 
+def test_another_protocol_of_the_same_provider_has_the_server_that_its_preset_says() -> None:
+    class Preset:
+        def defaults(self, protocol: str) -> dict[str, object]:
+            return {"protocol": protocol, "server": f"{protocol or 'l2tp'}.example", "mtu": 1460}
+
+    presets = {"isp": Preset()}
+    filled = parse({"user": "u", "provider": "isp", "protocol": "l2tp", "server": "l2tp.example", "mtu": 1400})
+    merged = merge(filled, {"protocol": "pptp"}, presets)
+    assert (merged["protocol"], merged["server"], merged["mtu"]) == ("pptp", "pptp.example", 1400)
+    assert merge(filled, {"protocol": "pptp", "server": "my.example"}, presets)["server"] == "my.example"
+    own = parse({**filled.as_dict(), "server": "my.example"})
+    assert merge(own, {"protocol": "pptp"}, presets)["server"] == "my.example"
+    assert merge(own, {"protocol": "pptp"}, {})["server"] == "my.example"
+
+
 def test_settings_go_round() -> None:
     settings = parse({**GOOD, "title": "Yosefcom", "authentication": ["mschapv2", "pap"], "mtu": 1400, "route": "none"})
     assert settings.authentication == ("pap", "mschapv2")
