@@ -34,6 +34,7 @@ _HARMLESS: Final = ("counter", "log", "mangle", "notrack", "ct helper", "comment
 _DEPTH: Final = 16  # jumps, as the kernel has it
 _NEW: Final[dict[str, object]] = {"state": "new", "status": "none"}  # of conntrack's
 _FAMILIES: Final = ("ip", "inet")
+_SAME: Final = {"l4proto": "protocol", "iif": "iifname", "oif": "oifname"}  # nft shows an index by its name
 _PROTOCOLS: Final = {"gre": 47, "tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "ipv6-icmp": 58, "ip6": -1}
 
 Rules = list[Mapping[str, Any]]
@@ -257,7 +258,7 @@ def _key(left: Any) -> tuple[str, int | None]:
         return "", None
     if "meta" in left:
         key = left["meta"].get("key", "")
-        return {"l4proto": "protocol"}.get(key, key), None
+        return _SAME.get(key, key), None
     if "ct" in left:
         return left["ct"].get("key", ""), None
     payload = left.get("payload", {})
