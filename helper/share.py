@@ -1,7 +1,8 @@
 """Sharing a link with the machines of internal networks: what the firewall says of it, and who forwards. Pure.
 
 Their packets leave with the link's address, and with a segment size that fits it. Of what comes by the link only
-answers reach them. An interface that forwards because of us alone leads into its links' tunnels and nowhere else.
+answers reach them. An interface that forwards because of us alone leads into its links' tunnels and nowhere else, and a
+tunnel that does leads nowhere but for answers.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -23,7 +24,7 @@ def chains(wanted: Mapping[str, Wanted], sizes: Mapping[str, int], switched: Col
     Args:
         wanted: What each link needs.
         sizes: The MTU of each interface.
-        switched: The internal interfaces that forward because of us.
+        switched: The interfaces, tunnels too, that forward because of us.
     """
     found = pairs(wanted)
     if not found:
@@ -44,9 +45,11 @@ def _clamps(found: list[tuple[str, str]], sizes: Mapping[str, int]) -> Iterator[
 
 
 def _bars(found: list[tuple[str, str]], switched: Collection[str]) -> Iterator[str]:
-    for inside, tunnel in found:
-        yield f'iifname "{tunnel}" oifname "{inside}" ct state established,related accept'
     for tunnel in sorted({tunnel for _, tunnel in found}):
-        yield f'iifname "{tunnel}" oifname {{ {quoted(sorted({one for one, by in found if by == tunnel}))} }} drop'
+        insides = quoted(sorted({one for one, by in found if by == tunnel}))
+        # What forwards because of us is no way from the tunnel to the cable's network either.
+        barred = f'iifname "{tunnel}"' if tunnel in switched else f'iifname "{tunnel}" oifname {{ {insides} }}'
+        yield f"{barred} ct state established,related accept"
+        yield f"{barred} drop"
     for inside in sorted({inside for inside, _ in found} & set(switched)):
         yield f'iifname "{inside}" oifname != {{ {quoted(by for one, by in found if one == inside)} }} drop'

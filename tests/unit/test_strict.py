@@ -65,11 +65,17 @@ def test_sharing_leads_into_the_tunnel_and_answers_back() -> None:
         'iifname "eth1" oifname "ppp0" masquerade',
         'iifname "eth1" oifname "ppp0" tcp flags syn / syn,rst tcp option maxseg size set 1396',
         'iifname "ppp0" oifname "eth1" tcp flags syn / syn,rst tcp option maxseg size set 1396',
-        'iifname "ppp0" oifname "eth1" ct state established,related accept',
         'iifname "eth1" oifname != { "ppp0" } drop',
     ]
-    assert 'iifname "ppp0" oifname { "br-lan", "eth1" } drop' in lines
+    for end in ("ct state established,related accept", "drop"):
+        assert f'iifname "ppp0" oifname {{ "br-lan", "eth1" }} {end}' in lines
     assert not [line for line in lines if line.startswith('iifname "br-lan" oifname !=')], "it forwarded before us"
+
+
+def test_a_tunnel_that_forwards_because_of_us_leads_to_no_other_network_of_the_machine() -> None:
+    chains = share.chains({"home": UP}, {}, {"eth1", "ppp0"})
+    rules = [line.strip() for line in chains.partition("chain share_forward")[2].splitlines()]
+    assert rules[2:4] == ['iifname "ppp0" ct state established,related accept', 'iifname "ppp0" drop']
 
 
 def test_nothing_is_shared_before_the_link_is_up() -> None:
@@ -79,7 +85,7 @@ def test_nothing_is_shared_before_the_link_is_up() -> None:
 @pytest.mark.parametrize("local", [[], LOCAL], ids=["alone", "local networks"])
 def test_the_kernel_takes_the_rules(local: list[IPv4Network]) -> None:
     wanted = {"home": UP, "office": Wanted(SERVERS[:1], passages=L2TP.passages), "dsl": Wanted()}
-    text = strict.chains(wanted, local) + share.chains(wanted, {}, {"eth1", "br-lan"})
+    text = strict.chains(wanted, local) + share.chains(wanted, {}, {"eth1", "br-lan", "ppp0"})
     # In a network of its own.
     command = [*unshare("--net"), shutil.which("nft", path="/usr/sbin:/usr/bin") or "nft", "-f", "-"]
     done = subprocess.run(
