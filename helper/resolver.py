@@ -121,6 +121,8 @@ class Resolver:
                     self._put_back()
         except OSError as error:
             self._forget()  # nobody tries again and again what cannot be done
+            with contextlib.suppress(OSError):
+                self._put_back()  # half of it may be done
             self._tell(f"{self._link} stays as it is: {error.filename or self._file}: {error.strerror}")
 
     def _wanted(self) -> list[str]:

@@ -1,5 +1,6 @@
 """/etc/resolv.conf: whose it is, what it says while links are up, and that it is the same file afterwards."""
 
+import errno
 import os
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -185,6 +186,20 @@ def test_what_cannot_be_written_is_told_once_and_left(machine: Machine) -> None:
     assert "stays as it is" in machine.told[0]
     machine.resolver().restore()
     assert len(machine.told) == 1
+
+
+def test_a_full_disk_leaves_the_file_alone_or_puts_it_back(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for is_ours_already in (False, True):
+        if is_ours_already:
+            machine.up("192.0.2.1")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            machine.up("192.0.2.2", "office")
+        assert "No space left" in machine.told.pop()
+        assert (machine.file.read_text(), machine.beside) == (BEFORE, [])
 
 
 def test_systemd_resolved_and_resolvconf_are_owners(machine: Machine) -> None:
