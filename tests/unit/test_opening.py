@@ -13,6 +13,7 @@ import pytest_asyncio
 from namespaces import AS_ROOT, unshare
 
 from cablecar.helper import firewall, opening
+from cablecar.helper.errors import Failed
 from cablecar.helper.l2tp import L2TP
 from cablecar.helper.nft import Change
 from cablecar.helper.opening import Openings
@@ -117,6 +118,19 @@ async def test_a_firewall_that_was_emptied_meanwhile_needs_no_closing(openings: 
     build(program, "flush ruleset")
     await openings.close("home")
     assert openings.names == set()
+
+
+async def test_what_could_not_be_closed_is_closed_by_the_next(openings: Openings, program: Path) -> None:
+    before = build(program, WALL)
+    await openings.open("home", "eth0", SERVER, PPTP.passages)
+    works = program.read_text()
+    program.write_text(works.replace("exec", 'case "$*" in *-f*) exit 1;; esac; exec'))
+    with pytest.raises(Failed):
+        await openings.close("home")
+    assert openings.names == {"home"}
+    program.write_text(works)
+    await openings.close("home")
+    assert (told(program), openings.names) == (before, set())
 
 
 STATEFUL = """
