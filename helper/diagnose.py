@@ -255,7 +255,7 @@ class Diagnosis:
         try:
             rules = await firewall.ruleset()
             wanted = firewall.packets(cable, str(next(iter(self._servers), "")), self._carrier.passages)
-            found = firewall.outcomes(rules, wanted)
+            found = await asyncio.to_thread(firewall.outcomes, rules, wanted)
         except FileNotFoundError:
             return Finding(
                 UNKNOWN,

@@ -126,7 +126,8 @@ class Openings:
         call = self._calls[link]
         try:
             rules = await firewall.ruleset()
-            found = missing(rules, firewall.packets(call.cable, str(call.server), call.passages))
+            wanted = firewall.packets(call.cable, str(call.server), call.passages)
+            found = await asyncio.to_thread(missing, rules, wanted)  # a second for a firewall of thousands of rules
             if not found:
                 return False
             asked = await self._askable(found)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -228,6 +229,16 @@ async def test_a_firewall_that_cannot_be_read_stays(
     monkeypatch.setattr(firewall, "ruleset", unreadable)
     await openings.open("home", "eth0", SERVER, PPTP.passages)
     assert "could not be opened" in caplog.text and openings.names == set()
+
+
+async def test_nobody_waits_for_a_look_at_thousands_of_rules(
+    openings: Openings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(opening, "missing", lambda rules, wanted: [] if answered.wait(5) else pytest.fail("they wait"))
+    asyncio.get_running_loop().call_later(0.1, answered.set)
+    await openings.open("home", "eth0", SERVER, PPTP.passages)
+    assert answered.is_set()
 
 
 async def test_who_hangs_up_in_the_middle_of_an_opening_finds_it_and_takes_it_back(
