@@ -90,8 +90,11 @@ def _both_ways(cable: str, server: str, passage: Passage) -> tuple[Packet, Packe
         back |= {"sport": passage.port, "state": "established"}
     else:
         back |= _NEW
-    known = [{key: value for key, value in values.items() if value != ""} for values in (out, back)]
-    return Packet(passage, "output", server, known[0]), Packet(passage, "input", server, known[1])
+    return Packet(passage, "output", server, _known(out)), Packet(passage, "input", server, _known(back))
+
+
+def _known(values: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in values.items() if value != ""}
 
 
 async def ruleset() -> Any:

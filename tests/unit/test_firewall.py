@@ -115,6 +115,14 @@ def test_a_chain(entries: list[dict[str, Any]], expected: list[str]) -> None:
     assert verdicts(*entries) == expected
 
 
+def test_a_rule_for_a_server_or_a_cable_that_is_not_known_may_be_for_the_call() -> None:
+    unknown = packets("", "", BY_PROTOCOL["pptp"].passages)
+    for left, right in ((field("ip", "daddr"), "203.0.113.7"), (meta("oifname"), "eth0")):
+        rules = [chain("out", "output", "drop"), rule("out", match(left, right), ACCEPT)]
+        assert [one.verdict for one in outcomes({"nftables": rules}, unknown)] == [OPEN, PASSES, OPEN, PASSES]
+    assert outcomes({"nftables": [chain("out", "output", "drop")]}, unknown)[0].verdict == STOPPED
+
+
 def test_a_chain_that_is_jumped_to() -> None:
     jump, goto = {"jump": {"target": "ours"}}, {"goto": {"target": "ours"}}
     ours = [chain("ours"), rule("ours", GRE, ACCEPT), rule("ours", PPTP, {"return": None}), rule("ours", PPTP, DROP)]
