@@ -6,10 +6,11 @@ Who owns the file:
     resolvconf          that program is installed: the hooks of the distribution get the servers and hand them on
     nobody              then it is ours from the coming up of the first link to the going down of the last
 
-What was there before stands beside it under another name, the very same file, and is put back by a rename, so it is
-the same to the last byte and attribute. Whoever writes the file meanwhile, such as a DHCP client, has written what is
-put back. /run/cablecar/servers/NAME has what each link that is up brings. `restore` is all the repair there is, after
-a kill, a power cut or a foreign hand; doing it twice changes nothing.
+What was there before stands beside it under another name, the very same file, and is put back by a rename, so it is the
+same to the last byte and attribute. Whoever writes the file meanwhile, such as a DHCP client, has written what is put
+back; but not who makes his out of ours, as vpnc-script and pppd's own hook do: they put ours back when they end.
+/run/cablecar/servers/NAME has what each link that is up brings. `restore` is all the repair there is, after a kill, a
+power cut or a foreign hand; doing it twice changes nothing.
 """
 
 import contextlib
@@ -142,21 +143,22 @@ class Resolver:
 
     def _write(self, servers: list[str]) -> None:
         present = read(self._file)
-        ours = is_ours(present)
-        if not ours and self._file.exists():
+        made_of_ours = MARK in present and self._before.exists()
+        if self._file.exists() and not made_of_ours and not is_ours(present):
             # Somebody's: from now on it is what is put back.
             self._before.unlink(missing_ok=True)
             os.link(self._file, self._before)
-        text = resolv_conf(read(self._before) if ours else present, servers, str(self._before))
+        text = resolv_conf(read(self._before), servers, str(self._before))
         if text != present:
             self._replace(text)
 
     def _put_back(self) -> None:
-        if not is_ours(read(self._file)):
+        present = read(self._file)
+        if MARK not in present:
             self._before.unlink(missing_ok=True)  # somebody has written the file since
         elif self._before.exists():
             os.rename(self._before, self._file)
-        else:
+        elif is_ours(present):
             self._file.unlink()  # there was none
 
     def _replace(self, text: str) -> None:

@@ -132,6 +132,21 @@ def test_what_somebody_writes_meanwhile_is_what_is_put_back(machine: Machine) ->
     assert machine.beside == []
 
 
+@pytest.mark.parametrize("repaired", [True, False])
+def test_a_file_that_others_make_out_of_ours_for_a_while_is_not_put_back(machine: Machine, repaired: bool) -> None:
+    """What Debian's 0000usepeerdns and vpnc-script do: the latter writes a line of its own before the others."""
+    machine.up("192.0.2.1")
+    ours = machine.file.read_text()
+    machine.file.unlink()
+    machine.file.write_text(f"nameserver 10.99.0.1\n{ours.replace('nameserver 192.0.2.1', '')}")
+    if repaired:
+        machine.resolver().restore()
+        assert machine.servers == ["192.0.2.1"]
+        machine.file.write_text(ours)
+    machine.resolver().down("yosefcom")
+    assert (machine.file.read_text(), machine.beside) == (BEFORE, [])
+
+
 def test_what_somebody_has_written_last_stays(machine: Machine) -> None:
     machine.up("192.0.2.1")
     machine.file.unlink()
