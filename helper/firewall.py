@@ -33,6 +33,7 @@ _POLICIES: Final = {"accept": PASSES, "drop": STOPPED}
 _HARMLESS: Final = ("counter", "log", "mangle", "notrack", "ct helper", "comment", "continue", "quota")
 _DEPTH: Final = 16  # jumps, as the kernel has it
 _NEW: Final[dict[str, object]] = {"state": "new", "status": "none"}  # of conntrack's
+_OWN_PORTS: Final = range(1024, 1 << 16)  # one of these; no caller has a service's
 _FAMILIES: Final = ("ip", "inet")
 _SAME: Final = {"l4proto": "protocol", "iif": "iifname", "oif": "oifname"}  # nft shows an index by its name
 _PROTOCOLS: Final = {"gre": 47, "tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "ipv6-icmp": 58, "ip6": -1}
@@ -86,8 +87,8 @@ def _both_ways(cable: str, server: str, passage: Passage) -> tuple[Packet, Packe
     # in the packets differ, and only that helper knows them for a pair.
     back = {**both, "iifname": cable, "saddr": server}
     if passage.port:
-        out |= {"dport": passage.port}
-        back |= {"sport": passage.port, "state": "established"}
+        out |= {"dport": passage.port, "sport": _OWN_PORTS}
+        back |= {"sport": passage.port, "dport": _OWN_PORTS, "state": "established"}
     else:
         back |= _NEW
     return Packet(passage, "output", server, _known(out)), Packet(passage, "input", server, _known(back))
@@ -284,7 +285,18 @@ def _is_within(prefix: Mapping[str, Any], address: object) -> bool | None:
         return None  # a range of addresses, or a set
 
 
+def _is_among(one: Any, ports: range) -> bool | None:
+    low, high = one.get("range", (None, None)) if isinstance(one, dict) else (one, one)
+    if not isinstance(low, int) or not isinstance(high, int):
+        return None
+    if low <= ports[0] and ports[-1] <= high:
+        return True
+    return None if low <= ports[-1] and ports[0] <= high else False
+
+
 def _is(one: Any, value: object) -> bool | None:
+    if isinstance(value, range):
+        return _is_among(one, value)
     if isinstance(one, dict):
         low, high = one.get("range", (None, None))
         if isinstance(low, int) and isinstance(high, int) and isinstance(value, int):
