@@ -34,7 +34,7 @@ SERVERS: Final = ("DNS1", "DNS2", "USEPEERDNS")  # pppd's variables that name se
 RECORDS: Final = "servers"  # in /run/cablecar
 _NEW: Final = ".cablecar-new"
 _RESOLVEDS: Final = ("/run/systemd/resolve/", "/usr/lib/systemd/", "/lib/systemd/")
-_STUB: Final = "nameserver 127.0.0.53"
+_STUBS: Final = (["nameserver", "127.0.0.53"], ["nameserver", "127.0.0.54"])
 _MOST: Final = 65536  # bytes; no more of a file is read
 _ADDRESS: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _WISH: Final = re.compile(rf"peer|none|{_ADDRESS.pattern}(?: {_ADDRESS.pattern})*")
@@ -71,7 +71,8 @@ class Resolver:
     @property
     def owner(self) -> str:
         """Who owns the file: `systemd-resolved`, `resolvconf`, or nobody, which is empty."""
-        if str(self._file).startswith(_RESOLVEDS) or _STUB in read(self._file).splitlines():
+        lines = read(self._file).splitlines()
+        if str(self._file).startswith(_RESOLVEDS) or any(line.split()[:2] in _STUBS for line in lines):
             return "systemd-resolved"
         # systemd-resolved's package brings a resolvconf too, which only speaks to itself.
         if os.access(self._resolvconf, os.X_OK) and not os.path.realpath(self._resolvconf).endswith("resolvectl"):

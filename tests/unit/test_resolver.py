@@ -226,8 +226,9 @@ def test_systemd_resolved_and_resolvconf_are_owners(machine: Machine) -> None:
     resolvconf.write_text("#!/bin/sh\n")
     resolvconf.chmod(0o755)
     assert machine.resolver().owner == "resolvconf"
-    machine.file.write_text("nameserver 127.0.0.53\noptions edns0\n")
-    assert machine.resolver().owner == "systemd-resolved"
+    for line in ("nameserver\t127.0.0.53", "nameserver 127.0.0.53 ", "nameserver 127.0.0.54", "nameserver 127.0.0.53"):
+        machine.file.write_text(f"{line}\noptions edns0\n")
+        assert machine.resolver().owner == "systemd-resolved"
     machine.up("192.0.2.1")
     assert machine.file.read_text() == "nameserver 127.0.0.53\noptions edns0\n"
     machine.file.unlink()
