@@ -12,6 +12,7 @@ from cablecar.helper import safefile
 from cablecar.helper.netlink import Netlink
 
 NOTE: Final = Path("/run/cablecar/forwarding")
+_ROUTER: Final = "*"  # noted beside the names, and none itself: all others were on before us
 
 
 class Forwarding:
@@ -31,21 +32,28 @@ class Forwarding:
 
     def put_back(self, kernel: Netlink, wanted: Collection[str]) -> None:
         """Switch off what we have switched on, but for the interfaces that are wanted."""
-        if not (noted := safefile.read_names(self._note)) - set(wanted):
+        noted = safefile.read_names(self._note)
+        if not (over := noted - {_ROUTER} - set(wanted)):
             return
-        if not kernel.forwards_everywhere():  # else somebody has switched on all of them meanwhile
+        # Else somebody has switched on all of them meanwhile.
+        if _ROUTER in noted or not kernel.forwards_everywhere():
             for link in kernel.links():
-                if link.get_attr("IFLA_IFNAME") in noted - set(wanted):
+                if link.get_attr("IFLA_IFNAME") in over:
                     kernel.set_forwarding(link["index"], False)
-        safefile.write_names(self._note, noted & set(wanted))
+        left = noted - over
+        safefile.write_names(self._note, left if left != {_ROUTER} else ())
 
     def switchable(self, kernel: Netlink, wanted: Collection[str]) -> set[str]:
         """Note those of the wanted interfaces that forward because of us, or will; return them."""
         off = {link.get_attr("IFLA_IFNAME") for link in kernel.links() if not kernel.forwards(link)}
         noted = safefile.read_names(self._note)
+        is_router = kernel.forwards_everywhere()
+        if is_router and _ROUTER not in noted:
+            noted = set()  # somebody, such as Docker, has switched on all of them meanwhile
         if new := off & set(wanted) - noted:
-            safefile.write_names(self._note, noted | new)
-        return noted | new
+            noted |= new | ({_ROUTER} if is_router else set())
+            safefile.write_names(self._note, noted)
+        return noted - {_ROUTER}
 
     def switch_on(self, kernel: Netlink, wanted: Collection[str]) -> None:
         """Have the wanted interfaces forward."""

@@ -67,6 +67,22 @@ def test_a_machine_that_has_become_a_router_stays_one(forwarding: Forwarding, ke
     assert kernel.on["eth1"] and not forwarding.is_ours
 
 
+def test_what_somebody_else_has_forward_meanwhile_is_not_ours_to_bar(forwarding: Forwarding, kernel: Any) -> None:
+    begin(forwarding, kernel)
+    kernel.everywhere = True
+    assert forwarding.switchable(kernel, {"eth1", "eth2"}) == set()
+    kernel.everywhere = False
+    assert forwarding.switchable(kernel, {"eth1", "eth2"}) == {"eth1"}
+
+
+def test_the_one_interface_of_a_router_that_did_not_forward_is_put_back(forwarding: Forwarding, kernel: Any) -> None:
+    kernel.everywhere = True
+    begin(forwarding, kernel)
+    begin(forwarding, kernel)
+    forwarding.put_back(kernel, {"eth2"})
+    assert not kernel.on["eth1"] and not forwarding.is_ours
+
+
 def test_an_interface_that_has_come_anew_is_switched_on_again(forwarding: Forwarding, kernel: Any) -> None:
     begin(forwarding, kernel)
     kernel.on["eth1"] = False
