@@ -94,7 +94,7 @@ class Links:
         for name in running:
             await self._settle_running(name)
         self._forget_the_lost(but_for=running)
-        await self._close_openings(but_for=running)
+        await self._machinery.openings.close_all(but_for=running)
         for link in list(self.by_name.values()):
             await self._connect_if_wanted(link, at_boot)
 
@@ -104,16 +104,6 @@ class Links:
         left = [name for name in remains.names(machinery.run) if name not in but_for]
         over = [name for name in left if not byhand.is_there(name, machinery.pids)]
         await asyncio.gather(*(remains.clear(name, machinery.units) for name in over))
-
-    async def _close_openings(self, but_for: Collection[str] = ()) -> None:
-        for name in self._machinery.openings.names - set(but_for):
-            await self._close_opening(name)
-
-    async def _close_opening(self, name: str) -> None:
-        try:
-            await self._machinery.openings.close(name)
-        except (CablecarError, CallError, OSError, ValueError) as error:
-            log.error("link %s: what was opened for it in the firewall could not be closed: %s", name, error)
 
     def _expect_strict(self) -> None:
         """Have strict mode go on as it was: also for a link whose settings cannot be read now."""
@@ -173,7 +163,7 @@ class Links:
                 return
             if remains.found(name, machinery.run, last_words(name, machinery.run)):
                 await remains.clear(name, machinery.units)
-            await self._close_opening(name)
+            await self._machinery.openings.close_or_tell(name)
             self._forget_if_lost(name)
 
     def _forget_the_lost(self, but_for: Collection[str] = ()) -> None:
@@ -373,7 +363,7 @@ class Links:
         async with contextlib.AsyncExitStack() as whatever_fails:  # from the last to the first
             whatever_fails.push_async_callback(self._repair_name_servers)
             whatever_fails.push_async_callback(self._clear_routes)
-            whatever_fails.push_async_callback(self._close_openings)
+            whatever_fails.push_async_callback(self._machinery.openings.close_all)
             whatever_fails.push_async_callback(self._end_calls_without_settings)
             whatever_fails.callback(self._forget_strict)
             ends = (link.disconnect() for link in self.by_name.values())

@@ -118,9 +118,7 @@ async def _sweep() -> int:
     await routes.begin()
     await routes.reconcile()
     await routes.close()
-    openings = Openings(firewalld=firewalld)
-    for link in openings.names:
-        await openings.close(link)
+    await Openings(firewalld=firewalld).close_all()
     Resolver(log.warning).restore()
     return 0
 

@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -117,6 +117,18 @@ class Openings:
         """
         async with self._lock:
             await self._close(link)
+
+    async def close_or_tell(self, link: str) -> None:
+        """Close as `close` does; the log says why where that cannot be."""
+        try:
+            await self.close(link)
+        except _REFUSALS as error:
+            log.error("link %s: what was opened for it in the firewall could not be closed: %s", link, error)
+
+    async def close_all(self, but_for: Collection[str] = ()) -> None:
+        """Take the openings of all links away but for some; what cannot be closed keeps no other open."""
+        for link in self.names - set(but_for):
+            await self.close_or_tell(link)
 
     async def _join(self, link: str) -> None:
         if self._firewalld is not None and (tunnel := self._tunnels.get(link)) is not None:

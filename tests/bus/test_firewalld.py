@@ -248,7 +248,7 @@ async def test_a_calls_interface_is_outside_until_the_call_ends(stage: Stage, wa
 async def test_a_killed_helpers_call_leaves_nothing(stage: Stage, wall: FakeFirewalld, tmp_path: Path) -> None:
     await stage.machinery.openings.join("gone", "ppp3")
     assert not wall.is_as_before
-    await stage.links._close_openings()
+    await stage.machinery.openings.close_all()
     assert wall.is_as_before
     assert not (tmp_path / "run/firewalld").exists()
 
