@@ -1,6 +1,7 @@
-"""What dials by itself beside Cablecar: cron's tables, and ifupdown's stanzas.
+"""What dials by itself beside Cablecar: cron's tables, ifupdown's stanzas, and what a boot runs.
 
-/etc/crontab, /etc/cron.d/*, root's crontab, /etc/network/interfaces, /etc/network/interfaces.d/*, /etc/ppp/*.conf
+/etc/crontab, /etc/cron.d/*, root's crontab, /etc/network/interfaces, /etc/network/interfaces.d/*, /etc/ppp/*.conf,
+/etc/rc.local, /etc/systemd/system/*.service
 """
 
 import itertools
@@ -22,6 +23,7 @@ _PPPOE_CONFIGURATION: Final = "/etc/ppp/pppoe.conf"  # theirs, where they are to
 _CONNECTING: Final = names("connect connect-lac")  # of xl2tpd-control
 _DEFAULT_PEER: Final = "provider"  # of pon and of ifupdown
 _COMMANDS: Final = names("up post-up pre-up")  # of /etc/network/interfaces
+_STARTS: Final = re.compile(r"ExecStart(?:Pre|Post)?\s*=\s*[-@:+!]*(.*)")  # systemd.service(5)
 _SYSTEM_FILE: Final = re.compile(r"[A-Za-z0-9_-]+")  # cron and ifupdown read no others
 
 
@@ -83,6 +85,27 @@ def cron(root: Path, peers: set[str], interfaces: set[str]) -> Iterator[str]:
                     f"{table}, line {number}, dials {shown(called)} time and again: remove this line, the link"
                     " redials by itself."
                 )
+
+
+def boot(root: Path, peers: set[str], interfaces: set[str]) -> Iterator[str]:
+    """Yield a sentence for each line run at boot that dials one of `peers`, or brings one of `interfaces` up."""
+    places = {"/etc/rc.local": root / "etc/rc.local"}
+    units = files(root / "etc/systemd/system")
+    places |= {f"/etc/systemd/system/{name}": path for name, path in units.items() if name.endswith(".service")}
+    for place, path in places.items():
+        for number, line in _shell_lines(read(path)):
+            command = _started(line) if path.suffix == ".service" else line
+            if called := {*_dialed(command)} & peers | {*_brought_up(command)} & interfaces:
+                yield (
+                    f"{place}, line {number}, dials {shown(called)} at boot: remove this line and let the link's own"
+                    " setting `autoconnect` do it."
+                )
+
+
+def _started(line: str) -> str:
+    """Return what a line of a unit starts, empty when it says something else."""
+    starts = _STARTS.match(line)
+    return starts[1] if starts else ""
 
 
 def _shell_lines(text: bytes | None) -> Iterator[tuple[int, str]]:

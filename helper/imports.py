@@ -3,7 +3,7 @@
     peers.py            /etc/ppp/peers/* with their secrets and scripts: after the HOWTO, by pptpsetup, by pppoeconf
     networkmanager.py   profiles of PPTP, L2TP and PPPoE
     xl2tpd.py           LACs
-    dialers.py          what dials by itself: cron, ifupdown
+    dialers.py          what dials by itself: cron, ifupdown, the boot
 
 Each reads one kind and says in its head how; here is what they have to do with each other and with our own links.
 """
@@ -128,8 +128,10 @@ class Foreign:
         own, names = names, names | {peer for peer, line in rivals.items() if line.options}
         if not BY_PROTOCOL[str(values["protocol"])].over_ip:
             names |= dialers.pppoe_starts(self._root, values["user"])
+        brought_up = {stanza.interface for stanza in stanzas if stanza.calls & names}
         return (
-            *dialers.cron(self._root, names, {stanza.interface for stanza in stanzas if stanza.calls & names}),
+            *dialers.cron(self._root, names, brought_up),
+            *dialers.boot(self._root, names, brought_up),
             *(
                 f"{stanza.place} dials {shown(stanza.calls & names)}{' at boot' if stanza.automatic else ''}: remove"
                 " this stanza and let the link's own setting `autoconnect` do it."

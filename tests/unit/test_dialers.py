@@ -1,4 +1,4 @@
-"""What dials by itself beside a link is found: cron, ifupdown, another program's line to the same server."""
+"""What dials by itself beside a link is found: cron, ifupdown, the boot, another program's line to the same server."""
 
 import time
 from pathlib import Path
@@ -48,6 +48,32 @@ def test_what_dials_from_cron_is_found(foreign: Foreign, put: Put, path: str, li
     sentences = [sentence for sentence in foreign.read("p").dials_too if "interfaces" not in sentence]
     assert len(sentences) == dials
     assert all("line 2" in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "dials"),
+    [
+        ("etc/rc.local", "/usr/sbin/pppd call p &", True),
+        ("etc/rc.local", "(sleep 20; pon p) &", True),
+        ("etc/rc.local", "ifup ppp7", True),
+        ("etc/rc.local", "#pon p", False),
+        ("etc/rc.local", "pon q", False),
+        ("etc/systemd/system/dial.service", "ExecStart=/usr/sbin/pppd call p nodetach", True),
+        ("etc/systemd/system/dial.service", "ExecStartPost = -/bin/sh -c 'sleep 9; pon p'", True),
+        ("etc/systemd/system/dial.service", "ExecStart=@!/usr/bin/pon pon p", True),
+        ("etc/systemd/system/dial.service", "ExecStop=/usr/bin/poff p", False),
+        ("etc/systemd/system/dial.service", "ExecStart=/usr/sbin/pppd call %i", False),
+        ("etc/systemd/system/dial.service", "Description=pppd call p", False),
+        ("etc/systemd/system/dial.service.old", "ExecStart=/usr/bin/pon p", False),
+    ],
+)
+def test_what_dials_at_boot_is_found(foreign: Foreign, put: Put, path: str, line: str, dials: bool) -> None:
+    peer(put, plain())
+    put("etc/network/interfaces", "iface eth0 inet dhcp\niface ppp7 inet ppp\n\tprovider p\n")
+    put(path, f"#!/bin/sh -e\n{line}\nexit 0\n")
+    sentences = [sentence for sentence in foreign.read("p").dials_too if "interfaces" not in sentence]
+    assert len(sentences) == dials
+    assert all(f"/{path}, line 2, dials `" in sentence and "at boot" in sentence for sentence in sentences)
 
 
 @pytest.mark.parametrize(
