@@ -215,7 +215,7 @@ def test_a_server_that_does_not_listen_is_named_and_tried_again(line: Line) -> N
     lab.eventually(lambda: lab.prop("State") == "up", 60, "the link comes up by itself")
 
 
-@lines.every
+@lines.most_by_whole
 @pytest.mark.usefixtures("configured")
 def test_a_silent_server_is_named_within_40_seconds(line: Line) -> None:
     lab.isp("cut")

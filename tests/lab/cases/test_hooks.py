@@ -159,6 +159,7 @@ def test_what_cannot_or_must_not_run_is_named_and_hinders_nothing() -> None:
     users.unlink()
 
 
+@pytest.mark.whole
 @pytest.mark.usefixtures("scripts")
 def test_a_loud_script_hinders_nothing() -> None:
     script("down", "10-loud", "head -c 20000000 /dev/zero | tr '\\0' x | fold -w 999")

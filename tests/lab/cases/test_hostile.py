@@ -84,7 +84,9 @@ def restored() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("configured")
-@pytest.mark.parametrize("first", range(0, ALL_THE_WAY, TOGETHER))
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(n, marks=pytest.mark.whole) for n in range(TOGETHER, ALL_THE_WAY, TOGETHER))]
+)
 def test_users_and_passwords_log_in(first: int) -> None:
     before, begin = oracle.foreign_files(), time.strftime("%F %T")
     logins = MINE[first : first + TOGETHER]

@@ -117,7 +117,9 @@ KEPT_BY = {
 
 
 @pytest.mark.usefixtures("configured", "sleeps")
-@pytest.mark.parametrize("phase", KEPT_BY)
+@pytest.mark.parametrize(
+    "phase", [pytest.param(phase, marks=pytest.mark.whole) if phase else phase for phase in KEPT_BY]
+)
 def test_a_call_is_hung_up_before_a_sleep_and_dialed_after_it(phase: str) -> None:
     lab.link("Update", "a{sv}", "1", "server", "s", "pptp.provider.example" if phase == "preparing" else lab.SERVER)
     fault, mend = KEPT_BY[phase]
