@@ -111,6 +111,7 @@ def _lease(holder: str, address: str, routers: str, server: str, dns: str, domai
 
 
 def _name(text: str) -> str:
+    text = text.removesuffix("\\000").removesuffix(".")  # a NUL as dhclient writes it; the root of all names
     return text if len(text) <= 253 and _DOMAIN_NAME.fullmatch(text) else ""
 
 

@@ -190,6 +190,13 @@ def test_a_domain_that_ends_as_in_c_is_one() -> None:
     assert found.domain == "provider.example"
 
 
+@pytest.mark.parametrize("end", [".", "\\000"])
+def test_a_domain_is_the_same_however_it_ends(end: str) -> None:
+    found = of_dhclient(DHCLIENT.replace('"provider.example"', f'"provider.example{end}"'), "eth0")
+    assert found is not None
+    assert found.domain == "provider.example"
+
+
 def test_no_more_addresses_are_taken_than_anybody_needs() -> None:
     many = " ".join(f"10.0.0.{number}" for number in range(200))
     found = of_networkd(f"ADDRESS=10.20.30.145\nDNS={many}\nROUTER=x 999.1.1.1 ::1\n")
