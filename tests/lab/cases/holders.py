@@ -74,8 +74,8 @@ class Holder:
             lab.run("systemctl", "stop", self.unit, self.unit.replace(".service", "*.socket"))
             lab.run("systemctl", "mask", self.unit)
             lab.run("ip", "-4", "address", "flush", "dev", "eth0")
-            # NetworkManager has the kernel make no IPv6 address: a cable that it saw come has none.
-            lab.run("sysctl", "--quiet", "net.ipv6.conf.eth0.addr_gen_mode=0")
+            # NetworkManager leaves a cable that it saw come without.
+            lab.run("sysctl", "--quiet", "net.ipv6.conf.eth0.disable_ipv6=0")
             lab.run("systemctl", "start", "cable-lease.service")
 
 
