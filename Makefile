@@ -15,7 +15,7 @@ help: ## Say what each target does (the default)
 check: setup-check venv deb ## Lint, type-check and test on this host, in a few minutes (options: PYTEST="-k NAME")
 	$(VENV)/bin/pytest --numprocesses=auto --dist=loadfile $(PYTEST)
 
-test: ## Test it all: `make check`, then the lab's suite in Debian 12 and 13: 40 minutes (WHOLE=1: all of it in each, 90 minutes)
+test: ## Test it all: `make check`, then the lab's suite in Debian 12 and 13: 40 to 55 minutes (WHOLE=1: all of it in each, two hours)
 	@failed=; \
 	$(MAKE) check || failed=" check"; \
 	WHOLE=$(WHOLE) tests/lab/suites $(GUESTS) || failed="$$failed lab"; \
