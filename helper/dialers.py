@@ -80,7 +80,7 @@ def cron(root: Path, peers: set[str], interfaces: set[str]) -> Iterator[str]:
     tables["/var/spool/cron/crontabs/root"] = root / "var/spool/cron/crontabs/root"
     for table, path in tables.items():
         for number, line in _shell_lines(read(path)):
-            if called := {*_dialed(line)} & peers | {*_brought_up(line)} & interfaces:
+            if called := _called(line, peers, interfaces):
                 yield (
                     f"{table}, line {number}, dials {shown(called)} time and again: remove this line, the link"
                     " redials by itself."
@@ -95,11 +95,16 @@ def boot(root: Path, peers: set[str], interfaces: set[str]) -> Iterator[str]:
     for place, path in places.items():
         for number, line in _shell_lines(read(path)):
             command = _started(line) if path.suffix == ".service" else line
-            if called := {*_dialed(command)} & peers | {*_brought_up(command)} & interfaces:
+            if called := _called(command, peers, interfaces):
                 yield (
                     f"{place}, line {number}, dials {shown(called)} at boot: remove this line and let the link's own"
                     " setting `autoconnect` do it."
                 )
+
+
+def _called(line: str, peers: set[str], interfaces: set[str]) -> set[str]:
+    """Return those of the peers that a shell line dials, and of the interfaces that it brings up."""
+    return {*_dialed(line)} & peers | {*_brought_up(line)} & interfaces
 
 
 def _started(line: str) -> str:

@@ -14,6 +14,14 @@ from cablecar.helper.imports import Foreign
 from cablecar.helper.settings import parse
 
 
+def told(foreign: Foreign, put: Put, path: str, text: str) -> list[str]:
+    """Return what is said of the file `path` beside the peer `p` and its stanza."""
+    peer(put, plain())
+    put("etc/network/interfaces", "iface eth0 inet dhcp\niface ppp7 inet ppp\n\tprovider p\n")
+    put(path, text)
+    return [sentence for sentence in foreign.read("p").dials_too if "interfaces" not in sentence]
+
+
 @pytest.mark.parametrize(
     ("path", "line", "dials"),
     [
@@ -42,10 +50,7 @@ from cablecar.helper.settings import parse
     ],
 )
 def test_what_dials_from_cron_is_found(foreign: Foreign, put: Put, path: str, line: str, dials: bool) -> None:
-    peer(put, plain())
-    put("etc/network/interfaces", "iface eth0 inet dhcp\niface ppp7 inet ppp\n\tprovider p\n")
-    put(path, f"MAILTO=root\n{line}\n")
-    sentences = [sentence for sentence in foreign.read("p").dials_too if "interfaces" not in sentence]
+    sentences = told(foreign, put, path, f"MAILTO=root\n{line}\n")
     assert len(sentences) == dials
     assert all("line 2" in sentence for sentence in sentences)
 
@@ -68,10 +73,7 @@ def test_what_dials_from_cron_is_found(foreign: Foreign, put: Put, path: str, li
     ],
 )
 def test_what_dials_at_boot_is_found(foreign: Foreign, put: Put, path: str, line: str, dials: bool) -> None:
-    peer(put, plain())
-    put("etc/network/interfaces", "iface eth0 inet dhcp\niface ppp7 inet ppp\n\tprovider p\n")
-    put(path, f"#!/bin/sh -e\n{line}\nexit 0\n")
-    sentences = [sentence for sentence in foreign.read("p").dials_too if "interfaces" not in sentence]
+    sentences = told(foreign, put, path, f"#!/bin/sh -e\n{line}\nexit 0\n")
     assert len(sentences) == dials
     assert all(f"/{path}, line 2, dials `" in sentence and "at boot" in sentence for sentence in sentences)
 
