@@ -106,9 +106,7 @@ class Provider(NamedTuple):
 def load(extra: Path = EXTRA) -> dict[str, Provider]:
     """Return the presets that we ship and those of the files in `extra`; a later one replaces one of the same id."""
     found = _presets(_SHIPPED, _SHIPPED.read_bytes())
-    for path in sorted(extra.glob("*.toml")):
-        if path.name.startswith(".#"):  # Emacs has a file of this name open
-            continue
+    for path in safefile.toml_files(extra):
         try:
             found |= _presets(path, safefile.read(path))
         # RecursionError: tomllib's answer to thousands of brackets.

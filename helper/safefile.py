@@ -106,6 +106,11 @@ def remove(path: Path) -> None:
         raise _failed(path, error) from error
 
 
+def toml_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that people write, sorted; Emacs makes `.#NAME` while it has a file open."""
+    return [path for path in sorted(folder.glob("*.toml")) if not path.name.startswith(".#")]
+
+
 def sweep(folder: Path, pattern: str = f".*{_SUFFIX}") -> None:
     """Remove from a folder of ours the files of a pattern: what killed writers have left."""
     for path in folder.glob(pattern):

@@ -110,9 +110,7 @@ class Store:
     def load_links(self, presets: Presets) -> Loaded:
         """Return what all settings files say; `presets` is only called when one of them names a provider."""
         loaded = Loaded()
-        for path in sorted(self._folder(self.configuration / "links").glob("*.toml")):
-            if path.name.startswith(".#"):  # Emacs has a file of this name open
-                continue
+        for path in safefile.toml_files(self._folder(self.configuration / "links")):
             try:
                 if LINK_NAME.fullmatch(path.stem) is None:
                     raise InvalidSetting(f"{path}: the name is not one that a link can have ([a-z][a-z0-9_]{{0,30}}).")
