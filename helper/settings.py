@@ -257,11 +257,11 @@ def merge(settings: Settings, values: Mapping[str, Any], presets: Mapping[str, P
     """
     lost = _not_for(values.get("protocol"), settings.protocol)
     kept = {key: value for key, value in settings.as_dict().items() if key not in lost}
-    preset = presets.get(values.get("provider", settings.provider))
-    if preset is None:
+    provider = values.get("provider", settings.provider)
+    if (preset := presets.get(provider)) is None:
         return {**kept, **values}
     known = preset.defaults(values.get("protocol", ""))
-    if values.get("provider", settings.provider) != settings.provider:
+    if provider != settings.provider:
         kept = {key: value for key, value in kept.items() if key not in known}
     elif "protocol" in values:
         before = preset.defaults(settings.protocol)
